@@ -1,0 +1,42 @@
+import type { TraceContext } from "../lattice/index.ts";
+
+/**
+ * What a guest needs of the host: one way out, and a place for its log lines. `host/dispatch.ts`
+ * implements it for real, tests with a few lines.
+ */
+export interface GuestHost {
+  /**
+   * A guest asks the host. Bytes answer at once; a promise suspends the guest; a throw or a
+   * rejection becomes the host error text that the guest may read and survive.
+   * `payload` is a view over guest memory, stable until the answer is there: the guest is suspended
+   * meanwhile. Copy it before sending it to another thread.
+   */
+  hostCall(site: CallSite, payload: Uint8Array, call: GuestCall): Uint8Array | Promise<Uint8Array>;
+  /** A line of `__console_log` or of WASI standard output and error. */
+  log(stream: "console" | "stdout" | "stderr", text: string, call: GuestCall | undefined): void;
+}
+
+/**
+ * The three names of a `__host_call`, interned per pool, so that dispatch can compile the way of a
+ * call once and hang it here. An empty binding is already `default`; the four-parameter form of E0
+ * is already split.
+ */
+export interface CallSite {
+  readonly binding: string;
+  readonly namespace: string;
+  readonly operation: string;
+  /** For the host: what it resolved these names to, and at which epoch of its tables. */
+  route: unknown;
+  epoch: number;
+}
+
+/** One call into a guest. The fields that travel on with nested host calls are here too. */
+export interface GuestCall {
+  readonly operation: string;
+  /** Borrowed until the call settles. */
+  readonly payload: Uint8Array;
+  /** In milliseconds of this thread's `performance.now()`. */
+  readonly deadline: number;
+  readonly hops: number;
+  readonly trace: TraceContext | undefined;
+}

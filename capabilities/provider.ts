@@ -1,0 +1,151 @@
+import type { Era, GuestLanguage, LinkDefinition, Origin, TraceContext } from "../lattice/index.ts";
+
+/** The actor at the other end of a link. `era` is live: an update may change it under the same key. */
+export interface LinkedActor {
+  readonly key: string;
+  readonly name: string;
+  readonly era: Era;
+  readonly language: GuestLanguage;
+  readonly issuer: string;
+  readonly capabilities: readonly string[];
+  readonly tags: readonly string[];
+}
+
+/** A link as its provider sees it. The same object from put to delete, so it can be a Map key. */
+export interface Link extends LinkDefinition {
+  /** The lattice's name of this link: `linkId` plus the placement where one is meant. */
+  readonly id: string;
+  /** Grows with every put of this link; a put of a revision already held changes nothing. */
+  readonly revision: number;
+  readonly linkedActor: LinkedActor;
+}
+
+/** One operation asked of a provider. */
+export interface ProviderCall {
+  /** As the actor named it: any name of the contract's alias set. */
+  readonly contractId: string;
+  readonly operation: string;
+  /** Borrowed: it may lie in guest memory and is stable only until `handle` settles. Copy what you keep. */
+  readonly payload: Uint8Array;
+  readonly linkName: string;
+  /** Who asks; `era` says how payload and reply are encoded. */
+  readonly origin: Origin;
+  readonly era: Era;
+  readonly link: Link;
+  /** When the caller gives up, in milliseconds of `performance.now()`. */
+  readonly deadline: number;
+  readonly trace: TraceContext | undefined;
+}
+
+/** Where a provider listens for connections from outside. Listeners belong to the host and outlive providers. */
+export interface Listeners {
+  /**
+   * Opens or takes over the listener of `address` ("host:port", "[::1]:80"; port 0 = any free one).
+   * `handler` gets each request; calling again with the same owner replaces the handler in one step.
+   * @throws LatticeError ADDRESS_TAKEN when another owner holds it, ADDRESS_UNAVAILABLE when the system refuses.
+   */
+  claim(address: string, owner: ListenerOwner, handler: HttpHandler): Promise<ListenerLease>;
+}
+
+export interface ListenerOwner {
+  /** Identity: the same id may replace its handler, another is refused. Use the link's id. */
+  readonly id: string;
+  /** For the error message: the actor's name. */
+  readonly name: string;
+}
+
+export interface ListenerLease {
+  /** The address bound, with the real port. */
+  readonly address: string;
+  /** `http://host:port` */
+  readonly url: string;
+  /** Gives the address up; connections finish their request in flight. May be called twice. */
+  release(): Promise<void>;
+}
+
+/** The subset of `node:http` that the listener passes on; `capabilities/http-server` is the only implementer. */
+export type HttpHandler = (
+  request: import("node:http").IncomingMessage,
+  response: import("node:http").ServerResponse,
+) => void;
+
+export interface LogRecord {
+  readonly level: "trace" | "debug" | "info" | "warn" | "error" | "critical";
+  readonly text: string;
+  /** The logger's own target where the era has one (E3). */
+  readonly target?: string;
+}
+
+/** What the host gives a provider. */
+export interface ProviderContext {
+  /** V key. */
+  readonly key: string;
+  readonly linkName: string;
+  /** The provider's own configuration, as given when it was started. */
+  readonly config: Readonly<Record<string, string>>;
+  /** Aborted when the provider must stop at once. */
+  readonly signal: AbortSignal;
+  readonly listeners: Listeners;
+  /**
+   * Calls the actor of a link. The bytes given stay the caller's until the promise settles; the reply
+   * is the caller's. The call passes dispatch like any other: claims, link, deadline, queue.
+   */
+  invoke(link: Link, operation: string, payload: Uint8Array, options?: InvokeOptions): Promise<Uint8Array>;
+  /** A line of an actor's own log (the logging contract); goes to pino and to the placement's ring. */
+  writeActorLog(call: ProviderCall, record: LogRecord): void;
+  /** The provider's own log. Never give it a secret. */
+  log(level: "debug" | "info" | "warn" | "error", text: string, fields?: Record<string, unknown>): void;
+}
+
+export interface InvokeOptions {
+  /** Longest wait in milliseconds; bounded by the link's and the host's own. */
+  timeoutMs?: number;
+  trace?: TraceContext;
+  /** Aborts the wait, for a client that went away. The guest may still finish. */
+  signal?: AbortSignal;
+}
+
+export interface LinkStatus {
+  /** Where the outside world reaches the actor through this link, for example `http://127.0.0.1:8080`. */
+  readonly urls?: readonly string[];
+  /** Values as they took effect, for example a real port for port 0; other engines of the host open the same. */
+  readonly values?: Readonly<Record<string, string>>;
+}
+
+export interface Health {
+  readonly healthy: boolean;
+  readonly message?: string;
+}
+
+/**
+ * A running implementation of one contract. Only `contractId`, `name` and `handle` are required.
+ *
+ * `handle` may be called at any time between start and stop, also while another call waits; it
+ * answers bytes at once, or a promise of bytes where it must wait: an immediate answer never costs a
+ * suspension of the guest. The host never calls anything after `stop`.
+ */
+export interface Provider {
+  /** Any name of the contract's alias set. */
+  readonly contractId: string;
+  readonly name: string;
+  /** V key; the host makes a throw-away one for a provider that has none. */
+  readonly key?: string;
+  /** True when it keeps no state in the process, so that every engine may run one of its own. Default false. */
+  readonly stateless?: boolean;
+  /** Once, before anything else. */
+  start?(context: ProviderContext): void | Promise<void>;
+  /**
+   * Checks `link.values` and opens what this actor needs. Idempotent per revision; a put with other
+   * values replaces what stood without a gap.
+   * @throws LatticeError LINK_VALUES_INVALID naming every problem at once.
+   */
+  putLink?(link: Link): void | LinkStatus | Promise<void | LinkStatus>;
+  /** Also called when the link was never put; then it does nothing. */
+  deleteLink?(link: Link): void | Promise<void>;
+  handle(call: ProviderCall): Uint8Array | Promise<Uint8Array>;
+  health?(): Health | Promise<Health>;
+  /** Takes no more calls from outside; resolves when those it holds are done. */
+  drain?(): Promise<void>;
+  /** May be called twice. */
+  stop?(): Promise<void>;
+}

@@ -1,0 +1,470 @@
+/**
+ * The error catalogue: every failure a reader can meet has one row here.
+ *
+ * Six kinds, because there are six things a reader can do about an error. An error crosses
+ * threads, hosts and Kubernetes, so it travels as code, kind, message, hint and cause, and nobody
+ * needs `instanceof`. Messages name the actor, link, file or address; they never hold a token, a
+ * seed or a payload. `docs/errors.md` is printed from this table.
+ */
+
+export const kinds = {
+  invalid: { http: 400, exit: 2, means: "malformed input", reader: "fix the input" },
+  refused: { http: 403, exit: 4, means: "claims, links or policy do not allow it", reader: "sign or link it" },
+  absent: { http: 404, exit: 3, means: "no such actor, provider, link, file or host", reader: "create it, or wait" },
+  unavailable: {
+    http: 503,
+    exit: 5,
+    means: "busy, draining, timed out or disconnected",
+    reader: "retry with back-off",
+  },
+  guest: { http: 500, exit: 1, means: "the actor's own code failed or trapped", reader: "read the actor's log" },
+  provider: { http: 502, exit: 1, means: "a capability failed behind its contract", reader: "look at the provider" },
+} as const;
+
+export type Kind = keyof typeof kinds;
+
+interface Row {
+  readonly kind: Kind;
+  /** HTTP status where the kind's own does not fit. */
+  readonly http?: number;
+  /** Exit code of the command line where the kind's own does not fit. */
+  readonly exit?: number;
+  readonly text: (...args: never[]) => string;
+  /** What to do next, as one sentence. */
+  readonly hint?: string;
+}
+
+export const catalogue = {
+  // --- modules: from bytes to a verified actor -----------------------------------------------
+  MODULE_NOT_WASM: {
+    kind: "invalid",
+    text: (file: string) => `${file} is not a WebAssembly module`,
+    hint: "Give a .wasm file made by a compiler; the first four bytes must be \\0asm.",
+  },
+  MODULE_IS_COMPONENT: {
+    kind: "invalid",
+    text: (file: string) => `${file} is a component, not a waPC module`,
+    hint: "Build it for the actor interface of this host: a core module (wasm32-unknown-unknown) that exports __guest_call.",
+  },
+  MODULE_MALFORMED: {
+    kind: "invalid",
+    text: (file: string, why: string) => `${file} is malformed: ${why}`,
+    hint: "Build or download it again; the file is cut short or damaged.",
+  },
+  MODULE_TOO_LARGE: {
+    kind: "invalid",
+    http: 413,
+    text: (file: string, size: number, limit: number) => `${file} has ${size} bytes, more than the limit of ${limit}`,
+    hint: "Strip debug sections from the module, or raise the module size limit.",
+  },
+  MODULE_FEATURE_REFUSED: {
+    kind: "invalid",
+    text: (file: string, feature: string, where: string) =>
+      `${file} uses ${feature} (${where}), which this host does not run`,
+    hint: "Build without that feature; docs/actors.md lists the accepted proposals.",
+  },
+  MODULE_IMPORT_UNKNOWN: {
+    kind: "invalid",
+    text: (file: string, names: string) => `${file} imports what no host offers: ${names}`,
+    hint: "Actors may import wapc, wasmbus, WASI preview 1 and env.abort only.",
+  },
+  MODULE_EXPORT_MISSING: {
+    kind: "invalid",
+    text: (file: string, names: string) => `${file} does not export ${names}`,
+    hint: "An actor exports memory and __guest_call; build it with an actor SDK.",
+  },
+  MODULE_LIMIT: {
+    kind: "invalid",
+    text: (file: string, what: string) => `${file} asks for more than this host allows: ${what}`,
+    hint: "Ask for less in the module, or raise the limit for this actor.",
+  },
+  MODULE_UNSIGNED: {
+    kind: "refused",
+    text: (file: string) => `${file} is not signed`,
+    hint: "Sign it: lattice claims sign FILE --name NAME (or run it with --dev while you develop).",
+  },
+  MODULE_TAMPERED: {
+    kind: "refused",
+    text: (file: string) => `${file} is not what was signed: module hash does not match`,
+    hint: "Sign it again after each change, or fetch the original.",
+  },
+  MODULE_HASH_PARTIAL: {
+    kind: "refused",
+    text: (file: string) =>
+      `${file} carries the partial hash of wascap 0.9.0, which leaves most of the module unprotected`,
+    hint: "Sign it again: lattice claims sign FILE.",
+  },
+  TOKEN_MALFORMED: {
+    kind: "invalid",
+    text: (file: string, why: string) => `the token of ${file} is malformed: ${why}`,
+    hint: "Sign the module again.",
+  },
+  TOKEN_SIGNATURE_INVALID: {
+    kind: "refused",
+    text: (file: string) => `the token of ${file} has an invalid signature`,
+    hint: "It was altered after it was signed; fetch the original or sign it again.",
+  },
+  TOKEN_EXPIRED: {
+    kind: "refused",
+    text: (name: string, when: string) => `the token of ${name} expired at ${when}`,
+    hint: "Sign it again with a later expiry (claims sign -x DAYS).",
+  },
+  TOKEN_TOO_EARLY: {
+    kind: "refused",
+    text: (name: string, when: string) => `the token of ${name} may not be used before ${when}`,
+    hint: "Wait, or check this machine's clock.",
+  },
+  TOKEN_KEY_KIND: {
+    kind: "refused",
+    text: (file: string, field: string, wanted: string, found: string) =>
+      `the token of ${file} has ${field} of the wrong kind: wanted ${wanted}, found ${found}`,
+    hint: "Sign modules with an account seed (SA...) for a module key (M...).",
+  },
+  TOKEN_KIND: {
+    kind: "refused",
+    text: (file: string, why: string) => `the token of ${file} is not an actor's: ${why}`,
+    hint: "Sign it as an actor: lattice claims sign FILE.",
+  },
+  TOKENS_DIFFER: {
+    kind: "refused",
+    text: (file: string) => `${file} carries two tokens that differ`,
+    hint: "Sign it again; signing replaces every earlier token.",
+  },
+  ISSUER_NOT_ALLOWED: {
+    kind: "refused",
+    text: (file: string, issuer: string) => `${file} is issued by ${issuer}, which this host does not allow`,
+    hint: "Add the account key to the host's allowed issuers.",
+  },
+  // --- keys -----------------------------------------------------------------------------------
+  KEY_MALFORMED: {
+    kind: "invalid",
+    text: (what: string, why: string) => `${what} is not a key: ${why}`,
+    hint: "Public keys have 56 characters, seeds 58, both base32 with a checksum.",
+  },
+  KEY_WRONG_KIND: {
+    kind: "invalid",
+    text: (wanted: string, found: string) => `a key of kind ${wanted} is needed, this one is of kind ${found}`,
+    hint: "Generate the right one: lattice keys gen KIND.",
+  },
+  KEY_ABSENT: {
+    kind: "absent",
+    text: (name: string, folder: string) => `no key ${name} in ${folder}`,
+    hint: "List keys with lattice keys list, make one with lattice keys gen.",
+  },
+  // --- calls: the crossroads -------------------------------------------------------------------
+  ACTOR_ABSENT: {
+    kind: "absent",
+    text: (name: string) => `no actor ${name} runs here`,
+    hint: "See what runs: lattice get actors.",
+  },
+  ACTOR_AMBIGUOUS: {
+    kind: "invalid",
+    text: (name: string, candidates: string) => `${name} may mean several actors: ${candidates}`,
+    hint: "Use the whole key or more of its letters.",
+  },
+  ALIAS_ABSENT: {
+    kind: "absent",
+    text: (alias: string) => `Call alias not found: ${alias}`,
+    hint: "Start the actor that carries the alias, or claim and link a provider of that contract.",
+  },
+  PROVIDER_ABSENT: {
+    kind: "absent",
+    text: (name: string) => `no provider ${name} runs here`,
+    hint: "See what runs: lattice get providers.",
+  },
+  PLACEMENT_ABSENT: {
+    kind: "absent",
+    text: (id: string) => `no placement ${id}`,
+    hint: "See what runs: lattice get inventory.",
+  },
+  CLAIM_ABSENT: {
+    kind: "refused",
+    text: (actor: string, contract: string) =>
+      `${actor} does not claim ${contract}: missing capability claim for ${contract}`,
+    hint: "Sign the actor with that capability: lattice claims sign FILE --cap CONTRACT.",
+  },
+  LINK_ABSENT: {
+    kind: "refused",
+    text: (actor: string, contract: string, link: string) =>
+      `${actor} has no link "${link}" to ${contract}: missing link definition`,
+    hint: "Link it: lattice link put ACTOR PROVIDER CONTRACT.",
+  },
+  ACTOR_CALL_REFUSED: {
+    kind: "refused",
+    text: (caller: string, target: string) => `${caller} may not call actor ${target}`,
+    hint: "Actors of that era must claim the key of each actor that they call.",
+  },
+  POLICY_REFUSED: {
+    kind: "refused",
+    text: (what: string, why: string) => `policy refuses ${what}: ${why}`,
+    hint: "Ask who keeps the policy of this host.",
+  },
+  HOPS_EXCEEDED: {
+    kind: "refused",
+    http: 508,
+    text: (target: string, limit: number) => `the call chain reached ${limit} hops at ${target}`,
+    hint: "Look for actors that call each other in a circle.",
+  },
+  DEADLINE_EXCEEDED: {
+    kind: "unavailable",
+    http: 504,
+    text: (what: string, ms: number) => `${what} did not answer in ${ms} ms`,
+    hint: "Raise the deadline of the link, or see what holds the actor: lattice explain ACTOR.",
+  },
+  QUEUE_FULL: {
+    kind: "unavailable",
+    text: (actor: string, waiting: number) => `${actor} is busy and ${waiting} calls already wait`,
+    hint: "Retry later, or give the actor more instances: lattice scale.",
+  },
+  DRAINING: {
+    kind: "unavailable",
+    text: (what: string) => `${what} is draining`,
+    hint: "Retry: another instance or host will take the call.",
+  },
+  INSTANCE_LIMIT: {
+    kind: "unavailable",
+    text: (limit: number) => `this process already holds ${limit} instances`,
+    hint: "Stop idle actors, or raise the limit (it is bounded by vm.max_map_count).",
+  },
+  ENGINE_LOST: {
+    kind: "unavailable",
+    text: (engine: string) => `engine ${engine} was lost during the call`,
+    hint: "Retry: a new engine takes its place.",
+  },
+  CALLER_GONE: { kind: "unavailable", http: 499, text: (what: string) => `the caller of ${what} went away` },
+  STOPPED: { kind: "unavailable", text: (what: string) => `${what} has stopped`, hint: "Start it again." },
+  NO_RESPONDERS: {
+    kind: "unavailable",
+    text: (subject: string) => `nobody listens on ${subject}`,
+    hint: "See which hosts there are: lattice get hosts.",
+  },
+  RPC_TIMEOUT: {
+    kind: "unavailable",
+    http: 504,
+    text: (subject: string, ms: number) => `no reply on ${subject} in ${ms} ms`,
+    hint: "See whether the host is up: lattice get hosts.",
+  },
+  BUS_CLOSED: { kind: "unavailable", text: (what: string) => `the bus is closed: ${what}` },
+  SUBJECT_INVALID: { kind: "invalid", text: (subject: string, why: string) => `"${subject}" is not a subject: ${why}` },
+  REVISION_CONFLICT: {
+    kind: "unavailable",
+    exit: 6,
+    http: 409,
+    text: (key: string, wanted: number, found: number) => `${key} is at revision ${found}, not ${wanted}`,
+    hint: "Read it again and repeat the change.",
+  },
+  PAYLOAD_TOO_LARGE: {
+    kind: "invalid",
+    http: 413,
+    text: (what: string, size: number, limit: number) => `${what} has ${size} bytes, more than the limit of ${limit}`,
+    hint: "Send less at once, or raise the limit.",
+  },
+  PAYLOAD_MALFORMED: {
+    kind: "invalid",
+    text: (operation: string, why: string) => `the payload of ${operation} is malformed: ${why}`,
+    hint: "Build the actor with the SDK of its era.",
+  },
+  OPERATION_UNKNOWN: {
+    kind: "invalid",
+    text: (contract: string, operation: string) => `${contract} has no operation ${operation}`,
+    hint: "See the operations in docs/actors.md.",
+  },
+  // --- the guest's own failures ------------------------------------------------------------------
+  GUEST_FAILED: {
+    kind: "guest",
+    text: (actor: string, operation: string, why: string) => `${actor} failed ${operation}: ${why}`,
+    hint: "Read its log: lattice logs ACTOR.",
+  },
+  GUEST_TRAPPED: {
+    kind: "guest",
+    text: (actor: string, operation: string, why: string) => `${actor} trapped in ${operation}: ${why}`,
+    hint: "Read its log: lattice logs ACTOR.",
+  },
+  GUEST_CPU_EXCEEDED: {
+    kind: "guest",
+    http: 504,
+    text: (actor: string, operation: string, ms: number) => `${actor} used more than ${ms} ms of CPU in ${operation}`,
+    hint: "Look for an endless loop, or raise the actor's CPU limit.",
+  },
+  GUEST_START_FAILED: {
+    kind: "guest",
+    text: (actor: string, entry: string, why: string) => `${actor} failed to start in ${entry}: ${why}`,
+    hint: "Read its log: lattice logs ACTOR.",
+  },
+  GUEST_MISBEHAVED: {
+    kind: "guest",
+    text: (actor: string, operation: string, why: string) => `${actor} broke the waPC rules in ${operation}: ${why}`,
+    hint: "Build it with a current actor SDK.",
+  },
+  // --- providers --------------------------------------------------------------------------------
+  PROVIDER_FAILED: {
+    kind: "provider",
+    text: (provider: string, operation: string, why: string) => `${provider} failed ${operation}: ${why}`,
+    hint: "Look at the provider: lattice describe provider.",
+  },
+  REPLY_MALFORMED: {
+    kind: "provider",
+    text: (what: string, operation: string, why: string) =>
+      `${what} answered ${operation} with something unreadable: ${why}`,
+  },
+  WRONG_TYPE: {
+    kind: "provider",
+    text: (operation: string, key: string, holds: string) => `${operation} does not fit ${key}: it holds a ${holds}`,
+    hint: "Use another key, or delete this one first.",
+  },
+  LINK_VALUES_INVALID: {
+    kind: "invalid",
+    text: (provider: string, problems: string) => `the link values do not suit ${provider}: ${problems}`,
+    hint: "Put the link again with corrected values.",
+  },
+  ADDRESS_TAKEN: {
+    kind: "invalid",
+    exit: 6,
+    http: 409,
+    text: (address: string, holder: string, asked: string) =>
+      `${address} already serves ${holder}, so ${asked} cannot have it`,
+    hint: "Give one of them another address or port (0 takes any free one).",
+  },
+  ADDRESS_UNAVAILABLE: {
+    kind: "unavailable",
+    exit: 6,
+    text: (address: string, why: string) => `cannot listen on ${address}: ${why}`,
+    hint: "Choose another port (0 takes any free one), or stop what uses it.",
+  },
+  PROVIDER_CONFLICT: {
+    kind: "invalid",
+    exit: 6,
+    http: 409,
+    text: (contract: string, link: string, holder: string) =>
+      `${holder} already provides ${contract} under link name "${link}"`,
+    hint: "Use another link name, or swap the running one.",
+  },
+  // --- hosts, options, files -----------------------------------------------------------------------
+  ALREADY_RUNNING: { kind: "invalid", exit: 6, http: 409, text: (what: string) => `${what} already runs here` },
+  ALIAS_TAKEN: {
+    kind: "refused",
+    exit: 6,
+    http: 409,
+    text: (alias: string, holder: string, asked: string) =>
+      `call alias ${alias} belongs to ${holder}; ${asked} of another issuer may not take it`,
+    hint: "Sign one of them with another call alias.",
+  },
+  OPTION_OUT_OF_RANGE: {
+    kind: "invalid",
+    text: (name: string, value: unknown, range: string) => `${name} is ${String(value)}, it must be ${range}`,
+  },
+  OPTION_UNKNOWN: {
+    kind: "invalid",
+    text: (name: string, nearest: string) => `there is no option ${name}${nearest ? `; did you mean ${nearest}?` : ""}`,
+  },
+  FILE_ABSENT: {
+    kind: "absent",
+    text: (file: string) => `no file ${file}`,
+    hint: "Check the path; relative paths start at the current folder.",
+  },
+  FILE_UNREADABLE: { kind: "invalid", text: (file: string, why: string) => `cannot read ${file}: ${why}` },
+  REFERENCE_UNKNOWN: {
+    kind: "invalid",
+    text: (reference: string) => `${reference} is not a reference this host can fetch`,
+    hint: "Use a file, - for standard input, or an https URL.",
+  },
+  FETCH_FAILED: { kind: "unavailable", text: (reference: string, why: string) => `cannot fetch ${reference}: ${why}` },
+  MANIFEST_INVALID: {
+    kind: "invalid",
+    text: (file: string, line: number, column: number, why: string) => `${file}:${line}:${column}: ${why}`,
+  },
+  HOST_ABSENT: {
+    kind: "absent",
+    text: (where: string) => `no host answers at ${where}`,
+    hint: "Start one: lattice up, or lattice run MODULE.",
+  },
+  HOST_AMBIGUOUS: {
+    kind: "invalid",
+    text: (hosts: string) => `several hosts run here: ${hosts}`,
+    hint: "Choose one with --host-id or --socket.",
+  },
+  VERB_UNKNOWN: { kind: "absent", text: (verb: string) => `the control interface has no verb ${verb}` },
+  REQUEST_INVALID: { kind: "invalid", text: (verb: string, why: string) => `bad request to ${verb}: ${why}` },
+  USAGE: { kind: "invalid", text: (why: string) => why },
+  NODE_TOO_OLD: {
+    kind: "unavailable",
+    exit: 7,
+    text: (found: string, needed: string) => `Node ${found} cannot run actors; ${needed} or newer is needed`,
+    hint: "Install a newer Node.",
+  },
+  PRECONDITION: { kind: "unavailable", exit: 7, text: (what: string) => what },
+} as const satisfies Record<string, Row>;
+
+export type ErrorCode = keyof typeof catalogue;
+type TextArguments<C extends ErrorCode> = Parameters<(typeof catalogue)[C]["text"]>;
+
+/** An error as it crosses threads, sockets and the lattice: plain data. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly kind: Kind;
+  readonly message: string;
+  readonly hint?: string;
+  readonly cause?: string;
+}
+
+export class LatticeError extends Error {
+  readonly code: ErrorCode;
+  readonly kind: Kind;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "LatticeError";
+    this.code = code;
+    const row: Row = catalogue[code];
+    this.kind = row.kind;
+    this.hint = row.hint;
+  }
+
+  /** HTTP status for this error: the row's own, else its kind's. */
+  get httpStatus(): number {
+    return (catalogue[this.code] as Row).http ?? kinds[this.kind].http;
+  }
+
+  /** Exit code of the command line: the row's own, else its kind's. */
+  get exitCode(): number {
+    return (catalogue[this.code] as Row).exit ?? kinds[this.kind].exit;
+  }
+
+  toWire(): WireError {
+    return {
+      code: this.code,
+      kind: this.kind,
+      message: this.message,
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(this.cause === undefined ? {} : { cause: describe(this.cause) }),
+    };
+  }
+}
+
+/** Makes the error of one row; the arguments are checked against the row's text. Throw what it returns. */
+export function fail<C extends ErrorCode>(code: C, ...args: TextArguments<C>): LatticeError {
+  return new LatticeError(code, (catalogue[code].text as (...a: unknown[]) => string)(...args));
+}
+
+/** Like `fail`, and keeps what caused it. */
+export function failFrom<C extends ErrorCode>(cause: unknown, code: C, ...args: TextArguments<C>): LatticeError {
+  return new LatticeError(code, (catalogue[code].text as (...a: unknown[]) => string)(...args), cause);
+}
+
+/** The other end of `toWire`; an unknown code of a newer host becomes PROVIDER_FAILED with its text. */
+export function fromWire(wire: WireError): LatticeError {
+  const code = wire.code in catalogue ? wire.code : "PROVIDER_FAILED";
+  return new LatticeError(code, wire.message, wire.cause);
+}
+
+export function isLatticeError(error: unknown): error is LatticeError {
+  return error instanceof LatticeError;
+}
+
+/** Text of anything thrown, on one line, for messages and logs. */
+export function describe(error: unknown): string {
+  return (
+    error instanceof Error ? error.message : typeof error === "string" ? error : (JSON.stringify(error) ?? "unknown")
+  ).replaceAll(/\s*\n\s*/g, " ");
+}
