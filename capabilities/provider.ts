@@ -11,7 +11,7 @@ export interface LinkedActor {
   readonly tags: readonly string[];
 }
 
-/** A link as its provider sees it. The same object from put to delete, so it can be a Map key. */
+/** A link as its provider sees it. Each put brings a new object; `id` tells what it is about. */
 export interface Link extends LinkDefinition {
   /** The lattice's name of this link: `linkId` plus the placement where one is meant. */
   readonly id: string;
@@ -34,6 +34,8 @@ export interface ProviderCall {
   readonly link: Link;
   /** When the caller gives up, in milliseconds of `performance.now()`. */
   readonly deadline: number;
+  /** Calls before this one in the chain. */
+  readonly hops: number;
   readonly trace: TraceContext | undefined;
 }
 
@@ -101,6 +103,8 @@ export interface InvokeOptions {
   /** Longest wait in milliseconds; bounded by the link's and the host's own. */
   timeoutMs?: number;
   trace?: TraceContext;
+  /** The call that made the provider ask: its hops and trace carry on, so that circles end. */
+  cause?: ProviderCall;
   /** Aborts the wait, for a client that went away. The guest may still finish. */
   signal?: AbortSignal;
 }

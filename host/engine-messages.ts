@@ -1,0 +1,130 @@
+/**
+ * The conversation between the supervisor and its engines, and between engines: two unions. Each
+ * engine holds the whole tables of its host; `place` says where a thing runs.
+ */
+import type { GuestLimits, PreparedModule } from "../actors/index.ts";
+import type { LinkStatus } from "../capabilities/index.ts";
+import type { LinkDefinition, Origin, Target, TraceContext, WireError } from "../lattice/index.ts";
+
+/** Index of an engine, or `callerPlace` for the thread that started the host. */
+export type Place = number;
+export const callerPlace: Place = -1;
+
+/** One placement: the unit that owns pool, limits, link overlay, logs and inventory row. */
+export interface PlacementSpec {
+  readonly id: string;
+  readonly module: PreparedModule;
+  readonly limits: GuestLimits;
+  /** Configuration of this placement, added to the values of its links. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Engines that run it. */
+  readonly places: readonly Place[];
+}
+
+/** One running provider. */
+export interface ProviderSpec {
+  readonly id: string;
+  readonly key: string;
+  readonly name: string;
+  readonly contractId: string;
+  readonly linkName: string;
+  readonly config: Readonly<Record<string, string>>;
+  /** What to run: one of ours by reference, the caller's own object by id, or a portable provider's placement. */
+  readonly source:
+    | { readonly kind: "builtin"; readonly reference: string }
+    | { readonly kind: "object" }
+    | { readonly kind: "portable"; readonly placement: string };
+  /** Where it runs: every place of a stateless one, else one. */
+  readonly places: readonly Place[];
+}
+
+export interface LinkSpec extends LinkDefinition {
+  readonly id: string;
+  /** Set when the link is one placement's own, not its actor key's. */
+  readonly placement?: string;
+  /** `id` of the ProviderSpec that stands behind it now. */
+  readonly providerId: string;
+  readonly revision: number;
+}
+
+/** A change of the tables. Applied in order; acknowledged when it has taken effect in that engine. */
+export type EngineChange =
+  | { readonly type: "put-placement"; readonly spec: PlacementSpec }
+  | { readonly type: "resize-placement"; readonly id: string; readonly instances: number }
+  | { readonly type: "drop-placement"; readonly id: string; readonly drainMs: number }
+  | { readonly type: "put-provider"; readonly spec: ProviderSpec }
+  | { readonly type: "drop-provider"; readonly id: string; readonly drainMs: number }
+  | { readonly type: "put-link"; readonly link: LinkSpec }
+  | { readonly type: "drop-link"; readonly id: string };
+
+export type ToEngine =
+  | { readonly type: "change"; readonly requestId: number; readonly epoch: number; readonly change: EngineChange }
+  | { readonly type: "stats"; readonly requestId: number }
+  | { readonly type: "drain"; readonly requestId: number; readonly deadlineMs: number }
+  | { readonly type: "peer"; readonly place: Place; readonly port: import("node:worker_threads").MessagePort }
+  | { readonly type: "stop"; readonly requestId: number };
+
+export type FromEngine =
+  | { readonly type: "ready" }
+  | { readonly type: "done"; readonly requestId: number; readonly result: LinkStatus | EngineStats | undefined }
+  | { readonly type: "failed"; readonly requestId: number; readonly error: WireError }
+  | { readonly type: "log"; readonly lines: readonly ActorLogLine[] }
+  | { readonly type: "report"; readonly level: "debug" | "info" | "warn" | "error"; readonly text: string; readonly fields?: Record<string, unknown> };
+
+/** Calls between engines of one host: always whole invocations, so the other side checks again. */
+export type WireMessage =
+  | {
+      readonly type: "invoke";
+      readonly callId: number;
+      readonly origin: Origin;
+      readonly target: Target;
+      readonly operation: string;
+      readonly payload: Uint8Array;
+      /** Time left, since clocks of threads differ. */
+      readonly budgetMs: number;
+      readonly hops: number;
+      readonly trace: TraceContext | undefined;
+    }
+  | { readonly type: "reply"; readonly callId: number; readonly payload: Uint8Array }
+  | { readonly type: "failed"; readonly callId: number; readonly error: WireError };
+
+/** A line that an actor wrote, by whichever way. */
+export interface ActorLogLine {
+  readonly placement: string;
+  readonly actor: string;
+  readonly at: number;
+  readonly level: "trace" | "debug" | "info" | "warn" | "error" | "critical";
+  readonly stream: "console" | "stdout" | "stderr" | "logging";
+  readonly text: string;
+  readonly traceId?: string;
+}
+
+/** Figures of one engine at one moment. */
+export interface EngineStats {
+  readonly place: Place;
+  readonly placements: readonly PlacementStats[];
+  readonly links: readonly LinkStats[];
+  readonly errors: Readonly<Record<string, number>>;
+  readonly unclaimed: number;
+  readonly connections: number;
+  readonly instances: number;
+}
+
+export interface PlacementStats {
+  readonly id: string;
+  readonly instances: number;
+  readonly busy: number;
+  readonly waiting: number;
+  readonly calls: number;
+  readonly errors: number;
+  readonly traps: number;
+  readonly cpuMs: number;
+  readonly queueMs: number;
+  readonly memoryBytes: number;
+}
+
+export interface LinkStats {
+  readonly id: string;
+  readonly calls: number;
+  readonly errors: number;
+}

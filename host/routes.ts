@@ -1,0 +1,64 @@
+import type { CallSite } from "../actors/index.ts";
+import { canonicalContract, contractOf, fail, isPublicKey, type LatticeError } from "../lattice/index.ts";
+import type { LinkRow, PlacementRow, ProviderRow, Tables } from "./tables.ts";
+
+/** Where a call of one placement goes, resolved once per names and epoch. */
+export type Route =
+  | { readonly kind: "provider"; readonly contractId: string; readonly link: LinkRow }
+  | { readonly kind: "service"; readonly contractId: string; readonly linkName: string; readonly provider: ProviderRow; readonly unclaimed: boolean }
+  | { readonly kind: "actor"; readonly key: string }
+  /** A new error for each call: an error belongs to who catches it. */
+  | { readonly kind: "refused"; readonly error: () => LatticeError };
+
+const hostServiceContracts = new Set([contractOf("logging"), contractOf("numbers")]);
+
+/**
+ * Who is meant by (binding, namespace), and may this placement call it. Order and rules: design
+ * section 7; source: waPC and actors reference, section 12.
+ *
+ * 1. a link of this actor for the contract under that name, when the token claims the contract
+ * 2. logging and numbers, which the host answers itself; unclaimed ones are let through for E4 only
+ * 3. an actor by key, 4. an actor by call alias
+ */
+export function resolveRoute(tables: Tables, caller: PlacementRow, site: Pick<CallSite, "binding" | "namespace">, strict: boolean): Route {
+  const { binding, namespace } = site;
+  if (isPublicKey(namespace, "module")) return actorRoute(tables, caller, namespace);
+  const name = caller.spec.module.claims.name;
+  const contract = canonicalContract(namespace);
+  const claimed = caller.claims.has(contract);
+  const link = tables.findLink(caller, contract, binding);
+  if (claimed && link) return { kind: "provider", contractId: namespace, link };
+  const service = hostServiceContracts.has(contract) ? tables.hostServices.get(contract) : undefined;
+  if (service && (claimed || (caller.spec.module.era === "E4" && !strict))) {
+    return { kind: "service", contractId: namespace, linkName: binding, provider: service, unclaimed: !claimed };
+  }
+  const key = tables.keyOfAlias(namespace);
+  if (key !== undefined) return actorRoute(tables, caller, key);
+  if (claimed) return refused(() => fail("LINK_ABSENT", name, namespace, binding));
+  if (link || namespace.includes(":")) return refused(() => fail("CLAIM_ABSENT", name, namespace));
+  return refused(() => fail("ALIAS_ABSENT", namespace));
+}
+
+/**
+ * Actors of E0 to E2 may call an actor whose key they claim, and themselves; E3 and E4 any actor.
+ * A portable provider may call the actors linked to it.
+ */
+function actorRoute(tables: Tables, caller: PlacementRow, key: string): Route {
+  const { module } = caller.spec;
+  const free = module.era === "E3" || module.era === "E4";
+  if (free || key === module.key || caller.claims.has(key) || serves(tables, caller, key)) return { kind: "actor", key };
+  return refused(() => fail("ACTOR_CALL_REFUSED", module.claims.name, key));
+}
+
+function serves(tables: Tables, portable: PlacementRow, actor: string): boolean {
+  if (!portable.spec.module.claims.portableProvider) return false;
+  for (const { spec, provider } of tables.links.values()) {
+    const { source } = provider.spec;
+    if (spec.actor === actor && source.kind === "portable" && source.placement === portable.spec.id) return true;
+  }
+  return false;
+}
+
+function refused(error: () => LatticeError): Route {
+  return { kind: "refused", error };
+}
