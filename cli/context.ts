@@ -1,0 +1,142 @@
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where a setting came from, for `config view --show-origin`. */
+export interface Setting {
+  readonly name: string;
+  readonly value: string;
+  /** `default`, a variable as `$NAME`, or a file. */
+  readonly origin: string;
+}
+
+interface SettingRow {
+  readonly name: string;
+  /** Ours first: it wins over wash's and wasmCloud's. */
+  readonly variables: readonly string[];
+  readonly fallback: (env: Environment) => { value: string; origin: string };
+}
+
+const rows = [
+  {
+    name: "keys",
+    variables: ["LATTICE_KEYS", "WASH_KEYS"],
+    fallback: (env) => {
+      const wash = join(home(env), ".wash", "keys");
+      return existsSync(wash) ? { value: wash, origin: wash } : byDefault(join(configFolder(env), "keys"));
+    },
+  },
+  {
+    name: "lattice",
+    variables: ["LATTICE_NAME", "WASMCLOUD_LATTICE", "WASMCLOUD_LATTICE_PREFIX", "WASMCLOUD_LATTICE_ID"],
+    fallback: (env) => fromWashContext(env, "lattice_prefix") ?? byDefault("default"),
+  },
+  {
+    name: "nats",
+    variables: ["LATTICE_NATS", "NATS_URL"],
+    fallback: (env) => natsOfHostAndPort(env) ?? byDefault(""),
+  },
+  {
+    name: "log_level",
+    variables: ["LATTICE_LOG_LEVEL", "WASMCLOUD_LOG_LEVEL"],
+    fallback: () => byDefault("info"),
+  },
+  {
+    name: "structured_logs",
+    variables: ["LATTICE_STRUCTURED_LOGS", "WASMCLOUD_STRUCTURED_LOGGING_ENABLED"],
+    fallback: () => byDefault("false"),
+  },
+  {
+    name: "issuer_key",
+    variables: ["LATTICE_ISSUER_KEY", "WASH_ISSUER_KEY"],
+    fallback: () => byDefault(""),
+  },
+  {
+    name: "subject_key",
+    variables: ["LATTICE_SUBJECT_KEY", "WASH_SUBJECT_KEY"],
+    fallback: () => byDefault(""),
+  },
+  {
+    name: "issuers",
+    variables: ["LATTICE_ISSUERS"],
+    fallback: () => byDefault(""),
+  },
+] as const satisfies readonly SettingRow[];
+
+export type SettingName = (typeof rows)[number]["name"];
+
+/** Seeds may stand in a variable; `config view` must not print them. */
+export const secretSettings: readonly SettingName[] = ["issuer_key", "subject_key"];
+
+/** One setting and where it comes from: our variable, wash's or wasmCloud's, wash's context, default. */
+export function setting(name: SettingName, env: Environment = process.env): Setting {
+  const row = rows.find((one) => one.name === name);
+  if (row === undefined) throw new TypeError(`no setting ${name}`);
+  for (const variable of row.variables) {
+    const value = env[variable];
+    if (value !== undefined && value !== "") return { name, value, origin: `$${variable}` };
+  }
+  return { name, ...row.fallback(env) };
+}
+
+export function allSettings(env: Environment = process.env): Setting[] {
+  return rows.map(({ name }) => setting(name, env));
+}
+
+/** `$XDG_CONFIG_HOME/wasmlattice`, by default under `~/.config`. Source: XDG Base Directory Specification. */
+export function configFolder(env: Environment = process.env): string {
+  const base = env.XDG_CONFIG_HOME;
+  return join(base && isAbsolute(base) ? base : join(home(env), ".config"), "wasmlattice");
+}
+
+/** The version of this package, from its manifest. */
+export function packageVersion(): string {
+  for (const up of ["../package.json", "../../package.json"]) {
+    const file = fileURLToPath(new URL(up, import.meta.url));
+    if (!existsSync(file)) continue;
+    const { name, version } = JSON.parse(readFileSync(file, "utf8")) as { name?: string; version?: string };
+    if (name === "wasmlattice" && version !== undefined) return version;
+  }
+  throw new Error("the manifest of wasmlattice is missing beside its code");
+}
+
+function home(env: Environment): string {
+  return env.HOME || homedir();
+}
+
+function byDefault(value: string) {
+  return { value, origin: "default" };
+}
+
+/** wash's default context, `~/.wash/contexts/NAME.json`, named by `index.json` beside it. */
+function fromWashContext(env: Environment, field: string): { value: string; origin: string } | undefined {
+  const folder = join(home(env), ".wash", "contexts");
+  const index = readJson(join(folder, "index.json"));
+  const file = join(folder, `${typeof index?.name === "string" ? index.name : "host_config"}.json`);
+  const value = readJson(file)?.[field];
+  return typeof value === "string" || typeof value === "number" ? { value: String(value), origin: file } : undefined;
+}
+
+function natsOfHostAndPort(env: Environment): { value: string; origin: string } | undefined {
+  const host = env.WASMCLOUD_CTL_HOST ?? env.NATS_HOST;
+  if (host !== undefined && host !== "") {
+    const port = env.WASMCLOUD_CTL_PORT ?? env.NATS_PORT ?? "4222";
+    return { value: `nats://${host}:${port}`, origin: env.WASMCLOUD_CTL_HOST ? "$WASMCLOUD_CTL_HOST" : "$NATS_HOST" };
+  }
+  const known = fromWashContext(env, "ctl_host");
+  if (known === undefined || known.value === "") return undefined;
+  const port = fromWashContext(env, "ctl_port")?.value ?? "4222";
+  return { value: `nats://${known.value}:${port}`, origin: known.origin };
+}
+
+function readJson(file: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(readFileSync(file, "utf8"));
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
