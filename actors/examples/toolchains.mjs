@@ -34,7 +34,7 @@ function run(command, args, options = {}) {
   try {
     return execFileSync(command, args, { stdio: ["ignore", "pipe", "pipe"], maxBuffer: 64 << 20, ...options });
   } catch (error) {
-    throw new Error(`${basename(command)} ${args.join(" ")}\n${error.stderr ?? error.message}`, { cause: error });
+    throw new Error(`${basename(command)} ${args.join(" ")}\n${error.stderr ?? error.message}`);
   }
 }
 
