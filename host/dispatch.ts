@@ -17,6 +17,8 @@ import type { LinkRow, PlacementRow, ProviderRow, Tables } from "./tables.ts";
 
 /** Another engine of this host, where a thing runs that does not run here. */
 export interface Peer {
+  /** False once the other end is gone. */
+  readonly open: boolean;
   /** @throws LatticeError ENGINE_LOST when that engine ends before it answers. */
   invoke(invocation: VerifiedInvocation): Promise<Uint8Array>;
 }
@@ -60,7 +62,12 @@ export class Dispatch {
     const { hopLimit, payloadBytes, policy } = this.#options;
     if (invocation.hops >= hopLimit) throw fail("HOPS_EXCEEDED", nameOf(invocation.target), hopLimit);
     if (invocation.payload.byteLength > payloadBytes) {
-      throw fail("PAYLOAD_TOO_LARGE", `the payload of ${invocation.operation}`, invocation.payload.byteLength, payloadBytes);
+      throw fail(
+        "PAYLOAD_TOO_LARGE",
+        `the payload of ${invocation.operation}`,
+        invocation.payload.byteLength,
+        payloadBytes,
+      );
     }
     if (route.kind === "refused") throw route.error();
     if (policy) return this.#afterPolicy(policy, invocation, route);
@@ -93,8 +100,14 @@ export class Dispatch {
   #resolve({ origin, target }: VerifiedInvocation): Route {
     if (target.kind === "actor") return { kind: "actor", key: target.key };
     const placement = origin.kind === "actor" ? this.#tables.placements.get(origin.placement) : undefined;
-    if (!placement) return { kind: "refused", error: () => fail("LINK_ABSENT", origin.kind, target.contractId, target.linkName) };
-    return resolveRoute(this.#tables, placement, { binding: target.linkName, namespace: target.contractId }, this.#options.strict);
+    if (!placement)
+      return { kind: "refused", error: () => fail("LINK_ABSENT", origin.kind, target.contractId, target.linkName) };
+    return resolveRoute(
+      this.#tables,
+      placement,
+      { binding: target.linkName, namespace: target.contractId },
+      this.#options.strict,
+    );
   }
 
   async #afterPolicy(policy: Policy, invocation: VerifiedInvocation, route: Route): Promise<Uint8Array> {
@@ -149,7 +162,8 @@ export class Dispatch {
       if (!chosen || load(row) < load(chosen)) chosen = row;
     }
     if (!chosen) throw fail("ACTOR_ABSENT", key);
-    if (chosen.expired) throw fail("TOKEN_EXPIRED", chosen.origin.name, isoSeconds(chosen.spec.module.claims.expiresAt));
+    if (chosen.expired)
+      throw fail("TOKEN_EXPIRED", chosen.origin.name, isoSeconds(chosen.spec.module.claims.expiresAt));
     if (chosen.draining) throw fail("DRAINING", chosen.origin.name);
     if (chosen.pool) return chosen.pool.call(invocation);
     return this.#askPeer(chosen.spec.places, invocation, chosen.origin.name);
@@ -198,7 +212,16 @@ export class Dispatch {
       if (!placement) throw fail("PLACEMENT_ABSENT", id);
       const { linkedActor } = placement;
       const { contractId, key } = behind.spec;
-      link = { id: name, actor: linkedActor.key, provider: key, contractId, linkName, values: {}, revision: 1, linkedActor };
+      link = {
+        id: name,
+        actor: linkedActor.key,
+        provider: key,
+        contractId,
+        linkName,
+        values: {},
+        revision: 1,
+        linkedActor,
+      };
       this.#serviceLinks.set(name, link);
     }
     return link;
@@ -206,12 +229,13 @@ export class Dispatch {
 
   /** Drops what was made up for a placement that is gone. */
   forget(placementId: string): void {
-    for (const name of this.#serviceLinks.keys()) if (name.startsWith(`${placementId} `)) this.#serviceLinks.delete(name);
+    for (const name of this.#serviceLinks.keys())
+      if (name.startsWith(`${placementId} `)) this.#serviceLinks.delete(name);
     for (const name of this.#warned) if (name.startsWith(`${placementId} `)) this.#warned.delete(name);
   }
 
   #askPeer(places: readonly Place[], invocation: VerifiedInvocation, name: string): Promise<Uint8Array> {
-    const reachable = places.filter((place) => this.peers.has(place));
+    const reachable = places.filter((place) => this.peers.get(place)?.open);
     const peer = this.peers.get(reachable[this.#turn++ % reachable.length] ?? Number.NaN);
     if (!peer) throw fail("ENGINE_LOST", places.join(", ") || name);
     return peer.invoke(invocation);
@@ -254,7 +278,9 @@ function providerCall(invocation: VerifiedInvocation, link: Link): ProviderCall 
 
 /** A provider's own failure, whatever it threw, stays behind its contract. */
 function providerError(error: unknown, behind: ProviderRow, operation: string): unknown {
-  return isLatticeError(error) ? error : failFrom(error, "PROVIDER_FAILED", behind.spec.name, operation, describe(error));
+  return isLatticeError(error)
+    ? error
+    : failFrom(error, "PROVIDER_FAILED", behind.spec.name, operation, describe(error));
 }
 
 async function contain(answer: Promise<Uint8Array>, behind: ProviderRow, operation: string): Promise<Uint8Array> {

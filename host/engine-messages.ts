@@ -58,7 +58,7 @@ export type EngineChange =
   | { readonly type: "drop-link"; readonly id: string };
 
 export type ToEngine =
-  | { readonly type: "change"; readonly requestId: number; readonly epoch: number; readonly change: EngineChange }
+  | { readonly type: "change"; readonly requestId: number; readonly change: EngineChange }
   | { readonly type: "stats"; readonly requestId: number }
   | { readonly type: "drain"; readonly requestId: number; readonly deadlineMs: number }
   | { readonly type: "peer"; readonly place: Place; readonly port: import("node:worker_threads").MessagePort }
@@ -69,7 +69,12 @@ export type FromEngine =
   | { readonly type: "done"; readonly requestId: number; readonly result: LinkStatus | EngineStats | undefined }
   | { readonly type: "failed"; readonly requestId: number; readonly error: WireError }
   | { readonly type: "log"; readonly lines: readonly ActorLogLine[] }
-  | { readonly type: "report"; readonly level: "debug" | "info" | "warn" | "error"; readonly text: string; readonly fields?: Record<string, unknown> };
+  | {
+      readonly type: "report";
+      readonly level: "debug" | "info" | "warn" | "error";
+      readonly text: string;
+      readonly fields?: Record<string, unknown>;
+    };
 
 /** Calls between engines of one host: always whole invocations, so the other side checks again. */
 export type WireMessage =
@@ -104,7 +109,10 @@ export interface EngineStats {
   readonly place: Place;
   readonly placements: readonly PlacementStats[];
   readonly links: readonly LinkStats[];
+  /** Failed calls from outside the guests, by error code. */
   readonly errors: Readonly<Record<string, number>>;
+  /** The last failed calls, oldest first; bounded. */
+  readonly recentErrors: readonly RecentError[];
   readonly unclaimed: number;
   readonly connections: number;
   readonly instances: number;
@@ -127,4 +135,14 @@ export interface LinkStats {
   readonly id: string;
   readonly calls: number;
   readonly errors: number;
+}
+
+export interface RecentError {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Actor key or contract id. */
+  readonly target: string;
+  readonly operation: string;
+  readonly code: string;
+  readonly message: string;
 }

@@ -7,7 +7,14 @@ import {
   type LinkStatus,
   type Provider,
 } from "../capabilities/index.ts";
-import { canonicalContract, contractOf, fail, isLatticeError, type ErrorCode, type VerifiedInvocation } from "../lattice/index.ts";
+import {
+  canonicalContract,
+  contractOf,
+  fail,
+  isLatticeError,
+  type ErrorCode,
+  type VerifiedInvocation,
+} from "../lattice/index.ts";
 import { Dispatch, type Peer } from "./dispatch.ts";
 import { linkDeadline } from "./link-deadline.ts";
 import type {
@@ -18,6 +25,7 @@ import type {
   Place,
   PlacementSpec,
   ProviderSpec,
+  RecentError,
 } from "./engine-messages.ts";
 import type { Limits } from "./limits.ts";
 import { Listeners } from "./listeners.ts";
@@ -38,7 +46,11 @@ export interface EngineOptions {
   /** Provider objects of this thread, by provider id. */
   readonly objects: ReadonlyMap<string, Provider>;
   readonly onLog: (line: ActorLogLine) => void;
-  readonly onReport: (level: "debug" | "info" | "warn" | "error", text: string, fields?: Record<string, unknown>) => void;
+  readonly onReport: (
+    level: "debug" | "info" | "warn" | "error",
+    text: string,
+    fields?: Record<string, unknown>,
+  ) => void;
 }
 
 /** What the supervisor asks of an engine, in its own thread or over a port. */
@@ -66,6 +78,7 @@ export class Engine implements EngineHandle {
   readonly #scheduler: Scheduler;
   readonly #census: Census;
   readonly #errors = new Map<ErrorCode, number>();
+  readonly #recentErrors: RecentError[] = [];
   readonly #expiry = new Map<string, NodeJS.Timeout>();
 
   constructor(options: EngineOptions) {
@@ -91,7 +104,10 @@ export class Engine implements EngineHandle {
       aroundActor: compileMiddleware(middleware, "actor"),
       aroundProvider: compileMiddleware(middleware, "provider"),
       onUnclaimed: ({ origin }, contractId) =>
-        options.onReport("warn", `${origin.name} uses ${contractId} without claiming it; sign it with that capability (strict hosts refuse)`),
+        options.onReport(
+          "warn",
+          `${origin.name} uses ${contractId} without claiming it; sign it with that capability (strict hosts refuse)`,
+        ),
     });
     this.#hostService("logging", actorLogging());
     this.#hostService("numbers", numberGenerator());
@@ -123,13 +139,26 @@ export class Engine implements EngineHandle {
     try {
       return await this.dispatch.invoke(invocation);
     } catch (error) {
-      this.countError(error);
+      this.#countError(error, invocation);
       throw error;
     }
   }
 
-  countError(error: unknown): void {
-    if (isLatticeError(error)) this.#errors.set(error.code, (this.#errors.get(error.code) ?? 0) + 1);
+  #countError(error: unknown, { target, operation }: VerifiedInvocation): void {
+    if (!isLatticeError(error)) return;
+    const { code, message } = error;
+    this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
+    if (
+      this.#recentErrors.push({
+        at: Date.now(),
+        target: target.kind === "actor" ? target.key : target.contractId,
+        operation,
+        code,
+        message,
+      }) > 50
+    ) {
+      this.#recentErrors.shift();
+    }
   }
 
   connect(place: Place, peer: Peer): void {
@@ -149,6 +178,7 @@ export class Engine implements EngineHandle {
       placements,
       links: [...this.tables.links.values()].map(({ spec, calls, errors }) => ({ id: spec.id, calls, errors })),
       errors: Object.fromEntries(this.#errors),
+      recentErrors: [...this.#recentErrors],
       unclaimed: this.dispatch.unclaimed,
       connections: this.listeners.connections,
       instances: placements.reduce((sum, { instances }) => sum + instances, 0),
@@ -193,7 +223,15 @@ export class Engine implements EngineHandle {
     };
     if (spec.places.includes(this.place)) {
       const host = this.dispatch.hostOf(row, (stream, text, call) =>
-        this.#options.onLog({ placement: spec.id, actor: claims.name, at: Date.now(), level: "info", stream, text, traceId: traceId(call?.trace?.traceparent) }),
+        this.#options.onLog({
+          placement: spec.id,
+          actor: claims.name,
+          at: Date.now(),
+          level: "info",
+          stream,
+          text,
+          traceId: traceId(call?.trace?.traceparent),
+        }),
       );
       row.pool = new Pool({
         module,
@@ -304,7 +342,14 @@ export class Engine implements EngineHandle {
     const held = this.tables.links.get(spec.id);
     if (held && held.provider === provider && held.spec.revision >= spec.revision) return undefined;
     const link: Link = { ...spec, linkedActor: this.tables.actor(spec.actor) };
-    const row: LinkRow = { spec, link, provider, deadlineMs: linkDeadline(spec), calls: held?.calls ?? 0, errors: held?.errors ?? 0 };
+    const row: LinkRow = {
+      spec,
+      link,
+      provider,
+      deadlineMs: linkDeadline(spec),
+      calls: held?.calls ?? 0,
+      errors: held?.errors ?? 0,
+    };
     // The row stands before the provider opens: its first request may come at once.
     const known = held === undefined;
     if (known) this.tables.links.set(spec.id, row);

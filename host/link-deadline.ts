@@ -16,5 +16,9 @@ export function linkDeadline(link: Pick<LinkDefinition, "provider" | "values">):
   const [, amount, unit] = /^(\d{1,9})(ms|s|m|)$/.exec(text) ?? [];
   const ms = Number(amount) * (units[unit ?? "-"] ?? Number.NaN);
   if (ms > 0) return ms;
-  throw fail("LINK_VALUES_INVALID", link.provider, `${deadlineValue} must be a duration such as 500ms or 2s, not ${JSON.stringify(text)}`);
+  throw fail(
+    "LINK_VALUES_INVALID",
+    link.provider,
+    `${deadlineValue} must be a duration such as 500ms or 2s, not ${JSON.stringify(text)}`,
+  );
 }

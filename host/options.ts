@@ -36,10 +36,13 @@ export interface HostOptions {
   readonly logLevel?: LogLevel;
   /** JSON log lines rather than readable ones. Default false. */
   readonly structured?: boolean;
-  /** Asked after the host's own checks; it can only tighten. */
-  readonly policy?: Policy;
-  /** What runs around each call, in this order. */
-  readonly middleware?: readonly Middleware[];
+  /**
+   * Asked after the host's own checks; it can only tighten. With engines in threads of their own it is
+   * the path of a module whose default export is the policy, since functions do not cross threads.
+   */
+  readonly policy?: Policy | string;
+  /** What runs around each call, in this order; module paths where engines are threads of their own. */
+  readonly middleware?: readonly (Middleware | string)[];
   /** Seed of the host's own key (`SN...`). Default: a new key for each start. */
   readonly hostSeed?: string;
 }
@@ -60,8 +63,8 @@ export interface HostConfig {
   readonly stateDirectory: string;
   readonly logLevel: LogLevel;
   readonly structured: boolean;
-  readonly policy: Policy | undefined;
-  readonly middleware: readonly Middleware[];
+  readonly policy: Policy | string | undefined;
+  readonly middleware: readonly (Middleware | string)[];
   /** Not enumerable, so that no log, inventory or message to a thread picks it up by accident. */
   readonly hostSeed: string | undefined;
 }
@@ -111,6 +114,10 @@ export function compileOptions(options: HostOptions = {}): HostConfig {
     policy: options.policy === undefined ? undefined : callable("policy", options.policy),
     middleware: Object.freeze([...list("middleware", options.middleware ?? [])]),
   };
+  const inCallersThread = typeof config.policy === "function" ? "policy" : config.middleware.some((each) => typeof each !== "string") ? "middleware" : "";
+  if (config.engines > 0 && inCallersThread !== "") {
+    outOfRange(inCallersThread, "a function", "the path of a module when engines run in threads of their own");
+  }
   return Object.freeze(
     Object.defineProperty(config, "hostSeed", { value: hostSeed(options.hostSeed), enumerable: false }),
   ) as HostConfig;
@@ -172,8 +179,8 @@ function list<T>(name: string, value: readonly T[]): readonly T[] {
   return Array.isArray(value) ? value : outOfRange(name, value, "a list");
 }
 
-function callable(name: string, value: Policy): Policy {
-  return typeof value === "function" ? value : outOfRange(name, typeof value, "a function");
+function callable(name: string, value: Policy | string): Policy | string {
+  return typeof value === "function" || (typeof value === "string" && value !== "") ? value : outOfRange(name, typeof value, "a function or the path of a module");
 }
 
 function level(value: unknown): LogLevel {

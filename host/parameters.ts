@@ -84,6 +84,11 @@ export function bytes(max: number): Field<Uint8Array> {
   });
 }
 
+/** Anything that JSON can say. */
+export function json(): Field<unknown> {
+  return field("a JSON value", (value) => value);
+}
+
 export function listOf<T>(of: Field<T>, most = 1_000): Field<readonly T[]> {
   return field(`a list of at most ${most}, each ${of.wanted}`, (value) => {
     if (!Array.isArray(value) || value.length > most) return undefined;

@@ -3,9 +3,26 @@
  * whatever the policy says.
  */
 export type PolicyRequest =
-  | { readonly action: "start_actor"; readonly actor: string; readonly name: string; readonly issuer: string; readonly capabilities: readonly string[] }
-  | { readonly action: "start_provider"; readonly provider: string; readonly name: string; readonly contractId: string; readonly linkName: string }
-  | { readonly action: "perform_invocation"; readonly origin: string; readonly target: string; readonly operation: string };
+  | {
+      readonly action: "start_actor";
+      readonly actor: string;
+      readonly name: string;
+      readonly issuer: string;
+      readonly capabilities: readonly string[];
+    }
+  | {
+      readonly action: "start_provider";
+      readonly provider: string;
+      readonly name: string;
+      readonly contractId: string;
+      readonly linkName: string;
+    }
+  | {
+      readonly action: "perform_invocation";
+      readonly origin: string;
+      readonly target: string;
+      readonly operation: string;
+    };
 
 export type PolicyDecision = { readonly allow: true } | { readonly deny: string };
 

@@ -6,7 +6,12 @@ import type { ProviderRow, Tables } from "./tables.ts";
 /** What a provider gets of its engine. Its calls to actors pass dispatch like every other. */
 export function contextOf(engine: Engine, row: ProviderRow, options: EngineOptions): ProviderContext {
   const { spec } = row;
-  const origin: Origin = Object.freeze({ kind: "provider", key: spec.key, contractId: spec.contractId, linkName: spec.linkName });
+  const origin: Origin = Object.freeze({
+    kind: "provider",
+    key: spec.key,
+    contractId: spec.contractId,
+    linkName: spec.linkName,
+  });
   const longest = options.limits.callTimeoutMs;
   return {
     key: spec.key,
@@ -49,7 +54,8 @@ export function contextOf(engine: Engine, row: ProviderRow, options: EngineOptio
 function checkClaim(tables: Tables, link: Link): void {
   const [placement] = tables.placementsOf(link.actor);
   if (!placement) throw fail("ACTOR_ABSENT", link.actor);
-  if (!placement.claims.has(canonicalContract(link.contractId))) throw fail("CLAIM_ABSENT", link.linkedActor.name, link.contractId);
+  if (!placement.claims.has(canonicalContract(link.contractId)))
+    throw fail("CLAIM_ABSENT", link.linkedActor.name, link.contractId);
 }
 
 /** Gives up waiting when the outside caller has gone; the guest may still finish. */
@@ -64,7 +70,14 @@ function orGone(answer: Promise<Uint8Array>, signal: AbortSignal, what: string):
 
 function actorLine({ origin, trace }: ProviderCall, { level, text, target }: LogRecord) {
   const [placement, actor] = origin.kind === "actor" ? [origin.placement, origin.name] : ["", ""];
-  const line = { placement, actor, at: Date.now(), level, stream: "logging" as const, text: target ? `${target}: ${text}` : text };
+  const line = {
+    placement,
+    actor,
+    at: Date.now(),
+    level,
+    stream: "logging" as const,
+    text: target ? `${target}: ${text}` : text,
+  };
   const traceId = trace?.traceparent.split("-")[1];
   return traceId === undefined ? line : { ...line, traceId };
 }

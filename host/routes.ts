@@ -5,7 +5,13 @@ import type { LinkRow, PlacementRow, ProviderRow, Tables } from "./tables.ts";
 /** Where a call of one placement goes, resolved once per names and epoch. */
 export type Route =
   | { readonly kind: "provider"; readonly contractId: string; readonly link: LinkRow }
-  | { readonly kind: "service"; readonly contractId: string; readonly linkName: string; readonly provider: ProviderRow; readonly unclaimed: boolean }
+  | {
+      readonly kind: "service";
+      readonly contractId: string;
+      readonly linkName: string;
+      readonly provider: ProviderRow;
+      readonly unclaimed: boolean;
+    }
   | { readonly kind: "actor"; readonly key: string }
   /** A new error for each call: an error belongs to who catches it. */
   | { readonly kind: "refused"; readonly error: () => LatticeError };
@@ -20,7 +26,12 @@ const hostServiceContracts = new Set([contractOf("logging"), contractOf("numbers
  * 2. logging and numbers, which the host answers itself; unclaimed ones are let through for E4 only
  * 3. an actor by key, 4. an actor by call alias
  */
-export function resolveRoute(tables: Tables, caller: PlacementRow, site: Pick<CallSite, "binding" | "namespace">, strict: boolean): Route {
+export function resolveRoute(
+  tables: Tables,
+  caller: PlacementRow,
+  site: Pick<CallSite, "binding" | "namespace">,
+  strict: boolean,
+): Route {
   const { binding, namespace } = site;
   if (isPublicKey(namespace, "module")) return actorRoute(tables, caller, namespace);
   const name = caller.spec.module.claims.name;
@@ -46,7 +57,8 @@ export function resolveRoute(tables: Tables, caller: PlacementRow, site: Pick<Ca
 function actorRoute(tables: Tables, caller: PlacementRow, key: string): Route {
   const { module } = caller.spec;
   const free = module.era === "E3" || module.era === "E4";
-  if (free || key === module.key || caller.claims.has(key) || serves(tables, caller, key)) return { kind: "actor", key };
+  if (free || key === module.key || caller.claims.has(key) || serves(tables, caller, key))
+    return { kind: "actor", key };
   return refused(() => fail("ACTOR_CALL_REFUSED", module.claims.name, key));
 }
 

@@ -1,0 +1,80 @@
+/** Entry of an engine's thread. */
+import { parentPort, workerData } from "node:worker_threads";
+import type { ActorLogLine, EngineStats, FromEngine, Place, ToEngine } from "./engine-messages.ts";
+import { Engine } from "./engine.ts";
+import { beat } from "./heartbeat.ts";
+import type { Limits } from "./limits.ts";
+import { loadExtensions } from "./extensions.ts";
+import type { LinkStatus } from "../capabilities/index.ts";
+import { asLatticeError, Wire } from "./wire.ts";
+
+export interface EngineWorkerData {
+  readonly place: Place;
+  readonly limits: Limits;
+  readonly strict: boolean;
+  readonly sharePorts: boolean;
+  readonly extensions: { readonly policy: string | undefined; readonly middleware: readonly string[] };
+  /** One counter that this thread raises while it lives; the supervisor reads it. */
+  readonly heartbeat: SharedArrayBuffer;
+}
+
+const port = parentPort!;
+const data = workerData as EngineWorkerData;
+const send = (message: FromEngine) => port.postMessage(message);
+
+beat(data.heartbeat);
+const { policy, middleware } = await loadExtensions(data.extensions);
+const logs = batched<ActorLogLine>((lines) => send({ type: "log", lines }));
+const engine = new Engine({
+  place: data.place,
+  limits: data.limits,
+  strict: data.strict,
+  policy,
+  middleware,
+  sharePorts: data.sharePorts,
+  objects: new Map(),
+  onLog: logs,
+  onReport: (level, text, fields) => send({ type: "report", level, text, ...(fields ? { fields } : {}) }),
+});
+
+port.on("message", (message: ToEngine) => {
+  switch (message.type) {
+    case "change":
+      return answer(message.requestId, engine.apply(message.change));
+    case "stats":
+      return answer(message.requestId, engine.stats());
+    case "drain":
+      return answer(message.requestId, engine.drain(message.deadlineMs));
+    case "peer":
+      return engine.connect(
+        message.place,
+        new Wire(message.port, message.place, (invocation) => engine.invoke(invocation)),
+      );
+    case "stop":
+      return answer(message.requestId, engine.stop());
+    default:
+      return message satisfies never;
+  }
+});
+send({ type: "ready" });
+
+function answer(requestId: number, work: Promise<LinkStatus | EngineStats | undefined | void>): void {
+  work.then(
+    (result) => send({ type: "done", requestId, result: result ?? undefined }),
+    (error: unknown) => send({ type: "failed", requestId, error: asLatticeError(error, "a change").toWire() }),
+  );
+}
+
+/** Gathers what comes within one turn of the event loop, so that a talkative actor costs one message. */
+function batched<T>(flush: (items: readonly T[]) => void): (item: T) => void {
+  let items: T[] = [];
+  return (item) => {
+    items.push(item);
+    if (items.length > 1) return;
+    setImmediate(() => {
+      const ready = items;
+      items = [];
+      flush(ready);
+    });
+  };
+}

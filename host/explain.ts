@@ -1,0 +1,189 @@
+import { contractAliases, defaultLinkName, isLatticeError, type LatticeError } from "../lattice/index.ts";
+import type { Host } from "./host.ts";
+import { sumPlacements } from "./inventory.ts";
+import { resolveRoute, type Route } from "./routes.ts";
+import type { PlacementRow } from "./tables.ts";
+import type { PlacementRecord } from "./wanted.ts";
+
+/** One step of the path that a call takes. */
+export interface ExplainStep {
+  readonly step: "found" | "token" | "runs" | "reached by" | "may call" | "limits" | "last errors";
+  readonly ok: boolean;
+  readonly text: string;
+  /** Code of the error that the call would meet here. */
+  readonly code?: string;
+  readonly hint?: string;
+}
+
+export interface Explanation {
+  readonly target: string;
+  readonly steps: readonly ExplainStep[];
+}
+
+/**
+ * The path that a call to `target` would take, step by step, by dispatch's own resolution.
+ * `towards` narrows what the actor itself may call: a contract id, an actor key or an alias, with
+ * `/link` for another link name than the default.
+ * @throws LatticeError ACTOR_ABSENT, ACTOR_AMBIGUOUS.
+ */
+export async function explain(host: Host, target: string, towards?: string): Promise<Explanation> {
+  const records = host.wanted.findPlacements(target);
+  const [record] = records;
+  const { module } = record.spec;
+  const { claims } = module;
+  const stats = await host.fleet.stats();
+  const steps: ExplainStep[] = [
+    {
+      step: "found",
+      ok: true,
+      text: `${claims.name} (${module.key}), era ${module.era}, ${records.length} ${records.length === 1 ? "placement" : "placements"} from ${record.reference}`,
+    },
+    tokenStep(record),
+    runsStep(
+      host,
+      records,
+      stats.map(({ place }) => place),
+    ),
+    ...reachedBy(host, record),
+    ...mayCall(host, record, towards),
+    ...records.map((each) => limitsStep(each, sumPlacements(stats))),
+  ];
+  const recent = stats
+    .flatMap(({ recentErrors }) => recentErrors)
+    .filter(({ target: key }) => key === module.key)
+    .toSorted((a, b) => b.at - a.at)
+    .slice(0, 5);
+  for (const { at, operation, code, message } of recent) {
+    steps.push({
+      step: "last errors",
+      ok: false,
+      code,
+      text: `${new Date(at).toISOString()} ${operation}: ${message}`,
+    });
+  }
+  return { target, steps };
+}
+
+function tokenStep({ spec: { module } }: PlacementRecord): ExplainStep {
+  const { issuer, expiresAt } = module.claims;
+  const until = expiresAt === undefined ? "never expires" : `expires ${new Date(expiresAt * 1_000).toISOString()}`;
+  const over = expiresAt !== undefined && expiresAt * 1_000 <= Date.now();
+  return {
+    step: "token",
+    ok: !over,
+    text: `issued by ${issuer}, ${until}`,
+    ...(over ? { code: "TOKEN_EXPIRED" } : {}),
+  };
+}
+
+function runsStep(host: Host, records: readonly PlacementRecord[], answering: readonly number[]): ExplainStep {
+  const places = [...new Set(records.flatMap(({ spec }) => spec.places))];
+  const up = places.filter((place) => answering.includes(place));
+  const where = host.config.engines === 0 ? "in the caller's thread" : `in engine ${up.join(", ")}`;
+  if (up.length === 0)
+    return {
+      step: "runs",
+      ok: false,
+      code: "ENGINE_LOST",
+      text: `no engine of this host answers (wanted: ${places.join(", ")})`,
+    };
+  return { step: "runs", ok: true, text: `on this host (${host.name}), ${where}; local calls never leave the process` };
+}
+
+function reachedBy(host: Host, record: PlacementRecord): ExplainStep[] {
+  const { module, id } = record.spec;
+  const links = [...host.wanted.links.values()].filter(({ spec }) =>
+    spec.placement === undefined ? spec.actor === module.key : spec.placement === id,
+  );
+  return links.flatMap(({ spec, urls }) => {
+    if (urls.length === 0) return [];
+    return [
+      {
+        step: "reached by" as const,
+        ok: true,
+        text: `${urls.join(", ")} through link "${spec.linkName}" of ${spec.contractId}`,
+      },
+    ];
+  });
+}
+
+function mayCall(host: Host, record: PlacementRecord, towards: string | undefined): ExplainStep[] {
+  const { tables } = host.fleet.caller;
+  const row = tables.placements.get(record.spec.id);
+  if (!row) return [];
+  if (towards !== undefined) {
+    const [namespace = towards, binding = defaultLinkName] = splitLink(towards);
+    return [routeStep(host, row, namespace, binding)];
+  }
+  const { claims } = record.spec.module;
+  const links = [...tables.links.values()].filter(({ spec }) => spec.actor === row.spec.module.key);
+  return claims.capabilities.filter(Boolean).flatMap((contractId) => {
+    const names = links
+      .filter(({ spec }) => contractAliases(contractId).includes(spec.contractId))
+      .map(({ spec }) => spec.linkName);
+    return (names.length > 0 ? names : [defaultLinkName]).map((name) => routeStep(host, row, contractId, name));
+  });
+}
+
+/** `contract/link`; a call alias holds slashes too, so only what follows a contract id is split. */
+function splitLink(towards: string): string[] {
+  const slash = towards.indexOf("/");
+  return slash > 0 && towards.slice(0, slash).includes(":")
+    ? [towards.slice(0, slash), towards.slice(slash + 1)]
+    : [towards];
+}
+
+function routeStep(host: Host, row: PlacementRow, namespace: string, binding: string): ExplainStep {
+  const route = resolveRoute(host.fleet.caller.tables, row, { namespace, binding }, host.config.strict);
+  const error = refusal(route);
+  const text = routeText(route, namespace, binding);
+  if (!error) return { step: "may call", ok: true, text };
+  return {
+    step: "may call",
+    ok: false,
+    text,
+    code: error.code,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  };
+}
+
+function refusal(route: Route): LatticeError | undefined {
+  if (route.kind !== "refused") return undefined;
+  const error = route.error();
+  return isLatticeError(error) ? error : undefined;
+}
+
+function routeText(route: Route, namespace: string, binding: string): string {
+  switch (route.kind) {
+    case "provider": {
+      const { spec } = route.link.provider;
+      return `${namespace} under link "${binding}": claimed and linked to ${spec.name} (${spec.key})`;
+    }
+    case "service":
+      return `${namespace}: answered by the host itself${route.unclaimed ? ", although the token does not claim it" : ""}`;
+    case "actor":
+      return `${namespace}: actor ${route.key}`;
+    case "refused":
+      return route.error().message;
+    default:
+      return route satisfies never;
+  }
+}
+
+function limitsStep({ spec }: PlacementRecord, figures: ReturnType<typeof sumPlacements>): ExplainStep {
+  const { limits, id, places } = spec;
+  const now = figures.get(id);
+  const instances = limits.instances * places.length;
+  const queue = limits.queue * places.length;
+  const full = now !== undefined && now.busy >= instances;
+  const text = `${now?.busy ?? 0} of ${instances} instances busy, ${now?.waiting ?? 0} of ${queue} calls wait; ${limits.cpuMs} ms CPU and ${Math.round(limits.memoryBytes / 2 ** 20)} MiB each`;
+  return full
+    ? {
+        step: "limits",
+        ok: now.waiting < queue,
+        text,
+        ...(now.waiting < queue ? {} : { code: "QUEUE_FULL" }),
+        hint: "Give it more instances: lattice scale.",
+      }
+    : { step: "limits", ok: true, text };
+}

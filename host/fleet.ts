@@ -1,0 +1,268 @@
+import { MessageChannel } from "node:worker_threads";
+import type { LinkStatus, Provider } from "../capabilities/index.ts";
+import { describe } from "../lattice/index.ts";
+import {
+  type ActorLogLine,
+  callerPlace,
+  type EngineChange,
+  type EngineStats,
+  type LinkSpec,
+  type Place,
+  type PlacementSpec,
+  type ProviderSpec,
+} from "./engine-messages.ts";
+import { EngineThread } from "./engine-thread.ts";
+import { Engine } from "./engine.ts";
+import type { ExtensionPaths } from "./extensions.ts";
+import { createHeartbeat } from "./heartbeat.ts";
+import type { Limits } from "./limits.ts";
+import type { Middleware } from "./middleware.ts";
+import type { Policy } from "./policy.ts";
+
+export interface FleetOptions {
+  /** Threads of their own; 0 runs everything in the caller's thread. */
+  readonly engines: number;
+  readonly limits: Limits;
+  readonly strict: boolean;
+  readonly policy: Policy | undefined;
+  readonly middleware: readonly Middleware[];
+  readonly extensions: ExtensionPaths;
+  readonly onLog: (line: ActorLogLine) => void;
+  readonly onReport: (
+    level: "debug" | "info" | "warn" | "error",
+    text: string,
+    fields?: Record<string, unknown>,
+  ) => void;
+  /** An engine was lost and another took its place. */
+  readonly onReplaced: (place: Place, reason: string) => void;
+}
+
+/**
+ * The engines of one host. Every engine holds the whole tables; a change is acknowledged when each
+ * has it. An engine that falls silent or dies is replaced and given the tables again.
+ */
+export class Fleet {
+  /** The engine of the caller's thread: it runs everything when there are no others, else the caller's own objects. */
+  readonly caller: Engine;
+  readonly objects = new Map<string, Provider>();
+  readonly restarts = new Map<Place, number>();
+  readonly #options: FleetOptions;
+  readonly #threads = new Map<Place, EngineThread>();
+  readonly #placements = new Map<string, PlacementSpec>();
+  readonly #providers = new Map<string, ProviderSpec>();
+  readonly #links = new Map<string, LinkSpec>();
+  readonly #hearts = new Map<Place, ReturnType<typeof createHeartbeat>>();
+  #watch: NodeJS.Timeout | undefined;
+  #stopping = false;
+
+  private constructor(options: FleetOptions) {
+    this.#options = options;
+    const { limits, strict, policy, middleware, onLog, onReport } = options;
+    this.caller = new Engine({
+      place: callerPlace,
+      limits,
+      strict,
+      policy,
+      middleware,
+      sharePorts: false,
+      objects: this.objects,
+      onLog,
+      onReport,
+    });
+  }
+
+  static async start(options: FleetOptions): Promise<Fleet> {
+    const fleet = new Fleet(options);
+    await Promise.all(fleet.actorPlaces.filter((place) => place !== callerPlace).map((place) => fleet.#spawn(place)));
+    if (options.engines > 0) fleet.#watchHearts();
+    return fleet;
+  }
+
+  /** Where actors and stateless providers run. */
+  get actorPlaces(): readonly Place[] {
+    const { engines } = this.#options;
+    return engines === 0 ? [callerPlace] : Array.from({ length: engines }, (_, place) => place);
+  }
+
+  /** Where a thing runs that keeps state in the process. */
+  get home(): Place {
+    return this.#options.engines === 0 ? callerPlace : 0;
+  }
+
+  /**
+   * Makes a change take effect in every engine. A put that fails in one is taken back in all.
+   * Links open at their home first: what it took effect with (a real port) goes to the others.
+   */
+  async apply(change: EngineChange): Promise<LinkStatus | undefined> {
+    if (change.type === "put-link") return this.#applyLink(change.link);
+    const results = await Promise.allSettled(this.#all().map((engine) => engine.apply(change)));
+    const failed = results.find((result) => result.status === "rejected");
+    if (!failed) {
+      this.#remember(change);
+      return undefined;
+    }
+    await this.#takeBack(change);
+    throw failed.reason;
+  }
+
+  async #applyLink(link: LinkSpec): Promise<LinkStatus | undefined> {
+    const known = this.#links.get(link.id);
+    const [first, ...others] = this.#all().toSorted(
+      (a, b) => Number(b.place === this.home) - Number(a.place === this.home),
+    );
+    try {
+      const status = await first!.apply({ type: "put-link", link });
+      const settled = status?.values ? { ...link, values: status.values } : link;
+      const rest = await Promise.all(others.map((engine) => engine.apply({ type: "put-link", link: settled })));
+      this.#links.set(link.id, settled);
+      return status ?? rest.find((each) => each !== undefined);
+    } catch (error) {
+      if (!known)
+        await Promise.allSettled(this.#all().map((engine) => engine.apply({ type: "drop-link", id: link.id })));
+      throw error;
+    }
+  }
+
+  /** Figures of every engine that answers. */
+  async stats(): Promise<readonly EngineStats[]> {
+    const results = await Promise.allSettled(this.#all().map((engine) => engine.stats()));
+    return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    await Promise.allSettled(this.#all().map((engine) => engine.drain(deadlineMs)));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#watch);
+    await Promise.allSettled(this.#all().map((engine) => engine.stop()));
+    this.#threads.clear();
+  }
+
+  #all(): readonly (Engine | EngineThread)[] {
+    return [...this.#threads.values(), this.caller];
+  }
+
+  async #spawn(place: Place): Promise<void> {
+    const { limits, strict, engines, extensions, onLog, onReport } = this.#options;
+    const heart = createHeartbeat();
+    const thread = new EngineThread(
+      { place, limits, strict, sharePorts: engines > 1, extensions, heartbeat: heart.shared },
+      callerPlace,
+      {
+        onLog: (lines) => lines.forEach(onLog),
+        onReport,
+        answer: (invocation) => this.caller.invoke(invocation),
+      },
+    );
+    thread.worker.once("exit", () => this.#lost(thread));
+    await thread.ready;
+    this.#hearts.set(place, heart);
+    for (const change of this.#everything()) await thread.apply(change);
+    for (const [other, peer] of this.#threads) {
+      const { port1, port2 } = new MessageChannel();
+      thread.connect(other, port1);
+      peer.connect(place, port2);
+    }
+    this.#threads.set(place, thread);
+    this.caller.connect(place, thread.wire);
+  }
+
+  /** The tables as changes, in the order in which they can be made. */
+  *#everything(): Generator<EngineChange> {
+    for (const spec of this.#placements.values()) yield { type: "put-placement", spec };
+    for (const spec of this.#providers.values()) yield { type: "put-provider", spec };
+    for (const link of this.#links.values()) yield { type: "put-link", link };
+  }
+
+  #lost(thread: EngineThread): void {
+    const { place } = thread;
+    if (this.#threads.get(place) !== thread) return;
+    this.#threads.delete(place);
+    this.#hearts.delete(place);
+    this.caller.disconnect(place);
+    if (this.#stopping) return;
+    this.restarts.set(place, (this.restarts.get(place) ?? 0) + 1);
+    void this.#replace(place);
+  }
+
+  /** Back-off doubles from 10 ms to 5 s, so that an engine that cannot start does not spin the host. */
+  async #replace(place: Place): Promise<void> {
+    for (let wait = 10; !this.#stopping; wait = Math.min(wait * 2, 5_000)) {
+      try {
+        await this.#spawn(place);
+        this.#options.onReplaced(place, "restored");
+        return;
+      } catch (error) {
+        this.#options.onReport("error", `engine ${place} cannot be restored yet: ${describe(error)}`);
+        await new Promise((resolve) => setTimeout(resolve, wait).unref());
+      }
+    }
+  }
+
+  #watchHearts(): void {
+    const { engineSilenceMs } = this.#options.limits;
+    this.#watch = setInterval(
+      () => {
+        for (const [place, heart] of this.#hearts) {
+          if (heart.silentMs() < engineSilenceMs) continue;
+          this.#hearts.delete(place);
+          this.#options.onReport("error", `engine ${place} was silent for ${engineSilenceMs} ms and is ended`);
+          void this.#threads.get(place)?.worker.terminate();
+        }
+      },
+      Math.max(10, engineSilenceMs / 5),
+    );
+    this.#watch.unref();
+  }
+
+  #remember(change: EngineChange): void {
+    switch (change.type) {
+      case "put-placement":
+        this.#placements.set(change.spec.id, change.spec);
+        return;
+      case "resize-placement": {
+        const spec = this.#placements.get(change.id);
+        if (spec) this.#placements.set(change.id, { ...spec, limits: { ...spec.limits, instances: change.instances } });
+        return;
+      }
+      case "drop-placement":
+        this.#placements.delete(change.id);
+        return;
+      case "put-provider":
+        this.#providers.set(change.spec.id, change.spec);
+        return;
+      case "drop-provider":
+        this.#providers.delete(change.id);
+        for (const [id, link] of this.#links) if (link.providerId === change.id) this.#links.delete(id);
+        return;
+      case "put-link":
+        this.#links.set(change.link.id, change.link);
+        return;
+      case "drop-link":
+        this.#links.delete(change.id);
+        return;
+      default:
+        change satisfies never;
+    }
+  }
+
+  async #takeBack(change: EngineChange): Promise<void> {
+    const undo: EngineChange | undefined =
+      change.type === "put-placement"
+        ? (optional(this.#placements.get(change.spec.id), (spec) => ({ type: "put-placement", spec })) ?? {
+            type: "drop-placement",
+            id: change.spec.id,
+            drainMs: 0,
+          })
+        : change.type === "put-provider"
+          ? { type: "drop-provider", id: change.spec.id, drainMs: 0 }
+          : undefined;
+    if (undo) await Promise.allSettled(this.#all().map((engine) => engine.apply(undo)));
+  }
+}
+
+function optional<T>(value: T | undefined, make: (value: T) => EngineChange): EngineChange | undefined {
+  return value === undefined ? undefined : make(value);
+}

@@ -1,0 +1,265 @@
+import type { EngineStats } from "./engine-messages.ts";
+import type { Host } from "./host.ts";
+import type { HostSnapshot, PlacementFigures } from "./host-snapshot.ts";
+import type { PlacementRecord } from "./wanted.ts";
+import { version } from "./version.ts";
+
+/** What a host runs now. Keys as clients of the 0.x control interface know them; ours beside them. */
+export interface Inventory {
+  readonly host_id: string;
+  readonly friendly_name: string;
+  readonly issuer: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly version: string;
+  readonly uptime_human: string;
+  readonly uptime_seconds: number;
+  readonly state: string;
+  readonly actors: readonly ActorRow[];
+  readonly providers: readonly ProviderRow[];
+}
+
+export interface ActorRow {
+  readonly id: string;
+  readonly name: string;
+  readonly image_ref: string;
+  readonly era: string;
+  readonly call_alias: string;
+  readonly capabilities: readonly string[];
+  readonly tags: readonly string[];
+  readonly urls: readonly string[];
+  readonly instances: readonly InstanceRow[];
+}
+
+/** One placement; `running` counts live guests over all engines. */
+export interface InstanceRow {
+  readonly instance_id: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly image_ref: string;
+  readonly revision: number;
+  readonly max_instances: number;
+  readonly running: number;
+  readonly busy: number;
+  readonly waiting: number;
+  readonly calls: number;
+  readonly errors: number;
+  readonly cpu_ms: number;
+  readonly memory_bytes: number;
+}
+
+export interface ProviderRow {
+  readonly id: string;
+  readonly name: string;
+  readonly contract_id: string;
+  readonly link_name: string;
+  readonly image_ref: string;
+  readonly instance_id: string;
+  readonly revision: number;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly links: number;
+}
+
+/**
+ * A host record as the answer to a ping of hosts.
+ * Source: captures of a 0.82 host, section 2.
+ */
+export function hostRecord(host: Host) {
+  const { uptime_seconds, uptime_human } = uptime(host);
+  return {
+    id: host.id,
+    friendly_name: host.name,
+    lattice: host.config.lattice,
+    labels: host.config.labels,
+    version,
+    uptime_seconds,
+    uptime_human,
+    state: host.state,
+    engines: host.config.engines,
+    pid: process.pid,
+  };
+}
+
+export async function inventory(host: Host): Promise<Inventory> {
+  const figures = sumPlacements(await host.fleet.stats());
+  const byKey = new Map<string, PlacementRecord[]>();
+  for (const record of host.wanted.placements.values()) {
+    const { key } = record.spec.module;
+    byKey.set(key, [...(byKey.get(key) ?? []), record]);
+  }
+  return {
+    host_id: host.id,
+    friendly_name: host.name,
+    issuer: host.id,
+    labels: host.config.labels,
+    version,
+    ...uptime(host),
+    state: host.state,
+    actors: [...byKey].map(([key, records]) => actorRow(host, key, records, figures)),
+    providers: [...host.wanted.providers.values()].map(({ spec, annotations, reference }) => ({
+      id: spec.key,
+      name: spec.name,
+      contract_id: spec.contractId,
+      link_name: spec.linkName,
+      image_ref: reference,
+      instance_id: spec.id,
+      revision: 0,
+      annotations,
+      links: [...host.wanted.links.values()].filter((link) => link.spec.providerId === spec.id).length,
+    })),
+  };
+}
+
+function actorRow(
+  host: Host,
+  key: string,
+  records: readonly PlacementRecord[],
+  figures: ReadonlyMap<string, Sums>,
+): ActorRow {
+  const [first] = records;
+  const { claims, era } = first!.spec.module;
+  return {
+    id: key,
+    name: claims.name,
+    image_ref: first!.reference,
+    era,
+    call_alias: claims.callAlias ?? "",
+    capabilities: claims.capabilities,
+    tags: claims.tags,
+    urls: [...new Set(records.flatMap((record) => host.wanted.urlsOf(record)))],
+    instances: records.map(({ spec, annotations, reference }) => {
+      const own = figures.get(spec.id) ?? noSums;
+      return {
+        instance_id: spec.id,
+        annotations,
+        image_ref: reference,
+        revision: spec.module.claims.revision ?? 0,
+        max_instances: spec.limits.instances,
+        running: own.instances,
+        busy: own.busy,
+        waiting: own.waiting,
+        calls: own.calls,
+        errors: own.errors,
+        cpu_ms: Math.round(own.cpuMs * 1_000) / 1_000,
+        memory_bytes: own.memoryBytes,
+      };
+    }),
+  };
+}
+
+type Sums = Omit<EngineStats["placements"][number], "id">;
+const noSums: Sums = {
+  instances: 0,
+  busy: 0,
+  waiting: 0,
+  calls: 0,
+  errors: 0,
+  traps: 0,
+  cpuMs: 0,
+  queueMs: 0,
+  memoryBytes: 0,
+};
+
+/** Figures of each placement over all engines. */
+export function sumPlacements(engines: readonly EngineStats[]): Map<string, Sums> {
+  const sums = new Map<string, Sums>();
+  for (const { placements } of engines) {
+    for (const { id, ...own } of placements) {
+      const so = sums.get(id) ?? noSums;
+      sums.set(id, {
+        instances: so.instances + own.instances,
+        busy: so.busy + own.busy,
+        waiting: so.waiting + own.waiting,
+        calls: so.calls + own.calls,
+        errors: so.errors + own.errors,
+        traps: so.traps + own.traps,
+        cpuMs: so.cpuMs + own.cpuMs,
+        queueMs: so.queueMs + own.queueMs,
+        memoryBytes: so.memoryBytes + own.memoryBytes,
+      });
+    }
+  }
+  return sums;
+}
+
+/** The one input of metrics and readiness. */
+export async function snapshot(host: Host): Promise<HostSnapshot> {
+  const engines = await host.fleet.stats();
+  const figures = sumPlacements(engines);
+  const linkFigures = new Map<string, { calls: number; errors: number }>();
+  const errors: Record<string, number> = {};
+  for (const engine of engines) {
+    for (const { id, calls, errors: failed } of engine.links) {
+      const so = linkFigures.get(id) ?? { calls: 0, errors: 0 };
+      linkFigures.set(id, { calls: so.calls + calls, errors: so.errors + failed });
+    }
+    for (const [code, count] of Object.entries(engine.errors)) errors[code] = (errors[code] ?? 0) + count;
+  }
+  const expected = host.fleet.actorPlaces;
+  const missing = expected.filter((place) => !engines.some((engine) => engine.place === place));
+  return {
+    host: {
+      id: host.id,
+      name: host.name,
+      version,
+      lattice: host.config.lattice,
+      uptimeSeconds: (Date.now() - host.startedAt) / 1_000,
+      links: host.wanted.links.size,
+      unclaimed: engines.reduce((sum, { unclaimed }) => sum + unclaimed, 0),
+    },
+    placements: [...host.wanted.placements.values()].map(({ spec: { id, module } }): PlacementFigures => ({
+      id,
+      key: module.key,
+      actor: module.claims.name,
+      ...(figures.get(id) ?? noSums),
+    })),
+    providers: [...host.wanted.providers.values()].map(({ spec }) => {
+      const own = [...host.wanted.links.values()].filter((link) => link.spec.providerId === spec.id);
+      return {
+        id: spec.id,
+        key: spec.key,
+        name: spec.name,
+        contractId: spec.contractId,
+        linkName: spec.linkName,
+        healthy: true,
+        calls: own.reduce((sum, link) => sum + (linkFigures.get(link.spec.id)?.calls ?? 0), 0),
+        errors: own.reduce((sum, link) => sum + (linkFigures.get(link.spec.id)?.errors ?? 0), 0),
+      };
+    }),
+    engines: expected.map((place) => {
+      const engine = engines.find((each) => each.place === place);
+      return {
+        index: Math.max(place, 0),
+        alive: engine !== undefined,
+        restarts: host.fleet.restarts.get(place) ?? 0,
+        instances: engine?.instances ?? 0,
+        connections: engine?.connections ?? 0,
+      };
+    }),
+    errors,
+    checks: [
+      {
+        name: "engines",
+        ok: missing.length === 0,
+        ...(missing.length > 0 ? { message: `engine ${missing.join(", ")} is being restored` } : {}),
+      },
+      {
+        name: "accepting",
+        ok: host.state === "running",
+        ...(host.state === "running" ? {} : { message: `the host is ${host.state}` }),
+      },
+    ],
+  };
+}
+
+function uptime(host: Host): { uptime_seconds: number; uptime_human: string } {
+  const seconds = Math.floor((Date.now() - host.startedAt) / 1_000);
+  const parts = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3_600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "m"],
+    [seconds % 60, "s"],
+  ] as const;
+  const shown = parts
+    .filter(([amount, unit]) => amount > 0 || unit === "s")
+    .map(([amount, unit]) => `${amount}${unit}`);
+  return { uptime_seconds: seconds, uptime_human: shown.join(" ") };
+}

@@ -1,0 +1,86 @@
+import { Packr, Unpackr } from "msgpackr";
+import type { Link, Provider } from "../capabilities/index.ts";
+import { describe, fail } from "../lattice/index.ts";
+import type { ProviderSpec } from "./engine-messages.ts";
+
+const packr = new Packr({ useRecords: false, variableMapSize: true });
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
+
+/** Texts by which guests of the eras say that they know no such operation. Source: waPC and actors reference, section 2.3. */
+const noHandler = /bad dispatch|unknown operation|no handler|not handled|could not find function/i;
+
+type Ask = (operation: string, payload: Uint8Array, deadline: number, hops: number) => Promise<Uint8Array>;
+
+/**
+ * A waSCC portable provider: a signed module (`prov: true`) that answers a contract. One instance
+ * serves, since bindings live in its memory. Payloads pass as they are: these guests speak E2.
+ *
+ * A link becomes `BindActor`, or `Configure` for the older ones that know no `BindActor`.
+ * Source: waPC and actors reference, sections 11.0 and 13.
+ */
+export function portableProvider(spec: ProviderSpec, ask: Ask): Provider {
+  const bound = new Map<string, string>();
+  const soon = () => performance.now() + 10_000;
+  const tell = async (operations: readonly string[], message: object) => {
+    const payload = new Uint8Array(packr.pack(message));
+    for (const operation of operations) {
+      try {
+        await ask(operation, payload, soon(), 0);
+        return;
+      } catch (error) {
+        if (!noHandler.test(describe(error))) throw error;
+      }
+    }
+  };
+  return {
+    contractId: spec.contractId,
+    name: spec.name,
+    key: spec.key,
+    async putLink(link) {
+      if (bound.has(link.id)) await tell(["RemoveActor"], { module: link.actor, values: {} });
+      await tell(["BindActor", "Configure"], { module: link.actor, values: { ...link.values, ...aboutActor(link) } });
+      bound.set(link.id, link.actor);
+    },
+    async deleteLink(link) {
+      if (bound.delete(link.id)) await tell(["RemoveActor"], { module: link.actor, values: {} });
+    },
+    handle(call) {
+      if (call.origin.kind !== "actor") throw fail("OPERATION_UNKNOWN", spec.contractId, call.operation);
+      return ask(call.operation, call.payload, call.deadline, call.hops);
+    },
+  };
+}
+
+/**
+ * What a portable provider says of itself, or `undefined` when it knows no such question.
+ * Its map must hold `placeholder`.
+ */
+export async function describePortable(ask: Ask): Promise<{ id: string; name: string } | undefined> {
+  try {
+    const reply: unknown = unpackr.unpack(
+      await ask(
+        "GetCapabilityDescriptor",
+        new Uint8Array(packr.pack({ placeholder: false })),
+        performance.now() + 10_000,
+        0,
+      ),
+    );
+    if (typeof reply !== "object" || reply === null || !("id" in reply) || typeof reply.id !== "string")
+      return undefined;
+    return { id: reply.id, name: "name" in reply && typeof reply.name === "string" ? reply.name : reply.id };
+  } catch (error) {
+    if (noHandler.test(describe(error))) return undefined;
+    throw error;
+  }
+}
+
+/** Values that every waSCC provider got with a binding. Source: waPC and actors reference, section 13. */
+function aboutActor({ linkedActor }: Link): Record<string, string> {
+  return {
+    __wascc_issuer: linkedActor.issuer,
+    __wascc_capabilities: linkedActor.capabilities.join(","),
+    __wascc_name: linkedActor.name,
+    __wascc_expires: "",
+    __wascc_tags: linkedActor.tags.join(","),
+  };
+}

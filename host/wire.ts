@@ -1,0 +1,107 @@
+import type { MessagePort } from "node:worker_threads";
+import {
+  fail,
+  failFrom,
+  fromWire,
+  isLatticeError,
+  describe,
+  localInvocation,
+  type LatticeError,
+  type VerifiedInvocation,
+} from "../lattice/index.ts";
+import type { Peer } from "./dispatch.ts";
+import type { Place, WireMessage } from "./engine-messages.ts";
+
+interface Waiting {
+  resolve(payload: Uint8Array): void;
+  reject(error: LatticeError): void;
+}
+
+/**
+ * The wire between two engines of one host: whole invocations over a message port. Both ends ask and
+ * answer. Payloads are copied once, by the port. Everything pending fails when the other end is gone.
+ */
+export class Wire implements Peer {
+  readonly #port: MessagePort;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #other: Place;
+  #nextCall = 1;
+  #closed = false;
+
+  constructor(port: MessagePort, other: Place, answer: (invocation: VerifiedInvocation) => Promise<Uint8Array>) {
+    this.#port = port;
+    this.#other = other;
+    port.on("message", (message: WireMessage) => this.#receive(message, answer));
+    port.on("close", () => this.close());
+    port.unref();
+  }
+
+  get open(): boolean {
+    return !this.#closed;
+  }
+
+  invoke({ origin, target, operation, payload, deadline, hops, trace }: VerifiedInvocation): Promise<Uint8Array> {
+    if (this.#closed) return Promise.reject(fail("ENGINE_LOST", String(this.#other)));
+    const callId = this.#nextCall++;
+    const budgetMs = deadline - performance.now();
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(callId, { resolve, reject });
+      // The port clones whole buffers, and guest memory is one: send just these bytes.
+      this.#send({
+        type: "invoke",
+        callId,
+        origin,
+        target,
+        operation,
+        payload: ownBytes(payload),
+        budgetMs,
+        hops,
+        trace,
+      });
+    });
+  }
+
+  /** Fails all that waits. May be called twice. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#port.close();
+    for (const { reject } of this.#waiting.values()) reject(fail("ENGINE_LOST", String(this.#other)));
+    this.#waiting.clear();
+  }
+
+  #receive(message: WireMessage, answer: (invocation: VerifiedInvocation) => Promise<Uint8Array>): void {
+    if (message.type === "invoke") {
+      const { callId, origin, target, operation, payload, budgetMs, hops, trace } = message;
+      // The other end is this same process: its dispatch proved the origin.
+      const invocation = localInvocation(origin, target, operation, payload, performance.now() + budgetMs, hops, trace);
+      answer(invocation).then(
+        (reply) => this.#send({ type: "reply", callId, payload: ownBytes(reply) }),
+        (error: unknown) => this.#send({ type: "failed", callId, error: asLatticeError(error, operation).toWire() }),
+      );
+      return;
+    }
+    const waiting = this.#waiting.get(message.callId);
+    this.#waiting.delete(message.callId);
+    switch (message.type) {
+      case "reply":
+        return waiting?.resolve(message.payload);
+      case "failed":
+        return waiting?.reject(fromWire(message.error));
+      default:
+        message satisfies never;
+    }
+  }
+
+  #send(message: WireMessage): void {
+    if (!this.#closed) this.#port.postMessage(message);
+  }
+}
+
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+}
+
+export function asLatticeError(error: unknown, what: string): LatticeError {
+  return isLatticeError(error) ? error : failFrom(error, "PROVIDER_FAILED", "the host", what, describe(error));
+}
