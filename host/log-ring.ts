@@ -141,10 +141,12 @@ export class LogBook {
     const { promise, resolve } = Promise.withResolvers<void>();
     const rings = placements.map((id) => this.#ring(id));
     for (const ring of rings) ring.wakers.add(resolve);
-    signal?.addEventListener("abort", () => resolve(), { once: true });
+    const wake = (): void => resolve();
+    signal?.addEventListener("abort", wake);
     try {
       await promise;
     } finally {
+      signal?.removeEventListener("abort", wake);
       for (const ring of rings) ring.wakers.delete(resolve);
       for (const id of placements) if (this.#rings.get(id)?.unused) this.#rings.delete(id);
     }
