@@ -46,7 +46,8 @@ export function portableProvider(spec: ProviderSpec, ask: Ask): Provider {
     },
     handle(call) {
       if (call.origin.kind !== "actor") throw fail("OPERATION_UNKNOWN", spec.contractId, call.operation);
-      return ask(call.operation, call.payload, call.deadline, call.hops);
+      // Nested calls may make one more instance per hop; this guest keeps its bindings in one.
+      return ask(call.operation, call.payload, call.deadline, 0);
     },
   };
 }
