@@ -38,7 +38,7 @@ export interface HostEvent {
   readonly sequence: number;
   /** ISO 8601, UTC, milliseconds. */
   readonly time: string;
-  readonly name: EventName;
+  readonly type: EventName;
   /** Keys, names and reasons; never values of links, tokens or payloads. */
   readonly data: Readonly<Record<string, unknown>>;
 }
@@ -63,9 +63,9 @@ export class EventRing {
     this.#capacity = capacity;
   }
 
-  emit(name: EventName, data: Readonly<Record<string, unknown>> = {}): HostEvent {
+  emit(type: EventName, data: Readonly<Record<string, unknown>> = {}): HostEvent {
     const sequence = ++this.#sequence;
-    const event: HostEvent = Object.freeze({ id: randomUUID(), sequence, time: new Date().toISOString(), name, data });
+    const event: HostEvent = Object.freeze({ id: randomUUID(), sequence, time: new Date().toISOString(), type, data });
     this.#events[sequence % this.#capacity] = event;
     for (const subscriber of this.#subscribers) subscriber(event);
     return event;

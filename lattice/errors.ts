@@ -264,6 +264,12 @@ export const catalogue = {
     text: (operation: string, why: string) => `the payload of ${operation} is malformed: ${why}`,
     hint: "Build the actor with the SDK of its era.",
   },
+  METHOD_REFUSED: {
+    kind: "refused",
+    http: 405,
+    text: (method: string) => `${method} is refused: this link takes GET and HEAD only`,
+    hint: "Put the link again without readonly_mode.",
+  },
   OPERATION_UNKNOWN: {
     kind: "invalid",
     text: (contract: string, operation: string) => `${contract} has no operation ${operation}`,
@@ -384,6 +390,13 @@ export const catalogue = {
     hint: "Choose one with --host-id or --socket.",
   },
   VERB_UNKNOWN: { kind: "absent", text: (verb: string) => `the control interface has no verb ${verb}` },
+  VERB_FAILED: {
+    kind: "unavailable",
+    http: 500,
+    exit: 1,
+    text: (verb: string, why: string) => `the host failed in ${verb}: ${why}`,
+    hint: "This is a defect of the host; its log has the place.",
+  },
   REQUEST_INVALID: { kind: "invalid", text: (verb: string, why: string) => `bad request to ${verb}: ${why}` },
   USAGE: { kind: "invalid", text: (why: string) => why },
   NODE_TOO_OLD: {

@@ -18,7 +18,7 @@ test("the latest events are kept, oldest first, each with its own number", () =>
 test("a subscriber hears each event until it leaves", () => {
   const ring = new EventRing(3);
   const heard: string[] = [];
-  const leave = ring.subscribe((event) => heard.push(event.name));
+  const leave = ring.subscribe((event) => heard.push(event.type));
   ring.emit("linkdef_set");
   leave();
   leave();
@@ -31,11 +31,11 @@ test("a watch begins with what is kept, goes on with what comes, and ends with i
   const controller = new AbortController();
   ring.emit("host_started");
   const watch = ring.watch({ signal: controller.signal });
-  assert.equal((await watch.next()).value?.name, "host_started");
+  assert.equal((await watch.next()).value?.type, "host_started");
   const next = watch.next();
   await turn();
   ring.emit("engine_lost", { engine: 1 });
-  assert.equal((await next).value?.name, "engine_lost");
+  assert.equal((await next).value?.type, "engine_lost");
   const last = watch.next();
   await turn();
   controller.abort();
