@@ -7,7 +7,28 @@ interface CommandFile {
 
 /** Every command and the file that holds it; a file is imported when its command is run. */
 export const commandFiles: Readonly<Record<string, () => Promise<CommandFile>>> = {
+  call: () => import("./commands/call.ts"),
+  claims: () => import("./commands/claims.ts"),
+  completions: () => import("./commands/completions.ts"),
+  config: () => import("./commands/config.ts"),
+  describe: () => import("./commands/describe.ts"),
+  doctor: () => import("./commands/doctor.ts"),
+  down: () => import("./commands/down.ts"),
+  drain: () => import("./commands/drain.ts"),
+  explain: () => import("./commands/explain.ts"),
+  get: () => import("./commands/get.ts"),
+  inspect: () => import("./commands/inspect.ts"),
+  keys: () => import("./commands/keys.ts"),
+  link: () => import("./commands/link.ts"),
+  logs: () => import("./commands/logs.ts"),
+  run: () => import("./commands/run.ts"),
+  scale: () => import("./commands/scale.ts"),
+  start: () => import("./commands/start.ts"),
+  stop: () => import("./commands/stop.ts"),
+  up: () => import("./commands/up.ts"),
+  update: () => import("./commands/update.ts"),
   version: () => import("./commands/version.ts"),
+  wait: () => import("./commands/wait.ts"),
 };
 
 /** Words of wash and of older releases, rewritten before anything else looks at the line. */

@@ -1,0 +1,27 @@
+import { Option } from "commander";
+import { fail } from "../../lattice/index.ts";
+import { leaf, textOption, wholeNumber } from "../command.ts";
+import { examine, type Finding } from "../doctor/checks.ts";
+import { thisMachine } from "../doctor/machine.ts";
+
+export const command = () =>
+  leaf({
+    name: "doctor",
+    summary: "check this machine, each line with its fix",
+    options: (made) => made.addOption(new Option("--port <port>", "port that HTTP actors will get").default("8080")),
+    work: async ({ output, options }) => {
+      const port = textOption(options, "port") ?? "8080";
+      const findings = await examine(await thisMachine(wholeNumber(port, "--port", 0, 65_535), port !== "8080"));
+      const errors = findings.filter(({ status }) => status === "error");
+      const paint = { ok: output.paint.green, warning: output.paint.yellow, error: output.paint.red };
+      const width = Math.max(...findings.map(({ name }) => name.length));
+      const lines = findings.flatMap(({ name, status, message, fix }: Finding) => [
+        `${paint[status](status.padEnd(7))}  ${name.padEnd(width)}  ${message}`,
+        ...(fix === undefined ? [] : [`${" ".repeat(width + 11)}fix: ${fix}`]),
+      ]);
+      await output.show({ success: errors.length === 0, checks: findings }, lines.join("\n"));
+      if (errors.length > 0) {
+        throw fail("PRECONDITION", `${errors.length} of ${findings.length} checks failed: ${errors.map(({ name }) => name).join(", ")}`);
+      }
+    },
+  });

@@ -1,0 +1,157 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { Option, type Command } from "commander";
+import { HostClient, rowsOf, textOf, type Document } from "../client.ts";
+import { group, leaf, type Call } from "../command.ts";
+import { choiceOf, hostsFor, oneHost } from "../discovery.ts";
+import { addHostOptions, hostCommand, timeoutOf } from "../host-command.ts";
+import type { Output } from "../output.ts";
+import { renderTable } from "../table.ts";
+import { viewOf, type Kind } from "../views.ts";
+
+const watchEveryMs = 1_000;
+
+export function command(): Command {
+  return group("get", "list what a host holds", [
+    hosts(),
+    inventory(),
+    rows("actors", "actors that run", "actor"),
+    rows("providers", "providers that run", "provider"),
+    rows("links", "links between actors and providers", "link"),
+    rows("claims", "what the signatures of running actors say", "claim"),
+    events(),
+  ]);
+}
+
+const watch = () => new Option("-w, --watch", "go on and print what changes");
+
+/** Every host of this machine, or the one chosen. */
+function hosts(): Command {
+  return leaf({
+    name: "hosts",
+    summary: "hosts of this machine",
+    options: (made) => {
+      addHostOptions(made);
+      made.addOption(watch());
+    },
+    work: async (call) => listing(call, "hosts", () => ask(call, "get.hosts", "hosts")),
+  }).alias("host");
+}
+
+/** wash's shape: a list of inventories, one per host. */
+function inventory(): Command {
+  return leaf({
+    name: "inventory",
+    summary: "what runs on each host",
+    args: [["[host-id]", "only this host"]],
+    options: (made) => {
+      addHostOptions(made);
+      made.addOption(watch());
+    },
+    work: async (call) => {
+      const [hostId] = call.args;
+      const options = typeof hostId === "string" ? { ...call.options, hostId } : call.options;
+      const print = async () => printInventories(call.output, await ask({ ...call, options }, "get.inventory", "inventories"));
+      await print();
+      while (call.options.watch === true) {
+        await pause(watchEveryMs);
+        await print();
+      }
+    },
+  }).alias("inventories");
+}
+
+function rows(kind: Exclude<Kind, "hosts" | "events">, summary: string, singular: string): Command {
+  return hostCommand({
+    name: kind,
+    summary,
+    options: (made) => made.addOption(watch()),
+    work: async (call) =>
+      listing(call, kind, async () => rowsOf(await call.host.call(`get.${kind}`, {}, call.timeoutMs), kind)),
+  }).alias(singular);
+}
+
+function events(): Command {
+  return hostCommand({
+    name: "events",
+    summary: "what happened on a host",
+    options: (made) => made.addOption(watch()),
+    work: async ({ output, host, options, timeoutMs }) => {
+      if (options.watch !== true) {
+        const document = await host.call("get.events", {}, timeoutMs);
+        return output.list({ document, rows: rowsOf(document, "events"), ...viewOf("events") });
+      }
+      let headers = output.options.headers;
+      for await (const event of host.stream("get.events", { follow: true })) {
+        printRows(output, "events", [event], headers);
+        headers = false;
+      }
+    },
+  }).alias("event");
+}
+
+/** The rows of a verb from every host that the command means. */
+async function ask(call: Call, verb: string, list: string): Promise<Document[]> {
+  const choice = choiceOf(call.options);
+  const found = await hostsFor(choice);
+  const timeoutMs = timeoutOf(call.options) ?? 5_000;
+  if (found.length === 1) return rowsOf(await (await oneHost(call.options, call.output)).call(verb, {}, timeoutMs), list);
+  const answers = await Promise.allSettled(
+    found.map(async ({ socket }) => rowsOf(await new HostClient(socket).call(verb, {}, timeoutMs), list)),
+  );
+  return answers.flatMap((answer, at) => {
+    if (answer.status === "fulfilled") return answer.value;
+    call.output.warn(`host ${found[at]?.id ?? ""} does not answer`);
+    return [];
+  });
+}
+
+/** Prints a list once; with --watch goes on with the rows that are new or have changed. */
+async function listing(call: Call, kind: Kind, read: () => Promise<Document[]>): Promise<void> {
+  const { output, options } = call;
+  const view = viewOf(kind);
+  const first = await read();
+  await output.list({ document: { [kind]: first }, rows: first, ...view });
+  if (options.watch !== true) return;
+  let seen = new Map(first.map((row) => [view.name(row), JSON.stringify(row)]));
+  for (;;) {
+    await pause(watchEveryMs);
+    const now = await read();
+    printRows(
+      output,
+      kind,
+      now.filter((row) => seen.get(view.name(row)) !== JSON.stringify(row)),
+      false,
+    );
+    seen = new Map(now.map((row) => [view.name(row), JSON.stringify(row)]));
+  }
+}
+
+function printRows(output: Output, kind: Kind, changed: readonly Document[], headers: boolean): void {
+  if (changed.length === 0) return;
+  if (output.structured) for (const row of changed) output.line(row);
+  else if (output.format === "name") for (const row of changed) output.text(viewOf(kind).name(row));
+  else {
+    const style = { wide: output.format === "wide", headers, paint: output.paint };
+    output.text(renderTable({ rows: changed, columns: viewOf(kind).columns }, style).join("\n"));
+  }
+}
+
+async function printInventories(output: Output, inventories: readonly Document[]): Promise<void> {
+  if (output.structured) return output.document({ inventories });
+  if (output.format === "name") {
+    for (const one of inventories) output.text(textOf(one, "host_id") ?? "");
+    return;
+  }
+  for (const one of inventories) {
+    output.text(output.paint.bold(`Host ${textOf(one, "host_id")} (${textOf(one, "friendly_name")})`));
+    for (const kind of ["actors", "providers"] as const) {
+      const found = rowsOf(one, kind);
+      if (found.length === 0) output.text(`\n${viewOf(kind).none}`);
+      else {
+        output.text("");
+        printRows(output, kind, found, output.options.headers);
+      }
+    }
+  }
+}
+

@@ -1,0 +1,27 @@
+import { Option } from "commander";
+import { fail } from "../../lattice/index.ts";
+import { textOption, wholeNumber } from "../command.ts";
+import { hostCommand } from "../host-command.ts";
+
+export const command = () =>
+  hostCommand({
+    name: "scale",
+    summary: "set how many instances of an actor may run, per engine",
+    args: [["<words...>", "[actor] TARGET COUNT"]],
+    options: (made) =>
+      made
+        .addOption(new Option("--instances <count>", "the count, when it is not a word of its own"))
+        .addOption(new Option("-c, --max-concurrent <count>", "as --instances").hideHelp())
+        .addOption(new Option("-a, --annotations <k=v>", "accepted for wash").hideHelp()),
+    more: "Examples:\n  lattice scale counter 4\n  lattice scale actor counter --instances 4",
+    work: async ({ output, words, host, options, timeoutMs }) => {
+      const rest = words[0] === "actor" ? words.slice(1) : words;
+      const targets = rest.filter((word) => !/^N[A-Z2-7]{55}$/.test(word));
+      const [target, last] = targets;
+      const count = textOption(options, "instances") ?? textOption(options, "maxConcurrent") ?? last;
+      if (target === undefined || count === undefined) throw fail("USAGE", "lattice scale needs TARGET and COUNT");
+      const instances = wholeNumber(count, "COUNT", 1, 10_000);
+      const answer = await host.call("scale", { target, instances }, timeoutMs);
+      await output.show(answer, `${target} may run ${instances} instances per engine`, target);
+    },
+  });

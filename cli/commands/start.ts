@@ -1,0 +1,122 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { Option, type Command } from "commander";
+import { fail, failFrom, describe } from "../../lattice/index.ts";
+import { textOf, type Document } from "../client.ts";
+import { collect, group, listOption, pairs, textOption, wholeNumber } from "../command.ts";
+import { readBytes, referenceParameters } from "../files.ts";
+import { hostCommand, type HostCall } from "../host-command.ts";
+import { Progress } from "../progress.ts";
+
+export function command(): Command {
+  return group("start", "start an actor or a provider", [actor(), provider()]);
+}
+
+const skipWait = () => new Option("--skip-wait", "return once the host has the request");
+const annotate = () =>
+  new Option("-a, --annotation <k=v>", "a label of this placement, may be repeated").argParser(collect);
+const constrain = () =>
+  new Option("-c, --constraint <k=v>", "a label that the host must carry, may be repeated").argParser(collect);
+
+function actor(): Command {
+  return hostCommand({
+    name: "actor",
+    summary: "start an actor from a file, - (standard input) or an https URL",
+    args: [["<reference>", "where the signed module is"]],
+    options: (made) =>
+      made
+        .addOption(new Option("--instances <count>", "most instances at once, per engine"))
+        .addOption(new Option("--max-concurrent <count>", "as --instances; 0 leaves it to the host").hideHelp())
+        .addOption(new Option("--env <k=v>", "configuration of the actor, may be repeated").argParser(collect))
+        .addOption(annotate())
+        .addOption(constrain())
+        .addOption(skipWait()),
+    work: async (call) => {
+      const { options, words, output } = call;
+      const [reference = ""] = words;
+      await checkConstraints(call);
+      const instances = textOption(options, "instances") ?? textOption(options, "maxConcurrent");
+      const answer = await ask(call, "start.actor", `Starting ${reference}`, {
+        ...(await referenceParameters(reference)),
+        ...(instances === undefined || instances === "0"
+          ? {}
+          : { instances: wholeNumber(instances, "--instances", 1, 10_000) }),
+        annotations: pairs(listOption(options, "annotation"), "--annotation"),
+        env: pairs(listOption(options, "env"), "--env"),
+      });
+      if (answer === undefined) return output.note(`Asked to start ${reference}.`);
+      const started = (answer.actor ?? {}) as Document;
+      await output.show(answer, `Started actor ${textOf(started, "name")} (${textOf(started, "id")})`, textOf(started, "id"));
+    },
+  });
+}
+
+function provider(): Command {
+  return hostCommand({
+    name: "provider",
+    summary: "start one of our providers: builtin:NAME, or a contract id for its default",
+    args: [["<reference>", "for example builtin:keyvalue-memory or wasmcloud:httpserver"]],
+    options: (made) =>
+      made
+        .addOption(new Option("-l, --link-name <name>", "link name it serves"))
+        .addOption(new Option("--config <k=v>", "a setting of the provider, may be repeated").argParser(collect))
+        .addOption(new Option("--config-json <file>", "settings as a JSON object of texts"))
+        .addOption(annotate())
+        .addOption(constrain())
+        .addOption(skipWait()),
+    work: async (call) => {
+      const { options, words, output } = call;
+      const [reference = ""] = words;
+      await checkConstraints(call);
+      const file = textOption(options, "configJson");
+      const linkName = textOption(options, "linkName");
+      const answer = await ask(call, "start.provider", `Starting ${reference}`, {
+        reference,
+        ...(linkName === undefined ? {} : { linkName }),
+        config: { ...(file === undefined ? {} : readConfig(file)), ...pairs(listOption(options, "config"), "--config") },
+        annotations: pairs(listOption(options, "annotation"), "--annotation"),
+      });
+      if (answer === undefined) return output.note(`Asked to start ${reference}.`);
+      const started = (answer.provider ?? {}) as Document;
+      const text = `Started provider ${textOf(started, "name")} (${textOf(started, "id")}) for ${textOf(started, "contract_id")}, link name ${textOf(started, "link_name")}`;
+      await output.show(answer, text, textOf(started, "id"));
+    },
+  });
+}
+
+/** The host's answer, or undefined when nobody wanted to wait for it and no refusal came at once. */
+async function ask(call: HostCall, verb: string, text: string, parameters: object): Promise<Document | undefined> {
+  const progress = new Progress(call.output);
+  progress.step(text);
+  try {
+    const answer = call.host.call(verb, parameters, call.timeoutMs);
+    return await (call.options.skipWait === true ? Promise.race([answer, pause(200, undefined)]) : answer);
+  } finally {
+    progress.done();
+  }
+}
+
+/** One host is no choice: its labels must fit all the same. */
+async function checkConstraints({ options, host, timeoutMs }: HostCall): Promise<void> {
+  const wanted = Object.entries(pairs(listOption(options, "constraint"), "--constraint"));
+  if (wanted.length === 0 || textOption(options, "hostId") !== undefined) return;
+  const { hosts } = await host.call("get.hosts", {}, timeoutMs);
+  const [record] = Array.isArray(hosts) ? (hosts as { id: string; labels: Record<string, string> }[]) : [];
+  const missing = wanted.filter(([key, value]) => record?.labels[key] !== value).map(([key, value]) => `${key}=${value}`);
+  if (missing.length > 0) throw fail("HOST_ABSENT", `labels ${missing.join(", ")}`);
+}
+
+function readConfig(file: string): Record<string, string> {
+  let value: unknown;
+  try {
+    value = JSON.parse(readBytes(file).toString("utf8"));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw failFrom(error, "FILE_UNREADABLE", file, describe(error));
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw fail("FILE_UNREADABLE", file, "not a JSON object");
+  }
+  return Object.fromEntries(
+    Object.entries(value).map(([key, entry]) => [key, typeof entry === "string" ? entry : JSON.stringify(entry)]),
+  );
+}

@@ -1,0 +1,29 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { describe, fail, failFrom } from "../lattice/index.ts";
+
+/** @throws LatticeError FILE_ABSENT, FILE_UNREADABLE. */
+export function readBytes(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") throw fail("FILE_ABSENT", file);
+    throw failFrom(error, "FILE_UNREADABLE", file, describe(error));
+  }
+}
+
+/** The bytes of a file, or of standard input for `-`. */
+export async function readInput(file: string): Promise<Buffer> {
+  return file === "-" ? buffer(process.stdin) : readBytes(file);
+}
+
+/**
+ * A module reference as the parameters of a verb: what only this process can read is sent along as
+ * bytes, the rest the host fetches itself.
+ */
+export async function referenceParameters(reference: string): Promise<{ reference: string; bytes?: string }> {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(reference)) return { reference };
+  const bytes = (await readInput(reference)).toString("base64");
+  return { reference: reference === "-" ? "standard input" : resolve(reference), bytes };
+}

@@ -1,0 +1,57 @@
+import { Option, type Command } from "commander";
+import type { HostClient } from "./client.ts";
+import { leaf, textOption, type Call, type CommandShape, type Options } from "./command.ts";
+import { oneHost } from "./discovery.ts";
+import { parseDuration } from "./durations.ts";
+
+export interface HostCall extends Call {
+  readonly host: HostClient;
+  /** Positional arguments that were given, in order, without a leading host key. */
+  readonly words: readonly string[];
+  /** From --timeout, in milliseconds. */
+  readonly timeoutMs: number | undefined;
+}
+
+interface HostCommandShape extends Omit<CommandShape, "work"> {
+  /** With several hosts at hand, refuse rather than take one: for commands that end something. */
+  readonly careful?: boolean;
+  readonly work: (call: HostCall) => Promise<void>;
+}
+
+/** A command over one host: finds it, says which, and knows how long to wait. */
+export function hostCommand({ careful, work, options: ownOptions, ...shape }: HostCommandShape): Command {
+  return leaf({
+    ...shape,
+    options: (command) => {
+      addHostOptions(command);
+      ownOptions?.(command);
+    },
+    work: async (call) => {
+      const { words, options } = takeHostKey(call);
+      const host = await oneHost(options, call.output, careful);
+      await work({ ...call, options, words, host, timeoutMs: timeoutOf(options) });
+    },
+  });
+}
+
+export function addHostOptions(command: Command): void {
+  command
+    .addOption(new Option("--host-id <id>", "the host meant: its id, the beginning of it, or its name"))
+    .addOption(new Option("--socket <path>", "the host's control socket"))
+    .addOption(new Option("--timeout <duration>", "longest wait, for example 500ms, 2s or 5m"));
+}
+
+export function timeoutOf(options: Options): number | undefined {
+  const text = textOption(options, "timeout");
+  return text === undefined ? undefined : parseDuration(text, "--timeout");
+}
+
+/** wash's commands take the host's key before the thing itself: it means --host-id. */
+function takeHostKey({ args, options }: Call): { words: readonly string[]; options: Options } {
+  const words = args.flat().filter((word) => word !== undefined);
+  const [first, ...rest] = words;
+  if (first === undefined || !/^N[A-Z2-7]{55}$/.test(first) || textOption(options, "hostId") !== undefined) {
+    return { words, options };
+  }
+  return { words: rest, options: { ...options, hostId: first } };
+}

@@ -1,0 +1,67 @@
+import { existsSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import { Option, type Command } from "commander";
+import { fail, isLatticeError } from "../lattice/index.ts";
+import { HostClient } from "./client.ts";
+import { leaf } from "./command.ts";
+import { choiceOf, hostsFor, type FoundHost } from "./discovery.ts";
+import { addHostOptions, timeoutOf } from "./host-command.ts";
+import { Progress } from "./progress.ts";
+
+const defaultWaitMs = 30_000;
+
+/** `down` and `stop host`: ask a host to end, and wait until it has. */
+export function stopHosts(name: string, summary: string): Command {
+  return leaf({
+    name,
+    summary,
+    args: [["[host-id]", "needed when several hosts run here"]],
+    options: (made) => {
+      addHostOptions(made);
+      made
+        .addOption(new Option("--all", "every host of this machine"))
+        .addOption(new Option("--skip-wait", "return once the host has the request"));
+    },
+    work: async ({ output, options, args: [hostId] }) => {
+      const choice = typeof hostId === "string" ? { socket: undefined, hostId } : choiceOf(options);
+      const hosts = await hostsFor(choice);
+      if (hosts.length > 1 && options.all !== true) throw fail("HOST_AMBIGUOUS", hosts.map(({ id }) => id).join(", "));
+      const progress = new Progress(output);
+      const stopped: { id: string }[] = [];
+      try {
+        for (const host of hosts) {
+          progress.step(`Draining host ${host.id}`);
+          await stopOne(host, options.skipWait === true, timeoutOf(options) ?? defaultWaitMs);
+          stopped.push({ id: host.id });
+        }
+      } finally {
+        progress.done();
+      }
+      const verb = options.skipWait === true ? "Asked host to stop:" : "Stopped host";
+      const ids = stopped.map(({ id }) => id);
+      await output.show({ hosts: stopped }, ids.map((id) => `${verb} ${id}`).join("\n"), ids.join("\n"));
+    },
+  });
+}
+
+/** Resolves when nobody answers on the host's socket any more. */
+async function stopOne({ id, socket }: FoundHost, skipWait: boolean, timeoutMs: number): Promise<void> {
+  const until = performance.now() + timeoutMs;
+  const client = new HostClient(socket);
+  await client.call("stop.host", {}, timeoutMs);
+  while (!skipWait && (await answers(client))) {
+    if (performance.now() > until) throw fail("DEADLINE_EXCEEDED", `the end of host ${id}`, timeoutMs);
+    await pause(20);
+  }
+}
+
+async function answers(client: HostClient): Promise<boolean> {
+  if (!existsSync(client.socket)) return false;
+  try {
+    await client.call("version", {}, 1_000);
+    return true;
+  } catch (error) {
+    if (isLatticeError(error) && (error.code === "HOST_ABSENT" || error.code === "STOPPED")) return false;
+    return true;
+  }
+}

@@ -1,0 +1,177 @@
+import { rowsOf, textOf, type Document } from "./client.ts";
+import { formatSeconds } from "./durations.ts";
+import type { Column } from "./table.ts";
+
+/** How the rows of one kind of thing look in a table. */
+export interface RowView {
+  readonly columns: readonly Column<Document>[];
+  readonly name: (row: Document) => string;
+  readonly none: string;
+}
+
+function column(head: string, cell: (row: Document) => string | number | undefined): Column<Document> {
+  return { head, cell };
+}
+
+function wide(head: string, cell: (row: Document) => string | number | undefined): Column<Document> {
+  return { head, cell, wide: true };
+}
+
+const field = (name: string) => (row: Document) => textOf(row, name);
+const id = (row: Document) => textOf(row, "id") ?? "";
+
+/** Sums one figure over the placements of an actor. */
+function sum(row: Document, name: string): number {
+  return rowsOf(row, "instances").reduce((total, instance) => total + Number(instance[name] ?? 0), 0);
+}
+
+function map(row: Document, name: string): string {
+  const value = row[name];
+  if (typeof value !== "object" || value === null) return "";
+  return Object.entries(value)
+    .map(([key, entry]) => `${key}=${String(entry)}`)
+    .join(",");
+}
+
+function list(row: Document, name: string): string {
+  const value = row[name];
+  return Array.isArray(value) ? value.join(",") : (textOf(row, name) ?? "");
+}
+
+const views = {
+  hosts: {
+    columns: [
+      column("ID", field("id")),
+      column("NAME", field("friendly_name")),
+      column("STATE", field("state")),
+      column("UPTIME", (row) => formatSeconds(Number(row.uptime_seconds ?? 0))),
+      column("VERSION", field("version")),
+      wide("LATTICE", field("lattice")),
+      wide("ENGINES", field("engines")),
+      wide("PID", field("pid")),
+      wide("LABELS", (row) => map(row, "labels")),
+    ],
+    name: id,
+    none: "No host runs here. Start one: lattice up, or lattice run MODULE.",
+  },
+  actors: {
+    columns: [
+      column("NAME", field("name")),
+      column("ID", field("id")),
+      column("ERA", field("era")),
+      column("RUNNING", (row) => `${sum(row, "running")}/${sum(row, "max_instances")}`),
+      column("CALLS", (row) => sum(row, "calls")),
+      column("ERRORS", (row) => sum(row, "errors")),
+      column("URL", (row) => list(row, "urls")),
+      wide("WAITING", (row) => sum(row, "waiting")),
+      wide("CPU", (row) => `${sum(row, "cpu_ms").toFixed(1)}ms`),
+      wide("MEMORY", (row) => `${Math.round(sum(row, "memory_bytes") / 1024)}KiB`),
+      wide("ALIAS", field("call_alias")),
+      wide("REFERENCE", field("image_ref")),
+    ],
+    name: id,
+    none: "No actor runs here. Start one: lattice start actor REFERENCE.",
+  },
+  providers: {
+    columns: [
+      column("NAME", field("name")),
+      column("ID", field("id")),
+      column("CONTRACT", field("contract_id")),
+      column("LINK", field("link_name")),
+      column("LINKS", field("links")),
+      wide("REFERENCE", field("image_ref")),
+      wide("ANNOTATIONS", (row) => map(row, "annotations")),
+    ],
+    name: id,
+    none: "No provider runs here. Start one: lattice start provider builtin:keyvalue-memory.",
+  },
+  links: {
+    columns: [
+      column("ACTOR", field("actor_id")),
+      column("PROVIDER", field("provider_id")),
+      column("CONTRACT", field("contract_id")),
+      column("LINK", field("link_name")),
+      column("URL", (row) => list(row, "urls")),
+      wide("VALUES", (row) => map(row, "values")),
+    ],
+    name: (row) => textOf(row, "id") ?? `${textOf(row, "actor_id")}/${textOf(row, "contract_id")}/${textOf(row, "link_name")}`,
+    none: "There are no links. Make one: lattice link put ACTOR PROVIDER.",
+  },
+  claims: {
+    columns: [
+      column("NAME", field("name")),
+      column("SUBJECT", field("sub")),
+      column("ISSUER", field("iss")),
+      column("CAPABILITIES", (row) => list(row, "caps")),
+      column("REV", field("rev")),
+      column("VERSION", field("version")),
+      wide("ALIAS", field("call_alias")),
+      wide("TAGS", (row) => list(row, "tags")),
+      wide("EXPIRES", field("expires")),
+    ],
+    name: (row) => textOf(row, "sub") ?? "",
+    none: "No claims are known here.",
+  },
+  events: {
+    columns: [
+      column("TIME", field("time")),
+      column("EVENT", field("type")),
+      column("ABOUT", (row) => aboutEvent(row)),
+    ],
+    name: field("type") as (row: Document) => string,
+    none: "Nothing has happened here yet.",
+  },
+} as const satisfies Record<string, RowView>;
+
+export type Kind = keyof typeof views;
+
+export function viewOf(kind: Kind): RowView {
+  return views[kind];
+}
+
+function aboutEvent(row: Document): string {
+  const data = typeof row.data === "object" && row.data !== null ? (row.data as Document) : row;
+  return Object.entries(data)
+    .filter(([name, value]) => !["time", "type", "id", "source", "labels"].includes(name) && value !== "")
+    .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`)
+    .join(" ");
+}
+
+/** Any answer as indented lines, for `describe`. */
+export function renderTree(value: unknown, indent = ""): string {
+  if (Array.isArray(value)) {
+    return value
+      .map((entry) =>
+        isBranch(entry) ? `${indent}- ${renderTree(entry, `${indent}  `).trimStart()}` : `${indent}- ${leafText(entry)}`,
+      )
+      .join("\n");
+  }
+  if (!isBranch(value)) return `${indent}${leafText(value)}`;
+  const entries = Object.entries(value as Document).filter(([, entry]) => !isEmpty(entry));
+  const width = Math.max(0, ...entries.filter(([, entry]) => !isBranch(entry)).map(([name]) => name.length)) + 1;
+  return entries
+    .map(([name, entry]) =>
+      isBranch(entry)
+        ? `${indent}${name}:\n${renderTree(entry, `${indent}  `)}`
+        : `${indent}${`${name}:`.padEnd(width)} ${leafText(entry)}`,
+    )
+    .join("\n");
+}
+
+function isBranch(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === "" || value === null || value === undefined) return true;
+  return isBranch(value) && Object.keys(value as object).length === 0;
+}
+
+function leafText(value: unknown): string {
+  return oneLine(String(value));
+}
+
+/** Guests choose names and log texts: nothing of theirs may steer a terminal. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
