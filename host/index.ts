@@ -18,3 +18,4 @@ export type { BeforeStep, Middleware } from "./middleware.ts";
 export { verbsOf } from "./verbs.ts";
 export { type Verb, type Verbs, type VerbContext, findVerb } from "./verb-table.ts";
 export { version } from "./version.ts";
+export { runDirectory, shortRunDirectory, stateDirectory } from "./state-directory.ts";
