@@ -50,9 +50,10 @@ declare namespace WebAssembly {
     value: number;
   }
 
-  class Tag {
-    constructor(type: { parameters: string[] });
+  interface Tag {
+    readonly [Symbol.toStringTag]: "WebAssembly.Tag";
   }
+  const Tag: new (type: { parameters: string[] }) => Tag;
 
   /** An error that wasm code threw with an exception tag of its own and nobody caught. */
   class Exception extends Error {
@@ -64,9 +65,10 @@ declare namespace WebAssembly {
   class LinkError extends Error {}
 
   /** An import that suspends the coroutine of its caller until the promise it answers settles. */
-  class Suspending {
-    constructor(work: (...parameters: never[]) => unknown);
+  interface Suspending {
+    readonly [Symbol.toStringTag]: "WebAssembly.Suspending";
   }
+  const Suspending: new (work: (...parameters: never[]) => unknown) => Suspending;
 
   /** An export that starts a coroutine; the promise settles when it returns or traps. */
   function promising(exported: Function): (...parameters: number[]) => Promise<unknown>;

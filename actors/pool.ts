@@ -1,0 +1,396 @@
+import { fail, isLatticeError, type LatticeError } from "../lattice/index.ts";
+import { CallQueue } from "./call-queue.ts";
+import { CallSites } from "./call-sites.ts";
+import type { Census } from "./census.ts";
+import { FuelRate } from "./fuel-rate.ts";
+import { Guest, type GuestEnvironment, type GuestOwner, type Ticket } from "./guest.ts";
+import type { GuestCall, GuestHost } from "./guest-host.ts";
+import { type GuestLimits, guestLimits, type PoolLimits } from "./limits.ts";
+import type { PreparedModule } from "./prepared.ts";
+import type { Scheduler, Watched } from "./scheduler.ts";
+
+export interface PoolOptions {
+  readonly module: PreparedModule;
+  readonly host: GuestHost;
+  readonly limits?: Partial<GuestLimits>;
+  readonly scheduler: Scheduler;
+  readonly census: Census;
+  /** The actor, for errors. */
+  readonly name: string;
+}
+
+/** Figures of one pool at one moment; counters since it began. */
+export interface PoolStats {
+  readonly instances: number;
+  readonly busy: number;
+  readonly waiting: number;
+  /** Calls admitted. */
+  readonly calls: number;
+  /** Calls that failed, refused ones included. */
+  readonly errors: number;
+  /** Instances lost to traps and limits. */
+  readonly traps: number;
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+  /** Time that calls waited for an instance, all together; exact to some 10 ms each. */
+  readonly queueMs: number;
+}
+
+/** Encoded operation names kept; a caller that invents more makes the pool start over. */
+const mostOperations = 256;
+/** Pause after an instance failed to start while others live. */
+const restartMs = 1_000;
+
+let resolver: (reply: Uint8Array) => void;
+let rejecter: (error: LatticeError) => void;
+const capture = (resolve: (reply: Uint8Array) => void, reject: (error: LatticeError) => void): void => {
+  resolver = resolve;
+  rejecter = reject;
+};
+
+const encoder = new TextEncoder();
+
+/**
+ * The instances of one actor in one engine, and the calls that wait for them.
+ *
+ * One thread runs one guest at a time, so a second instance helps only while the first one waits.
+ * A call therefore wakes one idle instance (the last one used, whose memory is warm) and later calls
+ * queue behind it; when that instance suspends and calls still wait, the next one is woken, or made.
+ * A guest that finishes takes its next call without suspending.
+ *
+ * A nested call may make one instance more than the maximum for each hop before it. So the instances
+ * that calls of lesser depth can hold never use up those of deeper ones, and actors that call
+ * themselves or each other in a circle do not wait for each other for ever.
+ */
+export class Pool implements GuestOwner, Watched {
+  readonly name: string;
+  readonly #environment: GuestEnvironment;
+  readonly #scheduler: Scheduler;
+  readonly #census: Census;
+  #limits: PoolLimits;
+  readonly #guests = new Set<Guest>();
+  /** Ended or failed, their coroutine not yet gone. */
+  readonly #leaving = new Set<Promise<void>>();
+  readonly #idle: Guest[] = [];
+  readonly #queue = new CallQueue<Ticket>();
+  readonly #operations = new Map<string, Uint8Array>();
+  /** Woken and not suspended since: it will look at the queue by itself. */
+  #runner: Guest | undefined;
+  #starting = 0;
+  #parked = 0;
+  #watched = false;
+  #state: "open" | "draining" | "stopped" = "open";
+  #outstanding = 0;
+  #calls = 0;
+  #errors = 0;
+  #traps = 0;
+  #cpuNs = 0;
+  #queueMs = 0;
+  #restartAt = 0;
+  #onDrained: (() => void)[] = [];
+  #idleTimer: NodeJS.Timeout | undefined;
+
+  constructor({ module, host, limits, scheduler, census, name }: PoolOptions) {
+    this.name = name;
+    this.#limits = guestLimits(limits);
+    this.#scheduler = scheduler;
+    this.#census = census;
+    this.#environment = {
+      module,
+      host,
+      limits: this.#limits,
+      scheduler,
+      name,
+      sites: new CallSites(),
+      rate: new FuelRate(),
+    };
+  }
+
+  /** Calls inside: being answered and waiting. What a chooser between pools compares. */
+  get pressure(): number {
+    return this.#outstanding;
+  }
+
+  /**
+   * Makes one instance, unless there is one, and runs its start functions.
+   * @throws LatticeError GUEST_START_FAILED, INSTANCE_LIMIT, STOPPED.
+   */
+  async warm(): Promise<void> {
+    if (this.#state !== "open") throw this.#closed();
+    if (this.#guests.size === 0) await this.#start();
+  }
+
+  /**
+   * One call. `payload` is borrowed until the promise settles; the reply is the caller's (it may lie
+   * in a slab with others, see `copyReply`).
+   * @throws LatticeError GUEST_FAILED, GUEST_TRAPPED, GUEST_CPU_EXCEEDED, GUEST_MISBEHAVED,
+   * GUEST_START_FAILED, DEADLINE_EXCEEDED, QUEUE_FULL, INSTANCE_LIMIT, PAYLOAD_TOO_LARGE, DRAINING, STOPPED.
+   */
+  call(call: GuestCall): Promise<Uint8Array> {
+    const promise = new Promise<Uint8Array>(capture);
+    if (!this.#watched) this.#watch();
+    const ticket: Ticket = {
+      call,
+      operation: this.#operations.get(call.operation) ?? this.#encode(call.operation),
+      resolve: resolver,
+      reject: rejecter,
+      since: this.#scheduler.coarseNow,
+      cpuNs: 0,
+    };
+    this.#calls++;
+    const refusal = this.#refusal(call);
+    if (refusal) {
+      this.#errors++;
+      ticket.reject(refusal);
+      return promise;
+    }
+    this.#outstanding++;
+    if (this.#runner || this.#parked > 0 || this.#idle.length === 0) {
+      this.#queue.push(ticket);
+      if (!this.#runner) this.#pump();
+      return promise;
+    }
+    const guest = this.#idle.pop()!;
+    this.#runner = guest;
+    guest.offer(ticket);
+    return promise;
+  }
+
+  /** New bounds for the number of instances; surplus idle ones are released at once. */
+  resize({ max, min }: { readonly max?: number; readonly min?: number }): void {
+    this.#limits = {
+      ...this.#limits,
+      instances: max ?? this.#limits.instances,
+      minInstances: min ?? this.#limits.minInstances,
+    };
+    while (this.#idle.length > 0 && this.#guests.size > this.#limits.instances) this.#release(this.#idle.shift()!);
+    this.#pump();
+  }
+
+  /**
+   * Takes no more calls but nested ones of those inside; resolves when all are answered, or after
+   * `deadlineMs`, with what is left still running.
+   */
+  async drain(deadlineMs: number): Promise<void> {
+    if (this.#state === "open") this.#state = "draining";
+    if (this.#outstanding === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deadlineMs);
+      this.#onDrained.push(resolve);
+    });
+    clearTimeout(timer);
+  }
+
+  /** Ends every call with STOPPED and every instance. Resolves when their stacks are free. May be called twice. */
+  async stop(): Promise<void> {
+    this.#state = "stopped";
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
+    for (const ticket of this.#queue.clear()) this.refuse(ticket, fail("STOPPED", this.name));
+    for (const guest of this.#guests) guest.discard(fail("STOPPED", this.name), false);
+    await Promise.all(this.#leaving);
+  }
+
+  stats(): PoolStats {
+    let busy = 0;
+    let memoryBytes = 0;
+    for (const guest of this.#guests) {
+      if (guest.busy) busy++;
+      memoryBytes += guest.memoryBytes;
+    }
+    return {
+      instances: this.#guests.size,
+      busy,
+      waiting: this.#queue.length,
+      calls: this.#calls,
+      errors: this.#errors,
+      traps: this.#traps,
+      cpuMs: this.#cpuNs / 1e6,
+      memoryBytes,
+      queueMs: this.#queueMs,
+    };
+  }
+
+  // --- Watched: deadlines ---------------------------------------------------------------------------
+
+  sweep(now: number): boolean {
+    for (const ticket of this.#queue.expired(now)) {
+      const { operation, deadline } = ticket.call;
+      this.refuse(
+        ticket,
+        fail("DEADLINE_EXCEEDED", `${operation} of ${this.name}`, Math.round(deadline - ticket.since)),
+      );
+    }
+    for (const guest of this.#guests) guest.sweep(now);
+    this.#pump();
+    this.#watched = this.#outstanding > 0 || this.#starting > 0;
+    return this.#watched;
+  }
+
+  // --- GuestOwner: what guests tell ------------------------------------------------------------------
+
+  take(guest: Guest): Ticket | undefined {
+    const ticket = this.#queue.shift();
+    if (!ticket) return undefined;
+    this.#runner ??= guest;
+    this.#queueMs += this.#scheduler.coarseNow - ticket.since;
+    return ticket;
+  }
+
+  rested(guest: Guest): void {
+    if (this.#runner === guest) this.#runner = undefined;
+    if (this.#state === "stopped") return;
+    guest.idleSince = this.#scheduler.coarseNow;
+    this.#idle.push(guest);
+    if (this.#queue.length > 0) this.#pump();
+    else if (!this.#idleTimer && this.#guests.size > this.#limits.minInstances) this.#watchIdle();
+  }
+
+  parked(guest: Guest): void {
+    if (this.#runner === guest) this.#runner = undefined;
+    this.#parked++;
+  }
+
+  unparked(_guest: Guest): void {
+    this.#parked--;
+  }
+
+  suspended(guest: Guest): void {
+    if (this.#runner === guest) this.#runner = undefined;
+    if (this.#queue.length > 0) this.#pump();
+  }
+
+  answer(ticket: Ticket, reply: Uint8Array): void {
+    ticket.resolve(reply);
+    if (--this.#outstanding === 0) this.#drained();
+  }
+
+  refuse(ticket: Ticket, error: LatticeError): void {
+    this.#errors++;
+    ticket.reject(error);
+    if (--this.#outstanding === 0) this.#drained();
+  }
+
+  ended(guest: Guest, trapped: boolean): void {
+    if (trapped) this.#traps++;
+    this.#guests.delete(guest);
+    const place = this.#idle.indexOf(guest);
+    if (place >= 0) this.#idle.splice(place, 1);
+    if (this.#runner === guest) this.#runner = undefined;
+    if (this.#state === "stopped") return;
+    // Not at once: the guest may be ending below us on the stack.
+    queueMicrotask(() => this.#pump());
+  }
+
+  used(ns: number): void {
+    this.#cpuNs += ns;
+  }
+
+  // --- Instances -----------------------------------------------------------------------------------
+
+  /** Wakes or makes an instance when calls wait and nobody is about to take them. */
+  #pump(): void {
+    if (this.#queue.length === 0 || this.#runner || this.#parked > 0 || this.#state === "stopped") return;
+    const guest = this.#idle.pop();
+    if (guest) {
+      guest.offer(this.take(guest)!);
+      return;
+    }
+    if (this.#starting > 0) return;
+    const room = this.#limits.instances + this.#queue.deepest;
+    if (this.#guests.size >= room || this.#restartAt > this.#scheduler.coarseNow) return;
+    this.#start().catch((error: unknown) => this.#startFailed(error));
+  }
+
+  /** Makes one instance; when it is ready it takes a call by itself. */
+  async #start(): Promise<void> {
+    this.#census.take();
+    this.#starting++;
+    if (!this.#watched) this.#watch();
+    const guest = new Guest(this.#environment, this);
+    this.#guests.add(guest);
+    // Not on this stack: it may be that of another guest's host call.
+    const started = Promise.resolve().then(() => guest.start());
+    const gone = started
+      .then(() => guest.finished)
+      .catch(() => undefined)
+      .finally(() => {
+        this.#census.release();
+        this.#leaving.delete(gone);
+      });
+    this.#leaving.add(gone);
+    try {
+      await started;
+    } finally {
+      this.#starting--;
+    }
+    this.#pump();
+  }
+
+  /** Without any instance the waiting calls fail with the reason; with some they wait for those. */
+  #startFailed(error: unknown): void {
+    this.#restartAt = this.#scheduler.coarseNow + restartMs;
+    if (this.#guests.size > 0) return;
+    this.#restartAt = 0;
+    const reason = isLatticeError(error)
+      ? error
+      : fail("GUEST_START_FAILED", this.name, "instantiation", String(error));
+    for (const ticket of this.#queue.clear()) this.refuse(ticket, reason);
+  }
+
+  #release(guest: Guest): void {
+    guest.discard(fail("STOPPED", this.name), false);
+  }
+
+  /** Releases what rests too long, the longest resting first, down to the minimum. */
+  #watchIdle(): void {
+    this.#idleTimer = setTimeout(() => {
+      this.#idleTimer = undefined;
+      const before = performance.now() - this.#limits.idleMs;
+      // Guests leave the list as they are released; those at its end were used last.
+      while (this.#idle.length > 0 && this.#guests.size > this.#limits.minInstances) {
+        if (this.#idle[0]!.idleSince > before) break;
+        this.#release(this.#idle[0]!);
+      }
+      if (this.#idle.length > 0 && this.#guests.size > this.#limits.minInstances) this.#watchIdle();
+    }, this.#limits.idleMs).unref();
+  }
+
+  // --- Admission -----------------------------------------------------------------------------------
+
+  #refusal(call: GuestCall): LatticeError | undefined {
+    const { payloadBytes, queue, instances } = this.#limits;
+    if (this.#state !== "open" && (this.#state === "stopped" || call.hops === 0 || this.#outstanding === 0)) {
+      return this.#closed();
+    }
+    if (call.payload.length > payloadBytes) {
+      return fail("PAYLOAD_TOO_LARGE", `the payload of ${call.operation}`, call.payload.length, payloadBytes);
+    }
+    if (call.deadline <= this.#scheduler.coarseNow)
+      return fail("DEADLINE_EXCEEDED", `${call.operation} of ${this.name}`, 0);
+    if (call.operation === "") return fail("OPERATION_UNKNOWN", this.name, '""');
+    if (this.#outstanding >= instances + queue + call.hops) return fail("QUEUE_FULL", this.name, this.#queue.length);
+    return undefined;
+  }
+
+  #closed(): LatticeError {
+    return this.#state === "draining" ? fail("DRAINING", this.name) : fail("STOPPED", this.name);
+  }
+
+  #encode(operation: string): Uint8Array {
+    if (this.#operations.size >= mostOperations) this.#operations.clear();
+    const bytes = encoder.encode(operation);
+    this.#operations.set(operation, bytes);
+    return bytes;
+  }
+
+  #watch(): void {
+    this.#watched = true;
+    this.#scheduler.watch(this);
+  }
+
+  #drained(): void {
+    for (const resolve of this.#onDrained.splice(0)) resolve();
+  }
+}
