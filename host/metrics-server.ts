@@ -74,7 +74,7 @@ export class MetricsServer implements AsyncDisposable {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://host");
+    const { pathname, searchParams } = URL.parse(request.url ?? "/", "http://host") ?? new URL("http://host/malformed");
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("allow", "GET, HEAD");
       return send(response, 405, "text/plain", "only GET\n");

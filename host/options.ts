@@ -1,5 +1,5 @@
 import { arch, platform } from "node:process";
-import { fail } from "../lattice/index.ts";
+import { fail, isPublicKey } from "../lattice/index.ts";
 import { compileLimits, type LimitName, type Limits } from "./limits.ts";
 import { type LogLevel, isLogLevel, logLevels } from "./log-levels.ts";
 import type { Middleware } from "./middleware.ts";
@@ -114,7 +114,12 @@ export function compileOptions(options: HostOptions = {}): HostConfig {
     policy: options.policy === undefined ? undefined : callable("policy", options.policy),
     middleware: Object.freeze([...list("middleware", options.middleware ?? [])]),
   };
-  const inCallersThread = typeof config.policy === "function" ? "policy" : config.middleware.some((each) => typeof each !== "string") ? "middleware" : "";
+  const inCallersThread =
+    typeof config.policy === "function"
+      ? "policy"
+      : config.middleware.some((each) => typeof each !== "string")
+        ? "middleware"
+        : "";
   if (config.engines > 0 && inCallersThread !== "") {
     outOfRange(inCallersThread, "a function", "the path of a module when engines run in threads of their own");
   }
@@ -180,7 +185,9 @@ function list<T>(name: string, value: readonly T[]): readonly T[] {
 }
 
 function callable(name: string, value: Policy | string): Policy | string {
-  return typeof value === "function" || (typeof value === "string" && value !== "") ? value : outOfRange(name, typeof value, "a function or the path of a module");
+  return typeof value === "function" || (typeof value === "string" && value !== "")
+    ? value
+    : outOfRange(name, typeof value, "a function or the path of a module");
 }
 
 function level(value: unknown): LogLevel {
@@ -189,7 +196,7 @@ function level(value: unknown): LogLevel {
 
 function issuers(value: readonly string[]): readonly string[] {
   list<unknown>("issuers", value).forEach((issuer, index) => {
-    if (typeof issuer !== "string" || !/^A[A-Z2-7]{55}$/.test(issuer)) {
+    if (typeof issuer !== "string" || !isPublicKey(issuer, "account")) {
       throw fail("KEY_MALFORMED", `issuers[${index}]`, "wanted the public key of an account (A...)");
     }
   });
