@@ -19,3 +19,24 @@ export { verbsOf } from "./verbs.ts";
 export { type Verb, type Verbs, type VerbContext, findVerb } from "./verb-table.ts";
 export { version } from "./version.ts";
 export { runDirectory, shortRunDirectory, stateDirectory } from "./state-directory.ts";
+export { compileLimits, limitNames, limitProblem } from "./limits.ts";
+export { didYouMean, nearestName } from "./nearest-name.ts";
+export { actorLogLevels, logLevels, type ActorLogLevel, type LogLevel } from "./log-levels.ts";
+export { LogBook, type LogBounds, type LogEntry, type LogLine, type LogQuery } from "./log-ring.ts";
+export { HostLogger, type LoggerOptions } from "./logger.ts";
+export { harmless, harmlessLine, withoutSecrets } from "./harmless.ts";
+export { EventRing, eventNames, type EventName, type HostEvent } from "./events.ts";
+export { friendlyName } from "./friendly-name.ts";
+export type { HostSnapshot } from "./host-snapshot.ts";
+export { metricTable, type MetricName } from "./host-metrics.ts";
+export { MetricsServer, type MetricsServerOptions } from "./metrics-server.ts";
+export { ControlSocket, type ControlSocketOptions } from "./control-socket.ts";
+export { listSockets, socketPath, type FoundSocket } from "./socket-folder.ts";
+export {
+  parseHostFile,
+  readHostFile,
+  type ActorEntry,
+  type CapabilityEntry,
+  type HostFile,
+  type LinkEntry,
+} from "./manifest.ts";

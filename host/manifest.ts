@@ -1,0 +1,315 @@
+import { createReadStream } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { defaultLinkName, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
+import { type LimitName, isLimitName, limitNames, limitTable } from "./limits.ts";
+import { ManifestReader, type Place } from "./manifest-reader.ts";
+import { nearestName } from "./nearest-name.ts";
+import { type HostOptions, compileOptions } from "./options.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+type Texts = Readonly<Record<string, string>>;
+
+/** A host file, checked and complete: what `up -f` starts. */
+export interface HostFile {
+  /** Absolute; `-` for standard input. */
+  readonly path: string;
+  readonly lattice?: string;
+  readonly labels: Texts;
+  /** URL of a NATS server. */
+  readonly nats?: string;
+  readonly limits: Partial<Record<LimitName, number>>;
+  readonly actors: readonly ActorEntry[];
+  readonly capabilities: readonly CapabilityEntry[];
+  readonly links: readonly LinkEntry[];
+  /** Absolute path of the policy's module. */
+  readonly policy?: string;
+  /** Lines that were understood and do nothing here, each with its place. */
+  readonly warnings: readonly string[];
+}
+
+interface Entry {
+  /** `file:line:column`, for errors that show only when it is started. */
+  readonly at: string;
+}
+
+export interface ActorEntry extends Entry {
+  /** Absolute path, URL or image reference. */
+  readonly reference: string;
+  readonly instances?: number;
+  /** What links of this file call it, beside its key and the name in its token. */
+  readonly name?: string;
+  readonly annotations: Texts;
+  /** Configuration of this placement. */
+  readonly env: Texts;
+}
+
+/** A provider to start. At least one of `contractId` and `reference` is there; a contract alone means our default for it. */
+export interface CapabilityEntry extends Entry {
+  readonly contractId?: string;
+  /** `builtin:NAME`, absolute path, URL or image reference. */
+  readonly reference?: string;
+  readonly linkName: string;
+  readonly config: Texts;
+}
+
+export interface LinkEntry extends Entry {
+  /** M key, name or call alias. */
+  readonly actor: string;
+  readonly contractId: string;
+  readonly linkName: string;
+  /** V key, where the file names the provider too. */
+  readonly provider?: string;
+  readonly values: Texts;
+}
+
+const mostBytes = 1024 * 1024;
+
+/**
+ * Reads the file of `up -f`, at most 1 MiB, `-` for standard input; relative paths in it start at its own folder.
+ * @throws LatticeError FILE_ABSENT, FILE_UNREADABLE, MANIFEST_INVALID naming all problems with line and column.
+ */
+export async function readHostFile(path: string, environment: Environment = process.env): Promise<HostFile> {
+  const name = path === "-" ? "standard input" : path;
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(
+      await readBounded(path === "-" ? process.stdin : createReadStream(path), name),
+    );
+  } catch (error) {
+    if (isLatticeError(error)) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    throw code === "ENOENT" ? fail("FILE_ABSENT", path) : failFrom(error, "FILE_UNREADABLE", name, describe(error));
+  }
+  return await parseHostFile(text, path, environment);
+}
+
+async function readBounded(stream: AsyncIterable<Buffer>, name: string): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of stream) {
+    size += piece.length;
+    if (size > mostBytes) throw fail("PAYLOAD_TOO_LARGE", name, size, mostBytes);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+/** As `readHostFile`, of a text; `path` is what errors say and where relative paths start. */
+export async function parseHostFile(
+  text: string,
+  path: string,
+  environment: Environment = process.env,
+): Promise<HostFile> {
+  const reader = await ManifestReader.open(text, path, environment);
+  const file = new HostFileReader(reader, path).read();
+  reader.finish();
+  return file;
+}
+
+/** Each name of our own, with the words of waSCC and of the 0.x hosts that mean the same. */
+const linkNames = ["linkName", "link", "binding", "binding_name"];
+const contracts = ["contract_id", "contractId", "capability", "capability_id"];
+const references = ["ref", "image", "image_ref", "imageRef", "provider_ref", "actor_ref"];
+const words = {
+  host: {
+    lattice: ["lattice_prefix", "namespace"],
+    labels: [],
+    nats: [],
+    limits: [],
+    actors: [],
+    capabilities: ["providers"],
+    links: ["bindings"],
+    policy: [],
+  },
+  actor: {
+    reference: ["path", ...references],
+    instances: ["count", "max_instances"],
+    name: [],
+    annotations: [],
+    env: [],
+  },
+  capability: {
+    contract: contracts,
+    provider: ["reference", "path", ...references],
+    link_name: linkNames,
+    config: ["values"],
+  },
+  link: {
+    actor: ["actor_id"],
+    contract: contracts,
+    link_name: linkNames,
+    provider: ["provider_id"],
+    values: ["config"],
+  },
+} as const;
+
+/** What the file says, as far as it can be understood; problems go to the reader. */
+class HostFileReader {
+  readonly #reader: ManifestReader;
+  readonly #path: string;
+  readonly #warnings: string[] = [];
+
+  constructor(reader: ManifestReader, path: string) {
+    this.#reader = reader;
+    this.#path = path;
+  }
+
+  read(): HostFile {
+    const reader = this.#reader;
+    const top = reader.isEmpty(reader.root) ? {} : (reader.table(reader.root, "a host file", words.host) ?? {});
+    const lattice = reader.text(top.lattice, "lattice");
+    const labels = reader.texts(top.labels, "labels");
+    if (lattice !== undefined) this.#option(top.lattice, { lattice });
+    for (const [name, place] of reader.places(top.labels, "labels")) {
+      if (labels[name] !== undefined) this.#option(place, { labels: { [name]: labels[name] } });
+    }
+    const nats = this.#nats(top.nats);
+    const policy = reader.text(top.policy, "policy");
+    return {
+      path: this.#path === "-" ? "-" : resolve(this.#path),
+      ...(lattice === undefined ? {} : { lattice }),
+      labels,
+      ...(nats === undefined ? {} : { nats }),
+      limits: this.#limits(top.limits),
+      actors: this.#each(top.actors, "actors", 10_000, (place) => this.#actor(place)),
+      capabilities: this.#each(top.capabilities, "capabilities", 1_000, (place) => this.#capability(place)),
+      links: this.#each(top.links, "links", 10_000, (place) => this.#link(place)),
+      ...(policy === undefined ? {} : { policy: this.#absolute(policy) }),
+      warnings: this.#warnings,
+    };
+  }
+
+  /** An entry is a reference alone, or a table. */
+  #actor(place: Place): ActorEntry | undefined {
+    const reader = this.#reader;
+    const at = reader.where(place);
+    if (reader.isText(place)) {
+      const reference = reader.text(place, "an actor");
+      return reference === undefined
+        ? undefined
+        : { at, reference: this.#reference(reference), annotations: {}, env: {} };
+    }
+    const entry = reader.table(place, "an actor", words.actor);
+    if (!entry) return undefined;
+    if (!entry.reference) reader.problem(place, "an actor needs path or reference");
+    const reference = reader.text(entry.reference, "the actor's reference");
+    const instances = reader.wholeNumber(entry.instances, "instances", 1, 10_000);
+    const name = reader.text(entry.name, "name");
+    return {
+      at,
+      reference: this.#reference(reference ?? ""),
+      ...(instances === undefined ? {} : { instances }),
+      ...(name === undefined ? {} : { name }),
+      annotations: reader.texts(entry.annotations, "annotations"),
+      env: reader.texts(entry.env, "env"),
+    };
+  }
+
+  #capability(place: Place): CapabilityEntry | undefined {
+    const reader = this.#reader;
+    const at = reader.where(place);
+    if (reader.isText(place)) {
+      const text = reader.text(place, "a capability");
+      if (text === undefined) return undefined;
+      const what = isContractId(text) ? { contractId: text } : this.#provider(place, text, undefined);
+      return { at, ...what, linkName: defaultLinkName, config: {} };
+    }
+    const entry = reader.table(place, "a capability", words.capability);
+    if (!entry) return undefined;
+    if (!entry.contract && !entry.provider) reader.problem(place, "a capability needs contract or provider");
+    const contractId = reader.text(entry.contract, "contract");
+    const provider = reader.text(entry.provider, "provider");
+    return {
+      at,
+      ...(contractId === undefined ? {} : { contractId }),
+      ...(provider === undefined ? {} : this.#provider(entry.provider ?? place, provider, contractId)),
+      linkName: reader.text(entry.link_name, "link_name") ?? defaultLinkName,
+      config: reader.texts(entry.config, "config"),
+    };
+  }
+
+  #link(place: Place): LinkEntry | undefined {
+    const reader = this.#reader;
+    const entry = reader.table(place, "a link", words.link);
+    if (!entry) return undefined;
+    for (const name of ["actor", "contract"] as const) {
+      if (!entry[name]) reader.problem(place, `a link needs ${name}`);
+    }
+    const provider = reader.text(entry.provider, "provider");
+    return {
+      at: reader.where(place),
+      actor: reader.text(entry.actor, "actor") ?? "",
+      contractId: reader.text(entry.contract, "contract") ?? "",
+      linkName: reader.text(entry.link_name, "link_name") ?? defaultLinkName,
+      ...(provider === undefined ? {} : { provider }),
+      values: reader.texts(entry.values, "values"),
+    };
+  }
+
+  /** waSCC's providers were native libraries; their contract is served by ours. */
+  #provider(place: Place, provider: string, contractId: string | undefined): { reference?: string } {
+    if (!/\.(so|dylib|dll)$/i.test(provider)) return { reference: this.#reference(provider) };
+    if (contractId === undefined) {
+      this.#reader.problem(place, `${provider} is a native library, which no host loads: name its contract instead`);
+    } else {
+      this.#warnings.push(
+        `${this.#reader.where(place)}: ${provider} is not loaded, ours for ${contractId} takes its place`,
+      );
+    }
+    return {};
+  }
+
+  /** Names as in the table of limits, also written with underscores. */
+  #limits(place: Place | undefined): Partial<Record<LimitName, number>> {
+    const limits: Partial<Record<LimitName, number>> = {};
+    for (const [written, value] of this.#reader.places(place, "limits")) {
+      const name = written.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+      if (!isLimitName(name)) {
+        const nearest = nearestName(written, limitNames);
+        this.#reader.problem(value, `limits has no ${written}${nearest && `; did you mean ${nearest}?`}`);
+        continue;
+      }
+      const { min, max } = limitTable[name];
+      const number = this.#reader.wholeNumber(value, `limits.${name}`, min, max);
+      if (number !== undefined) limits[name] = number;
+    }
+    return limits;
+  }
+
+  #nats(place: Place | undefined): string | undefined {
+    const text = this.#reader.text(place, "nats");
+    return text === "false" ? undefined : text;
+  }
+
+  #each<T>(place: Place | undefined, what: string, most: number, read: (place: Place) => T | undefined): readonly T[] {
+    return this.#reader.list(place, what, most).flatMap((item) => read(item) ?? []);
+  }
+
+  /** What the host's own options check, told at its place in the file. */
+  #option(place: Place | undefined, options: HostOptions): void {
+    try {
+      compileOptions(options);
+    } catch (error) {
+      if (place) this.#reader.problem(place, describe(error));
+    }
+  }
+
+  #reference(text: string): string {
+    return isPath(text) ? this.#absolute(text) : text;
+  }
+
+  #absolute(path: string): string {
+    return resolve(this.#path === "-" ? "." : dirname(this.#path), path);
+  }
+}
+
+/** Files start with a dot or a slash or end as modules and archives do; the rest are URLs, builtins and images. */
+function isPath(reference: string): boolean {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(reference) || reference.startsWith("builtin:")) return false;
+  return /^[./]/.test(reference) || /\.(wasm|par|par\.gz)$/i.test(reference);
+}
+
+/** `wasmcloud:keyvalue`, and not `builtin:keyvalue-memory`, a path, or an image with a tag. */
+function isContractId(text: string): boolean {
+  return /^[a-z][\w-]*(?::[a-z][\w-]*)+$/i.test(text) && !text.startsWith("builtin:");
+}
