@@ -54,6 +54,8 @@ export interface ListenerOwner {
   readonly id: string;
   /** For the error message: the actor's name. */
   readonly name: string;
+  /** Another engine of this host has the address open already: join it instead of asking for it alone. */
+  readonly joins?: boolean;
 }
 
 export interface ListenerLease {
@@ -105,8 +107,12 @@ export interface InvokeOptions {
   trace?: TraceContext;
   /** The call that made the provider ask: its hops and trace carry on, so that circles end. */
   cause?: ProviderCall;
-  /** Aborts the wait, for a client that went away. The guest may still finish. */
-  signal?: AbortSignal;
+  /**
+   * Aborted when the asker no longer waits, for a client that went away. The guest may still finish.
+   * It may be made on first reading, and listening to it costs microseconds: where that matters,
+   * read `aborted` before work begins instead.
+   */
+  readonly signal?: AbortSignal;
 }
 
 export interface LinkStatus {

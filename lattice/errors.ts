@@ -151,6 +151,13 @@ export const catalogue = {
     text: (name: string, folder: string) => `no key ${name} in ${folder}`,
     hint: "List keys with lattice keys list, make one with lattice keys gen.",
   },
+  KEY_EXISTS: {
+    kind: "invalid",
+    exit: 6,
+    http: 409,
+    text: (name: string, folder: string) => `${folder} already holds a key ${name}`,
+    hint: "Choose another name; keys are never overwritten.",
+  },
   // --- calls: the crossroads -------------------------------------------------------------------
   ACTOR_ABSENT: {
     kind: "absent",
@@ -318,6 +325,17 @@ export const catalogue = {
     text: (operation: string, key: string, holds: string) => `${operation} does not fit ${key}: it holds a ${holds}`,
     hint: "Use another key, or delete this one first.",
   },
+  COUNTER_OVERFLOW: {
+    kind: "invalid",
+    text: (operation: string, key: string) => `${operation} would take ${key} out of the range of 32 bits`,
+    hint: "Counters hold -2147483648 to 2147483647; set it back, or count in several keys.",
+  },
+  STORE_FULL: {
+    kind: "unavailable",
+    http: 507,
+    text: (store: string, limit: number) => `${store} is full: it may hold ${limit} bytes`,
+    hint: "Delete keys, let them expire, or raise the store's limit.",
+  },
   LINK_VALUES_INVALID: {
     kind: "invalid",
     text: (provider: string, problems: string) => `the link values do not suit ${provider}: ${problems}`,
@@ -367,6 +385,12 @@ export const catalogue = {
     kind: "absent",
     text: (file: string) => `no file ${file}`,
     hint: "Check the path; relative paths start at the current folder.",
+  },
+  FILE_UNWRITABLE: {
+    kind: "unavailable",
+    exit: 7,
+    text: (file: string, why: string) => `cannot write ${file}: ${why}`,
+    hint: "Choose another place, or make room and rights there.",
   },
   FILE_UNREADABLE: { kind: "invalid", text: (file: string, why: string) => `cannot read ${file}: ${why}` },
   REFERENCE_UNKNOWN: {

@@ -1,0 +1,141 @@
+import { fail } from "../../lattice/index.ts";
+import { formatAddress, parseAddress } from "../addresses.ts";
+
+/** What the values of a link mean to the HTTP server. */
+export interface SiteSettings {
+  /** `host:port`, port 0 = any free one. */
+  readonly address: string;
+  /** Another engine of this host opened exactly this address already. */
+  readonly joins: boolean;
+  /** Largest request body in bytes. */
+  readonly bodyBytes: number;
+  /** Longest wait for the actor in milliseconds; undefined leaves it to the host. */
+  readonly timeoutMs: number | undefined;
+  /** Only GET and HEAD pass, other methods are answered with 405. */
+  readonly readOnly: boolean;
+  /** Added to answers to GET and HEAD that have none of their own. */
+  readonly cacheControl: string | undefined;
+}
+
+export interface SiteDefaults {
+  readonly address: string;
+  readonly bodyBytes: number;
+}
+
+/** Marks values that a link took effect with: the address there is open in this host. */
+const openedKey = "__opened";
+
+const largestBody = 500 * 1024 * 1024;
+const units: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/**
+ * Reads link values under the names that users of earlier hosts know: `address`, `port` or `PORT`,
+ * `config_json`, `config_b64`, `max_content_len`, `timeout_ms`, `cache_control`, `readonly_mode`.
+ * Other values are the actor's own configuration and left alone; inside the JSON they are errors.
+ * Source: waPC and actors reference, section 15.
+ * @throws LatticeError LINK_VALUES_INVALID naming every problem.
+ */
+export function readSettings(values: Readonly<Record<string, string>>, defaults: SiteDefaults): SiteSettings {
+  const problems: string[] = [];
+  const all = { ...readJson(values, problems), ...values };
+  const settings = {
+    address: readAddress(all, defaults.address, problems),
+    bodyBytes: readSize(all["max_content_len"], defaults.bodyBytes, problems),
+    timeoutMs: readTimeout(all["timeout_ms"], problems),
+    readOnly: readFlag(all["readonly_mode"], problems),
+    cacheControl: readHeaderValue(all["cache_control"], problems),
+  };
+  if (values["config_file"] !== undefined) problems.push("config_file is not read here; give config_json");
+  if (problems.length > 0) throw fail("LINK_VALUES_INVALID", "the HTTP server", problems.join("; "));
+  return { ...settings, joins: values[openedKey] === settings.address };
+}
+
+/** The values a link took effect with, for the other engines of the host. */
+export function openedValues(values: Readonly<Record<string, string>>, address: string): Record<string, string> {
+  const { port: _port, PORT: _PORT, ...others } = values;
+  return { ...others, address, [openedKey]: address };
+}
+
+function readAddress(values: Readonly<Record<string, string>>, standard: string, problems: string[]): string {
+  const { address } = values;
+  const portText = values["port"] ?? values["PORT"];
+  const port = portText === undefined || !/^\d{1,5}$/.test(portText) ? undefined : Number(portText);
+  if (portText !== undefined && (port === undefined || port > 65_535)) problems.push(`port "${portText}" is no port`);
+  if (address === undefined) {
+    if (port === undefined) return standard;
+    return formatAddress({ host: "127.0.0.1", port });
+  }
+  const parsed = parseAddress(address, port);
+  if (!parsed) {
+    problems.push(`address "${address}" is not host:port`);
+    return standard;
+  }
+  if (port !== undefined && port !== parsed.port) problems.push(`address ${address} and port ${port} disagree`);
+  return formatAddress(parsed);
+}
+
+function readSize(text: string | undefined, standard: number, problems: string[]): number {
+  if (text === undefined) return standard;
+  const match = /^(\d{1,12})([kmg]?)$/i.exec(text.trim());
+  const size = match ? Number(match[1]) * units[match[2]!.toLowerCase()]! : Number.NaN;
+  if (size >= 0 && size <= largestBody) return size;
+  problems.push(`max_content_len "${text}" is not a size up to 500m (a number, or one with k, m or g)`);
+  return standard;
+}
+
+function readTimeout(text: string | undefined, problems: string[]): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = /^\d{1,8}$/.test(text) ? Number(text) : 0;
+  if (ms >= 1) return ms;
+  problems.push(`timeout_ms "${text}" is not a number of milliseconds`);
+  return undefined;
+}
+
+function readFlag(text: string | undefined, problems: string[]): boolean {
+  if (text === undefined || text === "false" || text === "0" || text === "") return false;
+  if (text !== "true" && text !== "1") problems.push(`readonly_mode "${text}" is neither true nor false`);
+  return true;
+}
+
+function readHeaderValue(text: string | undefined, problems: string[]): string | undefined {
+  if (text !== undefined && !/^[\x20-\x7e]{1,256}$/.test(text)) problems.push("cache_control is no header value");
+  return text;
+}
+
+const jsonKeys = new Set(["address", "max_content_len", "timeout_ms", "cache_control", "readonly_mode", "log"]);
+
+/** The scalar settings of `config_b64` and `config_json`, as text, the latter winning. */
+function readJson(values: Readonly<Record<string, string>>, problems: string[]): Record<string, string> {
+  const { config_json: plain, config_b64: base64 } = values;
+  const encoded = base64 === undefined ? undefined : Buffer.from(base64, "base64").toString();
+  return { ...parseJson("config_b64", encoded, problems), ...parseJson("config_json", plain, problems) };
+}
+
+function parseJson(name: string, text: string | undefined, problems: string[]): Record<string, string> {
+  if (text === undefined) return {};
+  let config: unknown;
+  try {
+    config = JSON.parse(text);
+  } catch {
+    config = undefined;
+  }
+  if (typeof config !== "object" || config === null || Array.isArray(config)) {
+    problems.push(`${name} is no JSON object`);
+    return {};
+  }
+  const settings: Record<string, string> = {};
+  for (const [key, value] of Object.entries(config)) {
+    if (value === null) continue;
+    if (key === "tls" && isEmpty(value)) continue;
+    if (key === "tls") problems.push(`${name}.tls is not served here; put a proxy that ends TLS in front`);
+    else if (!jsonKeys.has(key)) problems.push(`${name}.${key} is not known`);
+    else if (typeof value === "object") {
+      if (key !== "log") problems.push(`${name}.${key} must be text or a number`);
+    } else settings[key] = String(value);
+  }
+  return settings;
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.values(value).every((each) => each === null);
+}
