@@ -97,6 +97,13 @@ export class Cursor {
     throw this.malformed("a number has more than 32 bits", at);
   }
 
+  /** Passes over a LEB128 of either sign and up to `maxBytes` bytes. */
+  skipLeb(maxBytes = 10): void {
+    for (let read = 1; this.byte() >= 0x80; read++) {
+      if (read === maxBytes) throw this.malformed("a number is too long");
+    }
+  }
+
   /** The number of items that follow, each at least `smallest` bytes long: never more than can be there. */
   count(what: string, smallest = 1): number {
     const at = this.offset;

@@ -3,3 +3,7 @@ export * from "./eras.ts";
 export * from "./contracts.ts";
 export * from "./links.ts";
 export * from "./invocations.ts";
+export * from "./nkeys.ts";
+export * from "./nuid.ts";
+export * from "./tokens.ts";
+export * from "./claims.ts";
