@@ -97,11 +97,14 @@ function eraOf(
 function detectLanguage(outline: Outline, data: Buffer): GuestLanguage {
   const runtimeExports = outline.exports.filter(({ name }) => assemblyScriptExports.has(name)).length;
   const aborts = outline.imports.some(({ module, name }) => module === "env" && name === "abort");
-  if (runtimeExports >= 2 || aborts || data.includes("~lib/", 0, "utf16le")) return "assemblyscript";
+  if (runtimeExports >= 2 || aborts || data.includes(libraryPath)) return "assemblyscript";
   if (rustWords.some((word) => data.includes(word))) return "rust";
-  return data.includes("Could not find function", 0, "utf16le") ? "assemblyscript" : "other";
+  return data.includes(handlerAbsent) ? "assemblyscript" : "other";
 }
 
+// As bytes: with an encoding, `includes` searches at even offsets only (and Node 26.10 did not come back from it).
+const libraryPath = Buffer.from("~lib/", "utf16le");
+const handlerAbsent = Buffer.from("Could not find function", "utf16le");
 const rustWords = [".rs", "rustc", "Option::unwrap()", "Result::unwrap()", "capacity overflow"];
 
 function isGuestModule(module: string): boolean {
