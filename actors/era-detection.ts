@@ -1,4 +1,4 @@
-import { canonicalContract, contractOf } from "../lattice/index.ts";
+import { contractAliases, contractOf } from "../lattice/index.ts";
 import type { ActorClaims, Capability, Era, GuestLanguage } from "../lattice/index.ts";
 import { dataSection, readOutline } from "./outline.ts";
 import type { Outline } from "./outline.ts";
@@ -112,31 +112,25 @@ function isGuestModule(module: string): boolean {
 }
 
 /**
- * The contracts an unsigned module seems to use: ids found in its data, and the HTTP server when it
- * names that handler. For development signing only; a signature says what was meant, this guesses.
+ * The contracts an unsigned waPC module seems to use: ids found in its data, and always the HTTP
+ * server, whose id a handler does not carry. For development signing only; a signature says what was
+ * meant, this guesses.
  */
 export function guessCapabilities(bytes: Uint8Array, wasm: WasmFile, era: Era): string[] {
   const data = dataSection(bytes, wasm.sections);
-  // AssemblyScript text is UTF-16 and may begin at an odd offset.
-  const readings = [data.toString("latin1"), data.toString("utf16le"), data.subarray(1).toString("utf16le")];
-  const found = readings.flatMap((text) => text.match(/\b(?:wascc|wasmcloud):[a-z_]+(?::[a-z_]+)?/g) ?? []);
-  const known = found.filter((id) => wellKnown.has(canonicalContract(id)));
-  if (readings.some((text) => text.includes("HandleRequest")))
-    known.push(era === "E3" || era === "E4" ? "wasmcloud:httpserver" : "wascc:http_server");
-  return [...new Set(known)];
+  const used = wellKnown.filter((id) => data.includes(id) || data.includes(Buffer.from(id, "utf16le")));
+  const server = era === "E3" || era === "E4" ? "wasmcloud:httpserver" : "wascc:http_server";
+  return [...new Set([server, ...used])];
 }
 
-const wellKnown = new Set(
-  (
-    [
-      "httpserver",
-      "httpclient",
-      "keyvalue",
-      "messaging",
-      "blobstore",
-      "eventstreams",
-      "logging",
-      "numbers",
-    ] as const satisfies readonly Capability[]
-  ).map(contractOf),
-);
+const capabilities: readonly Capability[] = [
+  "httpserver",
+  "httpclient",
+  "keyvalue",
+  "messaging",
+  "blobstore",
+  "eventstreams",
+  "logging",
+  "numbers",
+];
+const wellKnown = capabilities.flatMap((capability) => contractAliases(contractOf(capability)));
