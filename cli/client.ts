@@ -79,9 +79,11 @@ export class HostClient {
 
   #broken(error: unknown, verb: string, timeoutMs: number | undefined): unknown {
     const { name, code } = error as NodeJS.ErrnoException;
-    if (name === "TimeoutError" || code === "ABORT_ERR") return fail("RPC_TIMEOUT", `${this.socket} ${verb}`, timeoutMs ?? 0);
+    if (name === "TimeoutError" || code === "ABORT_ERR")
+      return fail("RPC_TIMEOUT", `${this.socket} ${verb}`, timeoutMs ?? 0);
     if (name === "LatticeError") return error;
-    if (code === "EACCES" || code === "EPERM") return failFrom(error, "PRECONDITION", `this user may not open ${this.socket}`);
+    if (code === "EACCES" || code === "EPERM")
+      return failFrom(error, "PRECONDITION", `this user may not open ${this.socket}`);
     if (code === "ECONNRESET" || code === "EPIPE") return failFrom(error, "STOPPED", `the host at ${this.socket}`);
     if (code !== undefined) return failFrom(error, "HOST_ABSENT", this.socket);
     return error;
@@ -110,5 +112,5 @@ export function rowsOf(document: Document, name: string): Document[] {
 export function textOf(document: Document, name: string): string | undefined {
   const value = document[name];
   if (value === undefined || value === null) return undefined;
-  return typeof value === "object" ? JSON.stringify(value) : String(value as string | number | boolean);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

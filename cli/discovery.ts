@@ -1,6 +1,5 @@
-import { lstatSync, readdirSync, unlinkSync } from "node:fs";
-import { connect } from "node:net";
-import { basename, join } from "node:path";
+import { statSync, unlinkSync } from "node:fs";
+import { basename } from "node:path";
 import { fail } from "../lattice/index.ts";
 import { HostClient } from "./client.ts";
 import type { Options } from "./command.ts";
@@ -12,14 +11,6 @@ export interface FoundHost {
   /** Name of the socket without `.sock`: the host's id. */
   readonly id: string;
   readonly socket: string;
-  /** When the socket was made, in milliseconds since 1970. */
-  readonly since: number;
-}
-
-/** The folders that may hold sockets of this user's hosts. */
-export async function socketFolders(): Promise<string[]> {
-  const { runDirectory, shortRunDirectory } = await import("../host/index.ts");
-  return [runDirectory(), shortRunDirectory()];
 }
 
 /**
@@ -27,49 +18,13 @@ export async function socketFolders(): Promise<string[]> {
  * listens on are what a killed host left: they are removed.
  */
 export async function findHosts(): Promise<FoundHost[]> {
-  const { alive, stale } = await surveySockets();
-  for (const { socket } of stale) removeStale(socket);
-  return alive;
-}
-
-/** As `findHosts`, and touches nothing. */
-export async function surveySockets(): Promise<{ alive: FoundHost[]; stale: FoundHost[] }> {
-  const candidates = (await socketFolders()).flatMap(socketsIn);
-  const states = await Promise.all(candidates.map(async (host) => ({ host, state: await probe(host.socket) })));
-  const of = (wanted: ProbeState) => states.filter(({ state }) => state === wanted).map(({ host }) => host);
-  return { alive: of("alive").toSorted((a, b) => b.since - a.since), stale: of("stale") };
-}
-
-function socketsIn(folder: string): FoundHost[] {
-  let names: string[];
-  try {
-    const info = lstatSync(folder);
-    // Another user's folder in a shared place would lend us hosts that are not ours.
-    if (!info.isDirectory() || info.uid !== (process.getuid?.() ?? info.uid)) return [];
-    names = readdirSync(folder);
-  } catch {
-    return [];
-  }
-  return names.flatMap((name) => {
-    const socket = join(folder, name);
-    const info = name.endsWith(".sock") ? lstatSync(socket, { throwIfNoEntry: false }) : undefined;
-    return info?.isSocket() ? [{ id: basename(name, ".sock"), socket, since: info.mtimeMs }] : [];
-  });
-}
-
-type ProbeState = "alive" | "stale" | "unknown";
-
-function probe(socket: string): Promise<ProbeState> {
-  return new Promise((resolve) => {
-    const connection = connect(socket);
-    const settle = (state: ProbeState) => {
-      connection.destroy();
-      resolve(state);
-    };
-    connection.setTimeout(1_000, () => settle("unknown"));
-    connection.on("connect", () => settle("alive"));
-    connection.on("error", ({ code }: NodeJS.ErrnoException) => settle(code === "ECONNREFUSED" ? "stale" : "unknown"));
-  });
+  const { listSockets } = await import("../host/index.ts");
+  const sockets = await listSockets();
+  for (const { path, alive } of sockets) if (!alive) removeStale(path);
+  return sockets
+    .filter(({ alive }) => alive)
+    .map(({ id, path }) => ({ id, socket: path, since: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+    .toSorted((a, b) => b.since - a.since);
 }
 
 function removeStale(socket: string): void {
@@ -98,11 +53,14 @@ export function choiceOf(options: Options, env = process.env): Choice {
  * @throws LatticeError HOST_ABSENT when there is none; HOST_AMBIGUOUS when the id fits several.
  */
 export async function hostsFor({ socket, hostId }: Choice): Promise<[FoundHost, ...FoundHost[]]> {
-  if (socket !== undefined) return [{ id: basename(socket, ".sock"), socket, since: 0 }];
+  if (socket !== undefined) return [{ id: basename(socket, ".sock"), socket }];
   const hosts = await findHosts();
   const fitting = hostId === undefined ? hosts : await thoseCalled(hostId, hosts);
   const [first, ...others] = fitting;
-  if (first === undefined) throw fail("HOST_ABSENT", hostId ?? (await socketFolders())[0] ?? "this machine");
+  if (first === undefined) {
+    const { runDirectory } = await import("../host/index.ts");
+    throw fail("HOST_ABSENT", hostId ?? runDirectory());
+  }
   if (hostId !== undefined && others.length > 0) throw fail("HOST_AMBIGUOUS", fitting.map(({ id }) => id).join(", "));
   return [first, ...others];
 }
@@ -113,7 +71,9 @@ async function thoseCalled(wanted: string, hosts: readonly FoundHost[]): Promise
   if (byId.length > 0) return byId;
   const named = await Promise.all(
     hosts.map(async (host) => {
-      const { hosts: records } = await new HostClient(host.socket).call("get.hosts", {}, 2_000).catch(() => ({ hosts: [] }));
+      const { hosts: records } = await new HostClient(host.socket)
+        .call("get.hosts", {}, 2_000)
+        .catch(() => ({ hosts: [] }));
       const rows = Array.isArray(records) ? (records as { friendly_name?: string }[]) : [];
       return rows.some(({ friendly_name: name }) => name === wanted) ? [host] : [];
     }),
@@ -129,7 +89,9 @@ export async function oneHost(options: Options, output: Output, careful = false)
   const [host, ...others] = await hostsFor(choiceOf(options));
   if (others.length > 0) {
     if (careful) throw fail("HOST_AMBIGUOUS", [host, ...others].map(({ id }) => id).join(", "));
-    output.note(`${others.length + 1} hosts run here; took ${host.id}, started last (choose with --host-id or --socket)`);
+    output.note(
+      `${others.length + 1} hosts run here; took ${host.id}, started last (choose with --host-id or --socket)`,
+    );
   }
   return new HostClient(host.socket);
 }

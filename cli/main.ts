@@ -1,12 +1,13 @@
-import { fail, isLatticeError } from "../lattice/index.ts";
+import { fail } from "../lattice/index.ts";
 import { colourWords, type ColourWhen } from "./colour.ts";
+import { watchInterrupts } from "./interrupt.ts";
 import { commandGroups, commandsElsewhere, helpText } from "./help.ts";
-import { nearest } from "./nearest.ts";
 import { formats, Output, plainOutput, type OutputOptions } from "./output.ts";
 import { commandFiles, modernWords } from "./registry.ts";
 
 /** Runs one command line and sets the exit code of the process; it never rejects. */
 export async function main(given: readonly string[]): Promise<void> {
+  watchInterrupts();
   endWithLauncher();
   endQuietlyWhenNobodyReads();
   const argv = modernWords(given);
@@ -31,7 +32,7 @@ async function runCommand(argv: readonly string[]): Promise<void> {
     return;
   }
   const load = commandFiles[name];
-  if (load === undefined) throw unknownCommand(name);
+  if (load === undefined) throw await unknownCommand(name);
   const [{ program, usageError, CommanderError }, file] = await Promise.all([import("./command.ts"), load()]);
   try {
     await program(file.command()).parseAsync([...argv], { from: "user" });
@@ -52,15 +53,16 @@ function commandOf(argv: readonly string[]): { name: string | undefined; rest: r
   return { name: undefined, rest: [] };
 }
 
-function unknownCommand(name: string): Error {
+async function unknownCommand(name: string): Promise<Error> {
   if (commandsElsewhere.includes(name)) {
     return fail("USAGE", `lattice ${name} is not part of this build; lattice --help lists the commands that are`);
   }
   const known = commandGroups.flatMap((group) => group.commands.map((command) => command.name));
-  const meant = nearest(name, known);
+  const { nearestName } = await import("../host/index.ts");
+  const meant = nearestName(name, known);
   return fail(
     "USAGE",
-    meant === undefined
+    meant === ""
       ? `there is no command ${name}; lattice --help lists them`
       : `there is no command ${name}; did you mean lattice ${meant}?`,
   );
@@ -105,5 +107,3 @@ function endQuietlyWhenNobodyReads(): void {
   });
   process.stderr.on("error", () => {});
 }
-
-export { isLatticeError };

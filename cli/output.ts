@@ -1,6 +1,6 @@
 import { isLatticeError, describe, fail } from "../lattice/index.ts";
 import { colourer, type ColourWhen, type Paint } from "./colour.ts";
-import { renderTable, type Column } from "./table.ts";
+import { printable, renderTable, type Column } from "./table.ts";
 
 export const formats = ["table", "wide", "json", "yaml", "name", "jsonl"] as const;
 export type Format = (typeof formats)[number];
@@ -122,8 +122,8 @@ export class Output {
       const { exit: _, ...document } = view;
       process.stderr.write(`${JSON.stringify({ success: false, ...document })}\n`);
     } else {
-      const lines = [`${this.#err.red("error:")} ${view.error} ${this.#err.dim(`(${view.code})`)}`];
-      if (view.cause !== undefined) lines.push(`  cause: ${view.cause}`);
+      const lines = [`${this.#err.red("error:")} ${printable(view.error)} ${this.#err.dim(`(${view.code})`)}`];
+      if (view.cause !== undefined) lines.push(`  cause: ${printable(view.cause)}`);
       if (view.hint !== undefined) lines.push(`  hint: ${view.hint}`);
       process.stderr.write(`${lines.join("\n")}\n`);
     }

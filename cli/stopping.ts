@@ -49,7 +49,8 @@ async function stopOne({ id, socket }: FoundHost, skipWait: boolean, timeoutMs: 
   const until = performance.now() + timeoutMs;
   const client = new HostClient(socket);
   await client.call("stop.host", {}, timeoutMs);
-  while (!skipWait && (await answers(client))) {
+  if (skipWait) return;
+  while (await answers(client)) {
     if (performance.now() > until) throw fail("DEADLINE_EXCEEDED", `the end of host ${id}`, timeoutMs);
     await pause(20);
   }

@@ -30,10 +30,14 @@ export function renderTable<Row>(
   return [...(headers ? [paint.bold(line(head))] : []), ...body.map(line)];
 }
 
-/** One line, and no control characters: names come from modules made by others. */
 function cellText(value: string | number | undefined): string {
-  const text = String(value ?? "").replaceAll(/[\p{Cc}\p{Cf}]+/gu, " ");
+  const text = printable(String(value ?? ""));
   return text === "" ? "-" : text;
+}
+
+/** One line without control characters: names and messages come from modules made by others. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}]+/gu, " ");
 }
 
 /** Label and value pairs as aligned lines; entries without a value are left out. */

@@ -1,3 +1,4 @@
+import { harmlessLine } from "../host/index.ts";
 import { rowsOf, textOf, type Document } from "./client.ts";
 import { formatSeconds } from "./durations.ts";
 import type { Column } from "./table.ts";
@@ -94,7 +95,8 @@ const views = {
       column("URL", (row) => list(row, "urls")),
       wide("VALUES", (row) => map(row, "values")),
     ],
-    name: (row) => textOf(row, "id") ?? `${textOf(row, "actor_id")}/${textOf(row, "contract_id")}/${textOf(row, "link_name")}`,
+    name: (row) =>
+      textOf(row, "id") ?? `${textOf(row, "actor_id")}/${textOf(row, "contract_id")}/${textOf(row, "link_name")}`,
     none: "There are no links. Make one: lattice link put ACTOR PROVIDER.",
   },
   claims: {
@@ -113,11 +115,7 @@ const views = {
     none: "No claims are known here.",
   },
   events: {
-    columns: [
-      column("TIME", field("time")),
-      column("EVENT", field("type")),
-      column("ABOUT", (row) => aboutEvent(row)),
-    ],
+    columns: [column("TIME", field("time")), column("EVENT", field("type")), column("ABOUT", (row) => aboutEvent(row))],
     name: field("type") as (row: Document) => string,
     none: "Nothing has happened here yet.",
   },
@@ -133,7 +131,7 @@ function aboutEvent(row: Document): string {
   const data = typeof row.data === "object" && row.data !== null ? (row.data as Document) : row;
   return Object.entries(data)
     .filter(([name, value]) => !["time", "type", "id", "source", "labels"].includes(name) && value !== "")
-    .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : String(value)}`)
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(" ");
 }
 
@@ -142,12 +140,14 @@ export function renderTree(value: unknown, indent = ""): string {
   if (Array.isArray(value)) {
     return value
       .map((entry) =>
-        isBranch(entry) ? `${indent}- ${renderTree(entry, `${indent}  `).trimStart()}` : `${indent}- ${leafText(entry)}`,
+        isBranch(entry)
+          ? `${indent}- ${renderTree(entry, `${indent}  `).trimStart()}`
+          : `${indent}- ${leafText(entry)}`,
       )
       .join("\n");
   }
   if (!isBranch(value)) return `${indent}${leafText(value)}`;
-  const entries = Object.entries(value as Document).filter(([, entry]) => !isEmpty(entry));
+  const entries = Object.entries(value).filter(([, entry]) => !isEmpty(entry));
   const width = Math.max(0, ...entries.filter(([, entry]) => !isBranch(entry)).map(([name]) => name.length)) + 1;
   return entries
     .map(([name, entry]) =>
@@ -158,20 +158,15 @@ export function renderTree(value: unknown, indent = ""): string {
     .join("\n");
 }
 
-function isBranch(value: unknown): boolean {
+function isBranch(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
 function isEmpty(value: unknown): boolean {
   if (value === "" || value === null || value === undefined) return true;
-  return isBranch(value) && Object.keys(value as object).length === 0;
+  return isBranch(value) && Object.keys(value).length === 0;
 }
 
 function leafText(value: unknown): string {
-  return oneLine(String(value));
-}
-
-/** Guests choose names and log texts: nothing of theirs may steer a terminal. */
-export function oneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return harmlessLine(String(value));
 }

@@ -73,7 +73,11 @@ function encoded(bytes: Buffer, raw: boolean, source: string): object {
   try {
     return { json: JSON.parse(bytes.toString("utf8")) as unknown };
   } catch (error) {
-    throw failFrom(error, "USAGE", `${source} is not JSON: ${describe(error)} (--text, --hex and --raw send bytes as they are)`);
+    throw failFrom(
+      error,
+      "USAGE",
+      `${source} is not JSON: ${describe(error)} (--text, --hex and --raw send bytes as they are)`,
+    );
   }
 }
 

@@ -28,6 +28,14 @@ const names = commands.map(({ name }) => name);
 const longOptions = ["--help", ...commonOptions.map(({ flags }) => /--[a-z-]+/.exec(flags)?.[0] ?? "")];
 const formatWords = "table wide json yaml name jsonl";
 
+function forZsh(text: string): string {
+  return text.replaceAll("'", "'\\''").replaceAll(":", "\\:");
+}
+
+function forFish(text: string): string {
+  return text.replaceAll("'", "\\'");
+}
+
 function bash(): string {
   return `# lattice completions for bash
 _lattice() {
@@ -59,14 +67,13 @@ complete -o filenames -F _lattice lattice
 }
 
 function zsh(): string {
-  const quoted = (text: string) => text.replaceAll("'", "'\\''").replaceAll(":", "\\:");
   return `#compdef lattice
 # lattice completions for zsh
 _lattice() {
   local -a commands
   if (( CURRENT == 2 )); then
     commands=(
-${commands.map(({ name, summary }) => `      '${name}:${quoted(summary)}'`).join("\n")}
+${commands.map(({ name, summary }) => `      '${name}:${forZsh(summary)}'`).join("\n")}
     )
     _describe 'command' commands
     return
@@ -91,16 +98,15 @@ compdef _lattice lattice
 }
 
 function fish(): string {
-  const quoted = (text: string) => text.replaceAll("'", "\\'");
   const lines = ["# lattice completions for fish"];
   for (const { name, summary, words } of commands) {
-    lines.push(`complete -c lattice -n __fish_use_subcommand -a ${name} -d '${quoted(summary)}'`);
+    lines.push(`complete -c lattice -n __fish_use_subcommand -a ${name} -d '${forFish(summary)}'`);
     if (words) lines.push(`complete -c lattice -n '__fish_seen_subcommand_from ${name}' -a '${words.join(" ")}'`);
   }
   for (const { flags, summary } of commonOptions) {
     const [, short] = /^-(\w),/.exec(flags) ?? [];
     const [, long] = /--([a-z-]+)/.exec(flags) ?? [];
-    lines.push(`complete -c lattice ${short ? `-s ${short} ` : ""}-l ${long} -d '${quoted(summary)}'`);
+    lines.push(`complete -c lattice ${short ? `-s ${short} ` : ""}-l ${long} -d '${forFish(summary)}'`);
   }
   return `${lines.join("\n")}\n`;
 }

@@ -10,8 +10,7 @@ function view(): Command {
   return leaf({
     name: "view",
     summary: "the settings of this command line",
-    options: (made) =>
-      made.addOption(new Option("--show-origin", "say which variable or file each comes from")),
+    options: (made) => made.addOption(new Option("--show-origin", "say which variable or file each comes from")),
     work: async ({ output, options }) => {
       const settings = allSettings().map(withoutSecret);
       const origin = options.showOrigin === true;

@@ -21,7 +21,10 @@ export const command = () =>
       ]);
       await output.show({ success: errors.length === 0, checks: findings }, lines.join("\n"));
       if (errors.length > 0) {
-        throw fail("PRECONDITION", `${errors.length} of ${findings.length} checks failed: ${errors.map(({ name }) => name).join(", ")}`);
+        throw fail(
+          "PRECONDITION",
+          `${errors.length} of ${findings.length} checks failed: ${errors.map(({ name }) => name).join(", ")}`,
+        );
       }
     },
   });

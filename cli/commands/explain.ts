@@ -1,6 +1,6 @@
+import { harmlessLine } from "../../host/index.ts";
 import { rowsOf, textOf } from "../client.ts";
 import { hostCommand } from "../host-command.ts";
-import { oneLine } from "../views.ts";
 
 export const command = () =>
   hostCommand({
@@ -11,14 +11,18 @@ export const command = () =>
       ["[towards]", "what the actor itself would call: an operation, contract (CONTRACT/LINK), actor or alias"],
     ],
     work: async ({ output, words: [target = "", operation], host, timeoutMs }) => {
-      const document = await host.call("explain", { target, ...(operation === undefined ? {} : { operation }) }, timeoutMs);
+      const document = await host.call(
+        "explain",
+        { target, ...(operation === undefined ? {} : { operation }) },
+        timeoutMs,
+      );
       const steps = rowsOf(document, "steps");
       const width = Math.max(0, ...steps.map((step) => (textOf(step, "step") ?? "").length));
       const lines = steps.flatMap((step) => {
         const ok = step.ok !== false;
         const mark = ok ? output.paint.green("ok") : output.paint.red("no");
         const code = textOf(step, "code");
-        const line = `${mark}  ${(textOf(step, "step") ?? "").padEnd(width)}  ${oneLine(textOf(step, "text") ?? "")}`;
+        const line = `${mark}  ${(textOf(step, "step") ?? "").padEnd(width)}  ${harmlessLine(textOf(step, "text") ?? "")}`;
         const hint = textOf(step, "hint");
         const more = `${" ".repeat(width + 6)}${hint === undefined ? "" : `hint: ${hint}`}`;
         return [code === undefined ? line : `${line} (${code})`, ...(hint === undefined ? [] : [more])];

@@ -50,7 +50,8 @@ function inventory(): Command {
     work: async (call) => {
       const [hostId] = call.args;
       const options = typeof hostId === "string" ? { ...call.options, hostId } : call.options;
-      const print = async () => printInventories(call.output, await ask({ ...call, options }, "get.inventory", "inventories"));
+      const print = async () =>
+        printInventories(call.output, await ask({ ...call, options }, "get.inventory", "inventories"));
       await print();
       while (call.options.watch === true) {
         await pause(watchEveryMs);
@@ -94,7 +95,8 @@ async function ask(call: Call, verb: string, list: string): Promise<Document[]> 
   const choice = choiceOf(call.options);
   const found = await hostsFor(choice);
   const timeoutMs = timeoutOf(call.options) ?? 5_000;
-  if (found.length === 1) return rowsOf(await (await oneHost(call.options, call.output)).call(verb, {}, timeoutMs), list);
+  if (found.length === 1)
+    return rowsOf(await (await oneHost(call.options, call.output)).call(verb, {}, timeoutMs), list);
   const answers = await Promise.allSettled(
     found.map(async ({ socket }) => rowsOf(await new HostClient(socket).call(verb, {}, timeoutMs), list)),
   );
@@ -154,4 +156,3 @@ async function printInventories(output: Output, inventories: readonly Document[]
     }
   }
 }
-

@@ -1,11 +1,11 @@
 import { Option } from "commander";
+import { harmless } from "../../host/index.ts";
 import { fail } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
 import { textOption, wholeNumber } from "../command.ts";
 import { parseDuration } from "../durations.ts";
 import { hostCommand } from "../host-command.ts";
 import type { Output } from "../output.ts";
-import { oneLine } from "../views.ts";
 
 export const command = () =>
   hostCommand({
@@ -42,8 +42,9 @@ function print(output: Output, line: Document, timestamps: boolean): void {
   if (output.structured) return output.line(line);
   const time = timestamps || output.format === "wide" ? `${textOf(line, "time") ?? ""} ` : "";
   const level = textOf(line, "level") ?? "info";
-  const paint = level === "error" || level === "critical" ? output.paint.red : level === "warn" ? output.paint.yellow : plain;
-  const text = (textOf(line, "text") ?? "").split("\n").map(oneLine).join("\n    ");
+  const paint =
+    level === "error" || level === "critical" ? output.paint.red : level === "warn" ? output.paint.yellow : plain;
+  const text = harmless(textOf(line, "text") ?? "").replaceAll("\n", "\n    ");
   output.text(`${output.paint.dim(time)}${paint(level.padEnd(5))} ${text}`);
 }
 

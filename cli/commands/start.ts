@@ -45,7 +45,11 @@ function actor(): Command {
       });
       if (answer === undefined) return output.note(`Asked to start ${reference}.`);
       const started = (answer.actor ?? {}) as Document;
-      await output.show(answer, `Started actor ${textOf(started, "name")} (${textOf(started, "id")})`, textOf(started, "id"));
+      await output.show(
+        answer,
+        `Started actor ${textOf(started, "name")} (${textOf(started, "id")})`,
+        textOf(started, "id"),
+      );
     },
   });
 }
@@ -72,7 +76,10 @@ function provider(): Command {
       const answer = await ask(call, "start.provider", `Starting ${reference}`, {
         reference,
         ...(linkName === undefined ? {} : { linkName }),
-        config: { ...(file === undefined ? {} : readConfig(file)), ...pairs(listOption(options, "config"), "--config") },
+        config: {
+          ...(file === undefined ? {} : readConfig(file)),
+          ...pairs(listOption(options, "config"), "--config"),
+        },
         annotations: pairs(listOption(options, "annotation"), "--annotation"),
       });
       if (answer === undefined) return output.note(`Asked to start ${reference}.`);
@@ -101,7 +108,9 @@ async function checkConstraints({ options, host, timeoutMs }: HostCall): Promise
   if (wanted.length === 0 || textOption(options, "hostId") !== undefined) return;
   const { hosts } = await host.call("get.hosts", {}, timeoutMs);
   const [record] = Array.isArray(hosts) ? (hosts as { id: string; labels: Record<string, string> }[]) : [];
-  const missing = wanted.filter(([key, value]) => record?.labels[key] !== value).map(([key, value]) => `${key}=${value}`);
+  const missing = wanted
+    .filter(([key, value]) => record?.labels[key] !== value)
+    .map(([key, value]) => `${key}=${value}`);
   if (missing.length > 0) throw fail("HOST_ABSENT", `labels ${missing.join(", ")}`);
 }
 

@@ -48,11 +48,17 @@ export const command = () =>
     },
   });
 
-async function isThere(kind: Kind, target: string | undefined, options: Parameters<typeof choiceOf>[0]): Promise<boolean> {
+async function isThere(
+  kind: Kind,
+  target: string | undefined,
+  options: Parameters<typeof choiceOf>[0],
+): Promise<boolean> {
   try {
     const found = await hostsFor(choiceOf(options));
     const inventories = await Promise.all(
-      found.map(async ({ socket }) => rowsOf(await new HostClient(socket).call("get.inventory", {}, 5_000), "inventories")),
+      found.map(async ({ socket }) =>
+        rowsOf(await new HostClient(socket).call("get.inventory", {}, 5_000), "inventories"),
+      ),
     );
     const all = inventories.flat();
     if (kind === "host") return all.some((one) => fits(one, ["host_id", "friendly_name"], target));

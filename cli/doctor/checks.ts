@@ -1,5 +1,5 @@
-import { constants } from "node:fs";
-import { access, mkdir, rm, writeFile } from "node:fs/promises";
+import { constants, statSync } from "node:fs";
+import { access, rm, writeFile } from "node:fs/promises";
 import { createServer, connect } from "node:net";
 import { dirname, join } from "node:path";
 import { describe } from "../../lattice/index.ts";
@@ -41,7 +41,10 @@ const checks: Readonly<Record<string, Check>> = {
     const missing = missingFeatures((bytes) => wasm.validate(bytes));
     return missing.length === 0
       ? ok("WebAssembly takes every accepted proposal")
-      : error(`WebAssembly lacks ${missing.join(", ")}`, "Start Node without flags that turn WebAssembly features off.");
+      : error(
+          `WebAssembly lacks ${missing.join(", ")}`,
+          "Start Node without flags that turn WebAssembly features off.",
+        );
   },
 
   "memory maps": ({ platform, readText }) => {
@@ -93,7 +96,8 @@ const checks: Readonly<Record<string, Check>> = {
     } catch {
       return verdict;
     }
-    if (uid !== undefined && info.uid !== uid) return error(`${runFolder} belongs to another user`, "Set XDG_RUNTIME_DIR.");
+    if (uid !== undefined && info.uid !== uid)
+      return error(`${runFolder} belongs to another user`, "Set XDG_RUNTIME_DIR.");
     return (info.mode & 0o077) === 0
       ? verdict
       : error(`others may enter ${runFolder}, where control sockets are`, `chmod 700 ${runFolder}`);
@@ -146,11 +150,12 @@ export async function examine(machine: Machine, only: readonly string[] = checkN
   );
 }
 
-/** Whether files can be made in `folder`, or in the nearest one above it that exists. */
+/** Whether files can be made in `folder`, or the folder itself in the nearest one above it. */
 async function writable(folder: string): Promise<Verdict> {
   const trial = join(folder, `.doctor-${process.pid}`);
+  const fix = `Make it a folder of this user: mkdir -p ${folder} && chmod 700 ${folder}`;
   try {
-    const above = await existing(folder);
+    const above = nearestFolder(folder);
     if (above !== folder) {
       await access(above, constants.W_OK | constants.X_OK);
       return ok(`${folder} can be made`);
@@ -158,30 +163,26 @@ async function writable(folder: string): Promise<Verdict> {
     await writeFile(trial, "");
     return ok(`${folder} is writable`);
   } catch (cause) {
-    return error(`cannot write to ${folder}: ${describe(cause)}`, `mkdir -p ${folder} && chmod 700 ${folder}`);
+    return error(`cannot write to ${folder}: ${describe(cause)}`, fix);
   } finally {
     await rm(trial, { force: true }).catch(() => {});
   }
 }
 
-async function existing(folder: string): Promise<string> {
-  for (let at = folder; ; at = dirname(at)) {
-    try {
-      await mkdir(at);
-      await rm(at, { recursive: true });
-      return existing(dirname(at));
-    } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException;
-      if (code === "EEXIST") return at;
-      if (code !== "ENOENT" || at === dirname(at)) throw cause;
-    }
-  }
+/** @throws when something that is no folder is in the way. */
+function nearestFolder(folder: string): string {
+  const info = statSync(folder, { throwIfNoEntry: false });
+  if (info === undefined && folder !== dirname(folder)) return nearestFolder(dirname(folder));
+  if (info?.isDirectory() !== true) throw new Error(`${folder} is no folder`);
+  return folder;
 }
 
 function cannotListen(port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.on("error", (cause: NodeJS.ErrnoException) => resolve(cause.code === "EADDRINUSE" ? "it is in use" : describe(cause)));
+    server.on("error", (cause: NodeJS.ErrnoException) =>
+      resolve(cause.code === "EADDRINUSE" ? "it is in use" : describe(cause)),
+    );
     server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve(undefined)));
   });
 }
@@ -203,7 +204,9 @@ function unreachable(url: string): Promise<string | undefined> {
     };
     connection.setTimeout(2_000, () => settle("no answer in 2 s"));
     connection.on("error", (cause) => settle(describe(cause)));
-    connection.once("data", (data) => settle(data.toString("latin1").startsWith("INFO") ? undefined : "it is no NATS server"));
+    connection.once("data", (data) =>
+      settle(data.toString("latin1").startsWith("INFO") ? undefined : "it is no NATS server"),
+    );
   });
 }
 

@@ -1,6 +1,5 @@
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { setting, type Setting } from "../context.ts";
-import { surveySockets } from "../discovery.ts";
 
 /** What the checks look at, so that a test can plant each fault. */
 export interface Machine {
@@ -17,17 +16,21 @@ export interface Machine {
   readonly runFolder: string;
   readonly nats: Setting;
   /** The WebAssembly engine, or what a test leaves of it. */
-  readonly wasm: { readonly Suspending?: unknown; readonly promising?: unknown; validate(bytes: Uint8Array): boolean };
-  readText(file: string): string;
+  readonly wasm: {
+    readonly Suspending?: unknown;
+    readonly promising?: unknown;
+    validate(bytes: Uint8Array): boolean;
+  };
+  readonly readText: (file: string) => string;
   /** Names in a folder; throws when it is not there. */
-  list(folder: string): string[];
+  readonly list: (folder: string) => string[];
   /** Permission bits and owner. */
-  stat(file: string): { readonly mode: number; readonly uid: number };
-  staleSockets(): Promise<readonly string[]>;
+  readonly stat: (file: string) => { readonly mode: number; readonly uid: number };
+  readonly staleSockets: () => Promise<readonly string[]>;
 }
 
 export async function thisMachine(port: number, portWanted: boolean): Promise<Machine> {
-  const { stateDirectory, runDirectory } = await import("../../host/index.ts");
+  const { stateDirectory, runDirectory, listSockets } = await import("../../host/index.ts");
   return {
     nodeVersion: process.versions.node,
     platform: process.platform,
@@ -46,6 +49,6 @@ export async function thisMachine(port: number, portWanted: boolean): Promise<Ma
       const { mode, uid } = statSync(file);
       return { mode: mode & 0o777, uid };
     },
-    staleSockets: async () => (await surveySockets()).stale.map(({ socket }) => socket),
+    staleSockets: async () => (await listSockets()).filter(({ alive }) => !alive).map(({ path }) => path),
   };
 }

@@ -8,15 +8,15 @@ const probes: Readonly<Record<string, string>> = {
   // func: return_call 0
   "tail calls": "010401600000030201000a0601040012000b",
   // tag of type 0
-  exceptions: "010401600000" + "0d03010000",
+  exceptions: "0104016000000d03010000",
   // () -> (i32, i32): i32.const 0, i32.const 0
-  "multi-value": "010601600002" + "7f7f" + "030201000a08010600410041000b",
+  "multi-value": "0106016000027f7f030201000a08010600410041000b",
   // memory; func: memory.fill 0 0 0
-  "bulk memory": "010401600000" + "03020100" + "05030100000a0d010b00410041004100fc0b000b",
+  "bulk memory": "0104016000000302010005030100000a0d010b00410041004100fc0b000b",
   // global mutable i32, exported
-  "mutable globals": "0606017f0141000b" + "0705010167" + "0300",
+  "mutable globals": "0606017f0141000b07050101670300",
   // func: i32.const 0, i32.extend8_s, drop
-  "sign extension": "010401600000030201000a0801060041" + "00c01a0b",
+  "sign extension": "010401600000030201000a080106004100c01a0b",
 };
 
 const preamble = "0061736d01000000";

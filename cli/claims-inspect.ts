@@ -1,0 +1,79 @@
+import { Option, type Command } from "commander";
+import { fail } from "../lattice/index.ts";
+import { leaf } from "./command.ts";
+import { inspectReference, jwtOf, problemsThatRefuse, type Inspection } from "./inspection.ts";
+import { renderPairs } from "./table.ts";
+
+/** wash's names for contracts; others are shown as they are. */
+const displayNames: Readonly<Record<string, string>> = {
+  "wasmcloud:keyvalue": "K/V Store",
+  "wasmcloud:messaging": "Messaging",
+  "wasmcloud:httpclient": "HTTP Client",
+  "wasmcloud:httpserver": "HTTP Server",
+  "wasmcloud:blobstore": "Blob Store",
+  "wasmcloud:builtin:logging": "Logging",
+  "wasmcloud:eventstreams": "Event Streams",
+  "wasmcloud:builtin:numbergen": "Number Generation",
+};
+
+/** `claims inspect` in wash's shape; `lattice inspect` says more. */
+export function claimsInspect(): Command {
+  return leaf({
+    name: "inspect",
+    summary: "print the claims of a signed module as wash does",
+    lettersTaken: ["q", "v"],
+    args: [["<module>", "file, - for standard input, or https URL"]],
+    options: (made) => made.addOption(new Option("--jwt-only", "print the token alone")),
+    work: async ({ output, options, args: [reference] }) => {
+      const { report, bytes } = await inspectReference(String(reference));
+      if (options.jwtOnly === true)
+        return output.show({ token: jwtOf(bytes, String(reference)) }, jwtOf(bytes, String(reference)));
+      const [problem] = problemsThatRefuse(report);
+      if (problem !== undefined) throw problem;
+      if (report.module === null || report.module === undefined) throw fail("MODULE_UNSIGNED", String(reference));
+      const document = washDocument(report);
+      const text = `${report.name ?? report.module} - Module\n${renderPairs([
+        ["Account", document.account],
+        ["Module", document.module],
+        ["Expires", document.expires],
+        ["Can Be Used", document.can_be_used],
+        ["Version", `${document.version} (${document.revision})`],
+        ["Call Alias", document.call_alias],
+        ["Capabilities", document.capabilities.join(", ")],
+        ["Tags", document.tags],
+      ])}`;
+      await output.show(document, text, document.module);
+    },
+  });
+}
+
+function washDocument(report: Inspection) {
+  return {
+    account: report.account ?? "",
+    module: report.module ?? "",
+    name: report.name ?? "",
+    expires: relative(report.expires_at, "never"),
+    can_be_used: relative(report.not_before, "immediately"),
+    version: report.version ?? "None",
+    revision: report.revision ?? 0,
+    call_alias: report.call_alias || "(Not set)",
+    capabilities: (report.capabilities ?? []).map((id) => displayNames[id] ?? id),
+    tags: (report.tags ?? []).length === 0 ? "None" : (report.tags ?? []).join(","),
+  };
+}
+
+/** `in 3days`, `2h ago`: the largest unit that fits. */
+function relative(moment: string | number | null | undefined, never: string): string {
+  if (moment === null || moment === undefined) return never;
+  const at = typeof moment === "number" ? moment * 1_000 : Date.parse(moment);
+  const seconds = Math.round((at - Date.now()) / 1_000);
+  if (seconds <= 0 && never === "immediately") return never;
+  const size = Math.abs(seconds);
+  const [amount, unit] =
+    size >= 86_400
+      ? [Math.round(size / 86_400), size >= 129_600 ? "days" : "day"]
+      : size >= 3_600
+        ? [Math.round(size / 3_600), "h"]
+        : [Math.max(1, Math.round(size / 60)), "m"];
+  return seconds > 0 ? `in ${amount}${unit}` : `${amount}${unit} ago`;
+}

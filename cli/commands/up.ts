@@ -1,0 +1,102 @@
+import { Option } from "commander";
+import { fail } from "../../lattice/index.ts";
+import type { HostFile, HostOptions } from "../../host/index.ts";
+import { leaf, textOption, type Call, type Options } from "../command.ts";
+import { setting } from "../context.ts";
+import { asFirstWord, isDetached, startDetached, tellStarter } from "../detach.ts";
+import { applyHostFile } from "../host-file.ts";
+import { addHostSettings, hostOptions } from "../host-options.ts";
+import { Progress } from "../progress.ts";
+import type { RunReport } from "../run-modules.ts";
+import { printRun, runDocument } from "../run-report.ts";
+import { serveUntilStopped, startInterruptibly } from "../serving.ts";
+
+export const command = () =>
+  leaf({
+    name: "up",
+    summary: "start a host as a service",
+    options: (made) => {
+      made
+        .addOption(new Option("-f, --file <file>", "host file: actors, capabilities, links; - for standard input"))
+        .addOption(new Option("-d, --detach", "return once it is ready and leave it running"))
+        .addOption(new Option("--detached", "as --detach").hideHelp())
+        .addOption(new Option("--nats <url>", "join the lattice on this NATS server"))
+        .addOption(new Option("--no-nats", "stand alone"));
+      addHostSettings(made);
+    },
+    more: `Examples:
+  lattice up -f shop.yaml
+  lattice up -d && lattice start actor counter.wasm
+  lattice down`,
+    work: async (call) => {
+      if (call.options.detach === true || call.options.detached === true) {
+        if (!isDetached()) return detach(call);
+        return serveDetached(call);
+      }
+      await serve(call);
+    },
+  });
+
+async function serveDetached(call: Call): Promise<void> {
+  try {
+    await serve(call);
+  } catch (error) {
+    await tellStarter(asFirstWord(error));
+    throw error;
+  }
+}
+
+async function serve({ output, options }: Call): Promise<void> {
+  const { startHost, readHostFile } = await import("../../host/index.ts");
+  const path = textOption(options, "file");
+  const file = path === undefined ? undefined : await readHostFile(path);
+  refuseNats(options, file);
+  const progress = new Progress(output);
+  progress.step("Starting a host");
+  const host = await startHost(merged(await hostOptions(options), options, file));
+  const report = await startInterruptibly(host, async () =>
+    file === undefined ? emptyReport : applyHostFile(host, file, progress),
+  ).finally(() => progress.done());
+  for (const warning of report.warnings) output.warn(warning);
+  if (isDetached()) await tellStarter({ ready: runDocument(host, report), id: host.id });
+  else await printRun(output, host, report);
+  await serveUntilStopped(host, output);
+}
+
+const emptyReport: RunReport = { actors: [], providers: [], links: [], warnings: [] };
+
+/** What the command line says wins over the file. */
+function merged(said: HostOptions, options: Options, file: HostFile | undefined): HostOptions {
+  if (file === undefined) return said;
+  const named = textOption(options, "lattice") ?? textOption(options, "latticePrefix");
+  return {
+    ...said,
+    labels: { ...file.labels, ...said.labels },
+    limits: { ...file.limits, ...said.limits },
+    ...(named === undefined && file.lattice !== undefined ? { lattice: file.lattice } : {}),
+    ...(file.policy === undefined ? {} : { policy: file.policy }),
+  };
+}
+
+/** A server that was asked for is never silently left out. */
+function refuseNats(options: Options, file: HostFile | undefined): void {
+  if (options.nats === false) return;
+  const { value, origin } = setting("nats");
+  const fromSetting = origin.startsWith("$") ? value : undefined;
+  const asked = textOption(options, "nats") ?? file?.nats ?? fromSetting;
+  if (asked === undefined || asked === "") return;
+  throw fail("PRECONDITION", "this build of lattice does not join NATS servers; start the host alone with --no-nats");
+}
+
+async function detach({ output }: Call): Promise<void> {
+  const { stateDirectory } = await import("../../host/index.ts");
+  const progress = new Progress(output);
+  progress.step("Starting a host");
+  const { pid, log, word } = await startDetached(process.argv.slice(2), stateDirectory()).finally(() =>
+    progress.done(),
+  );
+  const document = { ...word.ready, pid, log };
+  if (output.format === "json") return output.line({ success: true, ...document });
+  const text = `Host ${word.id} runs as process ${pid}; its log is ${log}\nStop it with lattice down`;
+  await output.show(document, text, word.id);
+}
