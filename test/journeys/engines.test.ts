@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { Agent, request } from "node:http";
+import { isLatticeError, startHost, type Host } from "../../index.ts";
+import { example } from "../support/examples.ts";
+import { until } from "../support/until.ts";
+
+const unruly = fileURLToPath(new URL("../support/unruly-middleware.ts", import.meta.url));
+const nothing = new Uint8Array();
+
+async function counterHost(options: Parameters<typeof startHost>[0]): Promise<{ host: Host; url: string }> {
+  const host = await startHost(options);
+  const file = example("kvcounter-rust");
+  const counter = await host.startActor(await host.load(await readFile(file), file));
+  const { urls } = await host.link(counter, await host.startProvider("builtin:httpserver"), { values: { port: "0" } });
+  await host.link(counter, await host.startProvider("builtin:keyvalue-memory"));
+  return { host, url: urls[0]! };
+}
+
+/** One request on a connection of its own, so that the kernel picks an engine each time. */
+function get(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request(url, { agent: new Agent({ keepAlive: false }) }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (part: string) => (text += part)).on("end", () => resolve(text));
+    })
+      .on("error", reject)
+      .end();
+  });
+}
+
+test("several engines share one port and one store", async () => {
+  const { host, url } = await counterHost({ engines: 2 });
+  await using _ = host;
+  const answers = await Promise.all(Array.from({ length: 40 }, () => get(url)));
+  const counts = answers.map((answer) => (JSON.parse(answer) as { counter: number }).counter).toSorted((a, b) => a - b);
+  assert.deepEqual(counts, Array.from({ length: 40 }, (_each, index) => index + 1));
+  await until(async () => (await host.fleet.stats()).filter(({ placements }) => placements.some(({ calls }) => calls > 0)).length === 2);
+});
+
+for (const [how, operation] of [
+  ["falls silent", "test.Spin"],
+  ["dies", "test.Exit"],
+] as const) {
+  test(`an engine that ${how} is replaced and its placements are restored`, async () => {
+    const { host, url } = await counterHost({ engines: 1, middleware: [unruly], limits: { engineSilenceMs: 300 } });
+    await using _ = host;
+    assert.match(await get(url), /"counter":1/);
+    await assert.rejects(
+      host.call("examples/kvcounter", operation, nothing),
+      (error) => isLatticeError(error) && error.code === "ENGINE_LOST" && error.kind === "unavailable",
+    );
+    // The in-memory store lived in that engine: it begins again, under the same port.
+    await until(async () => /"counter":\d/.test(await get(url).catch(() => "")));
+    assert.equal(host.fleet.restarts.get(0), 1);
+    assert.ok(host.events.recent().some(({ type }) => type.includes("engine")));
+  });
+}
+
+test("an engine of several that dies takes nothing of the others with it", async () => {
+  const { host, url } = await counterHost({ engines: 2, middleware: [unruly] });
+  await using _ = host;
+  await assert.rejects(host.call("examples/kvcounter", "test.Exit", nothing));
+  await until(async () => host.fleet.restarts.size === 1 && (await host.fleet.stats()).length === 3);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => get(url)));
+  assert.ok(answers.every((answer) => answer.includes("counter")));
+});
