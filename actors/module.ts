@@ -1,15 +1,13 @@
 import { createHash, createHmac } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { checkDates, fail, failFrom, KeyPair, seedOf, verifyActorToken } from "../lattice/index.ts";
+import { checkDates, fail, KeyPair, seedOf, verifyActorToken } from "../lattice/index.ts";
 import type { Era, GuestLanguage, VerifiedActorClaims } from "../lattice/index.ts";
 import { detectEra, guessCapabilities } from "./era-detection.ts";
 import { isTokenSection, matchHash } from "./module-hash.ts";
 import { readSections } from "./sections.ts";
 import type { WasmFile } from "./sections.ts";
 import { signModule } from "./signing.ts";
-
-export const defaultMaxModuleBytes = 64 * 1024 * 1024;
+import { defaultMaxModuleBytes, readModuleFile } from "./sources.ts";
 
 /** Whom a host believes. */
 export interface Trust {
@@ -104,25 +102,6 @@ export class ActorModule {
   checkDates(nowSeconds?: number): void {
     checkDates(this.claims, nowSeconds, this.origin);
   }
-}
-
-/**
- * The whole file, at most `limit` bytes.
- * @throws LatticeError FILE_ABSENT, FILE_UNREADABLE, MODULE_TOO_LARGE.
- */
-export async function readModuleFile(path: string, limit: number = defaultMaxModuleBytes): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(path);
-    if (size > limit) throw fail("MODULE_TOO_LARGE", path, size, limit);
-    return new Uint8Array(await readFile(path));
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw error.code === "ENOENT" ? fail("FILE_ABSENT", path) : failFrom(error, "FILE_UNREADABLE", path, error.message);
-  }
-}
-
-function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
-  return error instanceof Error && "syscall" in error && "code" in error && typeof error.code === "string";
 }
 
 /** The checks in the order of the reference, section 8; each has its own code. */
