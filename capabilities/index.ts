@@ -9,3 +9,8 @@ export * from "./keyvalue/provider.ts";
 export * from "./keyvalue-memory/store.ts";
 export * from "./keyvalue-memory/provider.ts";
 export * from "./logging/provider.ts";
+export * from "./messaging/contract.ts";
+export * from "./messaging-memory/provider.ts";
+export * from "./numbers/provider.ts";
+export * from "./call-codec.ts";
+export * from "./builtins.ts";

@@ -44,8 +44,9 @@ export class MsgpackReader {
     this.#end = 0;
   }
 
-  get done(): boolean {
-    return this.#at >= this.#end;
+  /** Bytes not read yet. */
+  get left(): number {
+    return this.#end - this.#at;
   }
 
   /** First byte of the next value; 0xc0, nil, at the end. */
@@ -133,7 +134,7 @@ export class MsgpackReader {
   textOrBytes(): string | Uint8Array {
     if (isText(this.peek())) return this.text();
     const bytes = this.bytes();
-    return isUtf8(bytes) ? utf8Slice(bytes, 0, bytes.length) : bytes.slice();
+    return isUtf8(bytes) ? utf8Slice(bytes, 0, bytes.length) : new Uint8Array(bytes);
   }
 
   /** Texts from an array of them; one text alone is a list of one, nil is empty. */
@@ -161,6 +162,25 @@ export class MsgpackReader {
     return this.#byteArray();
   }
 
+  /** Whether a number comes next. */
+  atNumber(): boolean {
+    return isNumber(this.peek());
+  }
+
+  /** Whether an extension value comes next. */
+  atExtension(): boolean {
+    const first = this.peek();
+    return isExtension(first) || (first >= 0xd4 && first <= 0xd8);
+  }
+
+  /** As `int`, with its fraction. */
+  number(): number {
+    const first = this.peek();
+    if (first !== 0xca && first !== 0xcb) return this.int();
+    this.#byte();
+    return this.#float(first === 0xca ? 4 : 8);
+  }
+
   /** Any number form, as a number: integers beyond 2^53 lose their last digits, fractions are cut off. */
   int(): number {
     const first = this.#byte();
@@ -174,10 +194,7 @@ export class MsgpackReader {
         return 1;
       case 0xca:
       case 0xcb: {
-        const size = first === 0xca ? 4 : 8;
-        const start = this.#take(size);
-        const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset + start, size);
-        const value = size === 4 ? view.getFloat32(0) : view.getFloat64(0);
+        const value = this.#float(first === 0xca ? 4 : 8);
         return Number.isFinite(value) ? Math.trunc(value) : 0;
       }
       case 0xcc:
@@ -230,6 +247,12 @@ export class MsgpackReader {
     if (isNumber(first)) return String(this.int());
     const bytes = this.bytes();
     return slice(bytes, 0, bytes.length);
+  }
+
+  #float(size: 4 | 8): number {
+    const start = this.#take(size);
+    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset + start, size);
+    return size === 4 ? view.getFloat32(0) : view.getFloat64(0);
   }
 
   #byteArray(): Uint8Array {

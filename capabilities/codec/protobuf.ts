@@ -14,6 +14,12 @@ export class ProtobufWriter extends ByteSink {
     this.#varint(value);
   }
 
+  /** A number of a `oneof`: written even when it is 0, since its presence tells which one is meant. */
+  oneof(field: number, value: number): void {
+    this.#varint(field << 3);
+    this.#varint(value);
+  }
+
   text(field: number, value: string): void {
     if (value !== "") this.#delimited(field, Buffer.from(value));
   }

@@ -1,0 +1,95 @@
+import { type Capability, canonicalContract, contractOf, fail } from "../lattice/index.ts";
+import { httpServer } from "./http-server/provider.ts";
+import { memoryKeyvalue } from "./keyvalue-memory/provider.ts";
+import { actorLogging } from "./logging/provider.ts";
+import { memoryMessaging } from "./messaging-memory/provider.ts";
+import { numberGenerator } from "./numbers/provider.ts";
+import type { Provider } from "./provider.ts";
+
+type Config = Readonly<Record<string, string>>;
+
+/** One of our own providers, started by reference. */
+export interface Builtin {
+  /** `builtin:NAME` */
+  readonly reference: string;
+  /** V key, the same on every lattice. Published, and no private half was kept: it names, it cannot sign. */
+  readonly key: string;
+  readonly contractId: string;
+  readonly name: string;
+  /** Keeps state in the process: one per host and link name. */
+  readonly stateful: boolean;
+  /** What a bare contract id means. */
+  readonly isDefault: boolean;
+  /**
+   * Makes one that is not started yet.
+   * @throws LatticeError OPTION_UNKNOWN, OPTION_OUT_OF_RANGE
+   */
+  create(config: Config): Provider;
+}
+
+const table: readonly Builtin[] = [
+  builtin("httpserver", "httpserver", "VBL2WPIOYNQNBFQPA7FCTBPEQ5KNDNKOJDY5PXAAMCUZ35NSF7TF45HD", (config) => {
+    const { address, body_bytes: bodyBytes } = read(config, ["address", "body_bytes"]);
+    return httpServer({
+      ...(address !== undefined && { address }),
+      ...(bodyBytes !== undefined && { bodyBytes: number("body_bytes", bodyBytes) }),
+    });
+  }),
+  builtin("keyvalue-memory", "keyvalue", "VA3GEC4Z2YSMYM34XVAIZH4VEV24EFUT3BN6KXJWFKUWRF6VHKIGGH64", (config) => {
+    const { max_bytes: maxBytes } = read(config, ["max_bytes"]);
+    return memoryKeyvalue(maxBytes === undefined ? {} : { maxBytes: number("max_bytes", maxBytes) });
+  }),
+  builtin("logging", "logging", "VBOROXVRSLTHSBFCFG7HLY3JSUA6TZ3W62JXAUTU7QANCOQUNYE436MZ", (config) => {
+    read(config, []);
+    return actorLogging();
+  }),
+  builtin("numbergen", "numbers", "VCJC5SGCLH2RVT5ZCMUFQB743P46GR7Z6VYEFHTW533GAKX4LZCIVHMP", (config) => {
+    read(config, []);
+    return numberGenerator();
+  }),
+  builtin("messaging-memory", "messaging", "VD6ZPJ5KBXWSOIMUCIDX7CIMSFNEH4ZM6B42FOZRRQUSAFTVT6L45OD6", (config) => {
+    const { max_pending: maxPending, request_timeout_ms: requestTimeoutMs } = read(config, [
+      "max_pending",
+      "request_timeout_ms",
+    ]);
+    return memoryMessaging({
+      ...(maxPending !== undefined && { maxPending: number("max_pending", maxPending) }),
+      ...(requestTimeoutMs !== undefined && { requestTimeoutMs: number("request_timeout_ms", requestTimeoutMs) }),
+    });
+  }),
+];
+
+/** Our own providers by reference. */
+export const builtins: ReadonlyMap<string, Builtin> = new Map(table.map((each) => [each.reference, each]));
+
+/** The builtin of a reference, or our default for a contract id under any of its names. */
+export function findBuiltin(reference: string): Builtin | undefined {
+  return (
+    builtins.get(reference) ?? table.find((each) => each.isDefault && each.contractId === canonicalContract(reference))
+  );
+}
+
+function builtin(name: string, capability: Capability, key: string, make: (config: Config) => Provider): Builtin {
+  const { name: title, stateless = false } = make({});
+  return {
+    reference: `builtin:${name}`,
+    key,
+    contractId: contractOf(capability),
+    name: title,
+    stateful: !stateless,
+    isDefault: true,
+    create: (config) => Object.assign(make(config), { key }),
+  };
+}
+
+function read<Name extends string>(config: Config, known: readonly Name[]): Partial<Record<Name, string>> {
+  for (const name of Object.keys(config)) {
+    if (!known.some((each) => each === name)) throw fail("OPTION_UNKNOWN", name, "");
+  }
+  return config as Partial<Record<Name, string>>;
+}
+
+function number(name: string, text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw fail("OPTION_OUT_OF_RANGE", name, text, "a whole number");
+  return Number(text);
+}
