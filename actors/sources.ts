@@ -54,7 +54,8 @@ export async function readModuleFile(path: string, limit: number = defaultMaxMod
     const found = await stat(path);
     if (!found.isFile() && !found.isDirectory()) return await collect(createReadStream(path), path, limit);
     if (found.size > limit) throw fail("MODULE_TOO_LARGE", path, found.size, limit);
-    return new Uint8Array(await readFile(path));
+    const content = await readFile(path);
+    return new Uint8Array(content.buffer, content.byteOffset, content.length);
   } catch (error) {
     if (isLatticeError(error)) throw error;
     const code = error instanceof Error && "code" in error ? error.code : undefined;
@@ -76,7 +77,9 @@ async function fetchFile(path: string, limit: number): Promise<FetchedModule> {
 
 /** `builtin:...`, or registry/name:tag as registries write it and nobody names a module file. */
 function looksRemote(reference: string): boolean {
-  return /^builtin:/.test(reference) || /^[\w.-]+(?::\d+)?\/[\w./-]+(?::[\w.-]+|@sha256:[0-9a-f]+)$/.test(reference);
+  return (
+    reference.startsWith("builtin:") || /^[\w.-]+(?::\d+)?\/[\w./-]+(?::[\w.-]+|@sha256:[0-9a-f]+)$/.test(reference)
+  );
 }
 
 function filePath(url: URL, reference: string): string {

@@ -130,6 +130,16 @@ export const catalogue = {
     text: (file: string) => `${file} carries two tokens that differ`,
     hint: "Sign it again; signing replaces every earlier token.",
   },
+  ARCHIVE_MALFORMED: {
+    kind: "invalid",
+    text: (file: string, why: string) => `${file} is not a readable provider archive: ${why}`,
+    hint: "Make it again, or download it again; the file is cut short or damaged.",
+  },
+  ARCHIVE_TAMPERED: {
+    kind: "refused",
+    text: (file: string, target: string) => `${file} is not what was signed: the hash of ${target} does not match`,
+    hint: "Fetch the original archive.",
+  },
   ISSUER_NOT_ALLOWED: {
     kind: "refused",
     text: (file: string, issuer: string) => `${file} is issued by ${issuer}, which this host does not allow`,
