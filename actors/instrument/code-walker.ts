@@ -1,0 +1,482 @@
+import type { LatticeError } from "../../lattice/index.ts";
+import type { Appended } from "./appended.ts";
+import type { Bodies } from "./bodies.ts";
+import type { ByteWriter } from "./bytes.ts";
+import { chargeGlobal, chargeLocal, setCost } from "./charges.ts";
+import type { Declarations } from "./declarations.ts";
+import type { Definitions } from "./definitions.ts";
+import type { Functions } from "./functions.ts";
+import type { IntList } from "./int-list.ts";
+import { costs, costsFc, refusedOpcode, Shape, shapes, shapesFc, shapesFd } from "./opcodes.ts";
+import { limits } from "./options.ts";
+import { Frame, PathCost } from "./path-cost.ts";
+import { isReferenceType, isValueType, refusedType } from "./types.ts";
+
+/**
+ * Fuel that a loop charges for each call in it, beside the call itself: the most that a function
+ * without an entry charge uses before it charges at all.
+ */
+export const unchargedMost = 64;
+
+/** Fuel for calling into the host, beside what the host charges itself. */
+const hostCallCost = 20;
+
+/** Data segments above this many bytes are copied in pieces. */
+const largeSegment = 65_536;
+
+/**
+ * Rewrites the code of one function after another, in one pass: renumbers functions, writes charges
+ * in loop headers and before bulk instructions, and notes calls for the call graph. What it does not
+ * change it copies in runs. It reads numbers as far as it needs them; everything copied is checked
+ * again when the module is compiled.
+ */
+export class CodeWalker {
+  readonly #bytes: Uint8Array;
+  readonly #out: ByteWriter;
+  readonly #calls: IntList;
+  readonly #hints: IntList;
+  readonly #declarations: Declarations;
+  readonly #definitions: Definitions;
+  readonly #map: Int32Array;
+  readonly #functions: Functions;
+  readonly #appended: Appended;
+  readonly #imported: number;
+  readonly #path = new PathCost();
+  /** By depth, of loops: where the cost of the charge is. */
+  readonly #costAt = new Int32Array(limits.nesting + 1);
+  #function = 0;
+  #end = 0;
+  /** Input up to here is in the output. */
+  #copied = 0;
+  /** Where the last number ended. */
+  #next = 0;
+  /** The local that holds the function's advance of fuel; -1 when there is none. */
+  #meter = -1;
+  #metered = false;
+  /** Where the body begins in the output. */
+  #begin = 0;
+
+  constructor(
+    bodies: Bodies,
+    declarations: Declarations,
+    definitions: Definitions,
+    functions: Functions,
+    appended: Appended,
+  ) {
+    this.#bytes = declarations.bytes;
+    this.#out = bodies.out;
+    this.#calls = bodies.calls;
+    this.#hints = bodies.hints;
+    this.#declarations = declarations;
+    this.#definitions = definitions;
+    this.#functions = functions;
+    this.#map = functions.map;
+    this.#appended = appended;
+    this.#imported = declarations.importedFunctions.length;
+  }
+
+  /** Cost of the dearest path through the function just walked, loops and callees left out. */
+  get cost(): number {
+    return this.#path.finish();
+  }
+
+  /** Walks input `[start, end)`. Says whether the local behind the guest's own is in use. */
+  walk(index: number, start: number, end: number, locals: number, hasMeter: boolean, begin: number): boolean {
+    this.#function = index;
+    this.#copied = start;
+    this.#end = end;
+    this.#meter = hasMeter ? locals : -1;
+    this.#metered = false;
+    this.#begin = begin;
+    // Locals are set to zero at each call.
+    this.#path.begin(locals >> 3);
+    this.#code(start, end, locals);
+    return this.#metered;
+  }
+
+  /** The common instructions are here, in the order of how often they occur. */
+  #code(start: number, end: number, locals: number): void {
+    const bytes = this.#bytes;
+    const path = this.#path;
+    let pos = start;
+    for (;;) {
+      if (pos >= end) throw this.#malformed("it ends too early", end);
+      const at = pos;
+      const opcode = bytes[pos++]!;
+      const shape = shapes[opcode]!;
+      path.now += costs[opcode]!;
+      if (shape === Shape.local) {
+        let index = bytes[pos++]!;
+        if (index >= 0x80) {
+          index = this.#u32(pos - 1);
+          pos = this.#next;
+        }
+        if (index >= locals) throw this.#malformed(`there is no local ${index}`, at);
+      } else if (shape === Shape.plain) {
+        continue;
+      } else if (shape === Shape.int32) {
+        if (bytes[pos++]! >= 0x80) pos = this.#skipSigned(pos - 1, 5);
+      } else if (shape === Shape.memoryArgument) {
+        pos = this.#memoryArgument(pos);
+      } else if (shape === Shape.end) {
+        if (path.depth === 0) {
+          if (pos !== end) throw this.#malformed("it goes on after its end", pos);
+          this.#flush(pos);
+          return;
+        }
+        const { depth } = path;
+        const isLoop = path.kinds[depth] === Frame.loop;
+        const cost = path.close();
+        if (isLoop) setCost(this.#out, this.#costAt[depth]!, cost);
+      } else if (shape === Shape.call) {
+        this.#call(this.#u32(pos), pos);
+        pos = this.#next;
+      } else if (shape === Shape.block) {
+        pos = this.#blockType(pos);
+        this.#open(Frame.block);
+      } else if (shape === Shape.branchIf) {
+        this.#branch(this.#u32(pos), at);
+        pos = this.#next;
+      } else {
+        pos = this.#lessCommon(shape, opcode, at, pos);
+      }
+    }
+  }
+
+  #lessCommon(shape: number, opcode: number, at: number, pos: number): number {
+    const path = this.#path;
+    switch (shape) {
+      case Shape.branch:
+        this.#branch(this.#u32(pos), at);
+        path.leave();
+        return this.#next;
+      case Shape.loop: {
+        const next = this.#blockType(pos);
+        this.#open(Frame.loop);
+        this.#flush(next);
+        this.#chargeLoop();
+        return next;
+      }
+      case Shape.if: {
+        const next = this.#blockType(pos);
+        this.#open(Frame.if);
+        return next;
+      }
+      case Shape.else:
+        if (path.kinds[path.depth] !== Frame.if) throw this.#malformed("an else has no if", at);
+        path.else();
+        return pos;
+      case Shape.leave:
+        path.leave();
+        return pos;
+      case Shape.global: {
+        const index = this.#u32(pos);
+        if (!(index < this.#declarations.globalCount)) throw this.#malformed(`there is no global ${index}`, at);
+        return this.#next;
+      }
+      case Shape.int64:
+        return this.#skipSigned(pos, 10);
+      case Shape.bytes4:
+        return pos + 4;
+      case Shape.bytes8:
+        return pos + 8;
+      case Shape.bytes16:
+        return pos + 16;
+      case Shape.lane:
+        return pos + 1;
+      case Shape.memoryArgumentLane:
+        return this.#memoryArgument(pos) + 1;
+      case Shape.index:
+        return this.#skipUnsigned(pos);
+      case Shape.memory:
+        return this.#memoryIndex(pos);
+      case Shape.branchTable:
+        return this.#branchTable(pos, at);
+      case Shape.callIndirect:
+      case Shape.returnCallIndirect: {
+        const type = this.#u32(pos);
+        if (!(type < this.#declarations.types.length)) throw this.#malformed(`there is no type ${type}`, at);
+        this.#noteCall(this.#declarations.defined);
+        if (shape === Shape.returnCallIndirect) path.leave();
+        return this.#skipUnsigned(this.#next);
+      }
+      case Shape.returnCall: {
+        this.#call(this.#u32(pos), pos);
+        path.leave();
+        return this.#next;
+      }
+      case Shape.prefix:
+        return this.#prefixed(opcode, at, pos);
+      default:
+        return this.#rare(shape, opcode, at, pos);
+    }
+  }
+
+  #rare(shape: number, opcode: number, at: number, pos: number): number {
+    const path = this.#path;
+    const bytes = this.#bytes;
+    switch (shape) {
+      case Shape.selectTyped: {
+        let left = this.#count(pos, at);
+        let next = this.#next;
+        for (; left > 0; left--) this.#valueType(bytes[next++]!);
+        return next;
+      }
+      case Shape.refNull: {
+        const type = bytes[pos]!;
+        if (!isReferenceType(type)) {
+          const feature = type < 0x40 || type >= 0x80 ? "function-references" : refusedType(type);
+          throw this.#declarations.refused(feature, this.#where());
+        }
+        return pos + 1;
+      }
+      case Shape.refFunc: {
+        const index = this.#u32(pos);
+        this.#renumber(index, pos);
+        this.#functions.escape(index);
+        return this.#next;
+      }
+      case Shape.try: {
+        const next = this.#blockType(pos);
+        this.#open(Frame.try);
+        return next;
+      }
+      case Shape.catch:
+      case Shape.catchAll: {
+        const kind = path.kinds[path.depth];
+        if (kind !== Frame.try && kind !== Frame.catch) throw this.#malformed("a handler has no try", at);
+        path.handle();
+        return shape === Shape.catch ? this.#skipUnsigned(pos) : pos;
+      }
+      case Shape.delegate:
+        if (path.kinds[path.depth] !== Frame.try) throw this.#malformed("a delegate has no try", at);
+        path.close();
+        return this.#skipUnsigned(pos);
+      case Shape.tryTable:
+        return this.#tryTable(pos, at);
+      case Shape.leaveIndex:
+        path.leave();
+        return this.#skipUnsigned(pos);
+      default: {
+        const code = opcode === 0xfb || opcode === 0xfe ? this.#u32(pos) : 0;
+        throw this.#declarations.refused(refusedOpcode(opcode, code), this.#instruction(opcode, code));
+      }
+    }
+  }
+
+  /** Instructions of two parts, after 0xfc and 0xfd. */
+  #prefixed(opcode: number, at: number, pos: number): number {
+    const code = this.#u32(pos);
+    const next = this.#next;
+    const simd = opcode === 0xfd;
+    const shape = (simd ? shapesFd[code] : shapesFc[code]) ?? Shape.refused;
+    this.#path.now += simd ? 1 : (costsFc[code] ?? 0);
+    const { memory } = this.#declarations;
+    switch (shape) {
+      case Shape.refused:
+        throw this.#declarations.refused(refusedOpcode(opcode, code), this.#instruction(opcode, code));
+      case Shape.plain:
+        return next;
+      case Shape.memoryFill: {
+        const after = this.#memoryIndex(next);
+        if (memory === undefined) throw this.#malformed("it has no memory to fill", at);
+        return this.#replace(at, after, this.#appended.fill);
+      }
+      case Shape.memoryCopy: {
+        const after = this.#memoryIndex(this.#memoryIndex(next));
+        if (memory === undefined) throw this.#malformed("it has no memory to copy in", at);
+        return this.#replace(at, after, this.#appended.copy);
+      }
+      case Shape.memoryInit: {
+        const segment = this.#u32(next);
+        const after = this.#memoryIndex(this.#next);
+        const size = this.#definitions.dataSizes[segment];
+        if (size === undefined || memory === undefined) throw this.#malformed(`it cannot init ${segment}`, at);
+        if (size > largeSegment) return this.#replace(at, after, this.#appended.init(segment));
+        this.#insert(at, this.#appended.chargeBytes);
+        return after;
+      }
+      case Shape.tableGrowOrFill:
+        this.#insert(at, this.#appended.chargeElements);
+        return this.#skipUnsigned(next);
+      case Shape.tableInitOrCopy:
+        this.#insert(at, this.#appended.chargeElements);
+        return this.#skipUnsigned(this.#skipUnsigned(next));
+      default:
+        return this.#lessCommonOrMemory(shape, opcode, at, next);
+    }
+  }
+
+  #lessCommonOrMemory(shape: number, opcode: number, at: number, pos: number): number {
+    return shape === Shape.memoryArgument ? this.#memoryArgument(pos) : this.#lessCommon(shape, opcode, at, pos);
+  }
+
+  // --- output -------------------------------------------------------------------------------------
+
+  #flush(to: number): void {
+    this.#out.copy(this.#bytes, this.#copied, to);
+    this.#copied = to;
+  }
+
+  #callOurs(index: number): void {
+    this.#out.byte(0x10);
+    this.#out.u32(index);
+  }
+
+  /** Puts a call of one of our functions before the instruction at `at`. */
+  #insert(at: number, index: number): void {
+    this.#flush(at);
+    this.#callOurs(index);
+  }
+
+  #replace(at: number, after: number, index: number): number {
+    this.#insert(at, index);
+    this.#copied = after;
+    return after;
+  }
+
+  #renumber(index: number, at: number): void {
+    if (!(index < this.#map.length)) throw this.#malformed(`there is no function ${index}`, at);
+    this.#flush(at);
+    this.#out.u32(this.#map[index]!);
+    this.#copied = this.#next;
+  }
+
+  #chargeLoop(): void {
+    const { slow, refill, fuelGlobal } = this.#appended;
+    const out = this.#out;
+    this.#metered = this.#meter >= 0;
+    this.#costAt[this.#path.depth] = this.#metered
+      ? chargeLocal(out, this.#meter, refill, this.#hints, this.#begin)
+      : chargeGlobal(out, fuelGlobal, slow, this.#hints, this.#begin);
+  }
+
+  // --- control ------------------------------------------------------------------------------------
+
+  #open(kind: number): void {
+    if (!this.#path.open(kind)) {
+      throw this.#declarations.limit(`${this.#where()} nests deeper than ${limits.nesting}`);
+    }
+  }
+
+  #branch(label: number, at: number): void {
+    if (!this.#path.branch(label)) throw this.#malformed("a branch has no target", at);
+  }
+
+  #branchTable(pos: number, at: number): number {
+    let left = this.#count(pos, at);
+    for (; left >= 0; left--) this.#branch(this.#u32(this.#next), at);
+    this.#path.leave();
+    return this.#next;
+  }
+
+  /** The labels of its handlers count from outside the block. */
+  #tryTable(pos: number, at: number): number {
+    const afterType = this.#blockType(pos);
+    let left = this.#count(afterType, at);
+    let next = this.#next;
+    for (; left > 0; left--) {
+      const kind = this.#bytes[next++]!;
+      // catch, catch_ref, catch_all, catch_all_ref
+      if (!(kind <= 3)) throw this.#malformed("a handler is of unknown kind", at);
+      if (kind <= 1) next = this.#skipUnsigned(next);
+      if (!this.#path.handledAt(this.#u32(next))) throw this.#malformed("a handler has no target", at);
+      next = this.#next;
+    }
+    this.#open(Frame.block);
+    return next;
+  }
+
+  #call(callee: number, at: number): void {
+    this.#renumber(callee, at);
+    if (callee < this.#imported) this.#path.now += hostCallCost;
+    else this.#noteCall(callee - this.#imported);
+  }
+
+  #noteCall(callee: number): void {
+    const looped = this.#path.region > 0;
+    this.#calls.push(callee * 2 + (looped ? 1 : 0));
+    if (looped) this.#path.now += unchargedMost;
+  }
+
+  // --- numbers and types -----------------------------------------------------------------------------
+
+  /** Reads LEB128 of at most 32 bits without sign; `#next` is where it ended. */
+  #u32(at: number): number {
+    const bytes = this.#bytes;
+    let next = at;
+    let byte = bytes[next++]!;
+    let value = byte & 0x7f;
+    for (let shift = 7; byte >= 0x80; shift += 7) {
+      byte = bytes[next++]!;
+      if (shift === 28 && !(byte <= 0x0f)) throw this.#malformed("a number is too long", at);
+      value += (byte & 0x7f) * 2 ** shift;
+    }
+    if (next > this.#end) throw this.#malformed("it ends too early", at);
+    this.#next = next;
+    return value;
+  }
+
+  /** A count of items of at least one byte each. */
+  #count(pos: number, at: number): number {
+    const count = this.#u32(pos);
+    if (count > this.#end - this.#next) throw this.#malformed("it counts more than it holds", at);
+    return count;
+  }
+
+  #skipUnsigned(at: number): number {
+    return this.#skipSigned(at, 5);
+  }
+
+  #skipSigned(at: number, most: number): number {
+    const bytes = this.#bytes;
+    let next = at;
+    while (bytes[next++]! >= 0x80) if (next - at === most) throw this.#malformed("a number is too long", at);
+    return next;
+  }
+
+  /** Alignment and offset. A bit in the alignment announces a memory index. */
+  #memoryArgument(at: number): number {
+    const bytes = this.#bytes;
+    const align = bytes[at]!;
+    if ((align & 0x40) !== 0) throw this.#declarations.refused("multi-memory", this.#where());
+    if (align < 0x80 && bytes[at + 1]! < 0x80) return at + 2;
+    return this.#skipUnsigned(this.#skipUnsigned(at));
+  }
+
+  #memoryIndex(at: number): number {
+    if (this.#bytes[at] !== 0) throw this.#declarations.refused("multi-memory", this.#where());
+    return at + 1;
+  }
+
+  #valueType(code: number): void {
+    if (!isValueType(code)) throw this.#declarations.refused(refusedType(code), this.#where());
+  }
+
+  #blockType(at: number): number {
+    const bytes = this.#bytes;
+    const byte = bytes[at]!;
+    if (byte === 0x40 || isValueType(byte)) return at + 1;
+    if (byte > 0x40 && byte < 0x80) this.#valueType(byte);
+    const index = this.#u32(at);
+    const positive = bytes[this.#next - 1]! < 0x40;
+    if (!positive || index >= this.#declarations.types.length) throw this.#malformed("a block has no type", at);
+    return this.#next;
+  }
+
+  // --- errors ------------------------------------------------------------------------------------------
+
+  #where(): string {
+    return this.#declarations.functionName(this.#function)();
+  }
+
+  #instruction(opcode: number, code: number): string {
+    return `${hex(opcode)}${opcode > 0xfa ? ` ${hex(code)}` : ""} in ${this.#where()}`;
+  }
+
+  #malformed(why: string, at: number): LatticeError {
+    return this.#declarations.malformed(`${why} in ${this.#where()} at byte ${at}`);
+  }
+}
+
+const hex = (value: number) => `0x${value.toString(16).padStart(2, "0")}`;
