@@ -23,7 +23,8 @@ export async function readInput(file: string): Promise<Buffer> {
  * bytes, the rest the host fetches itself.
  */
 export async function referenceParameters(reference: string): Promise<{ reference: string; bytes?: string }> {
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(reference)) return { reference };
-  const bytes = (await readInput(reference)).toString("base64");
-  return { reference: reference === "-" ? "standard input" : resolve(reference), bytes };
+  if (/^https?:\/\//i.test(reference)) return { reference };
+  const { fetchModule } = await import("../actors/index.ts");
+  const { bytes, origin } = await fetchModule(reference);
+  return { reference: reference === "-" ? origin : resolve(origin), bytes: Buffer.from(bytes).toString("base64") };
 }
