@@ -161,7 +161,7 @@ export class Guest implements GuestFrame {
       throw failFrom(error, "GUEST_START_FAILED", name, "instantiation", describeTrap(error, module));
     }
     const { exports } = instance;
-    this.#memory = exports.memory as WebAssembly.Memory;
+    this.#memory ??= exports.memory as WebAssembly.Memory;
     this.#fuel = exports["lattice:fuel"] as WebAssembly.Global;
     this.#fuel.value = this.#grant(Number.NaN);
     for (const entry of module.startup) await this.#runEntry(entry, exports[entry] as Function);
@@ -263,11 +263,17 @@ export class Guest implements GuestFrame {
         this.#usesWasi = true;
         own[name] = this.#wasi.import(module, name);
       } else if (module === "env") {
-        own[name] = (...where: number[]) => this.#abort(where);
+        own[name] = (message: number, file: number, line: number, column: number) =>
+          this.#abort(message >>> 0, file >>> 0, line >>> 0, column >>> 0);
       } else {
         // `prepare` has refused every name that waPC does not have.
         own[name] = this.#exchange.import(name)!;
       }
+    }
+    const wanted = this.#environment.module.importedMemory;
+    if (wanted) {
+      this.#memory = new WebAssembly.Memory({ initial: wanted.initial, maximum: wanted.maximum });
+      (imports[wanted.module] ??= {})[wanted.name] = this.#memory;
     }
     return imports;
   }
@@ -407,11 +413,10 @@ export class Guest implements GuestFrame {
     resume(this.#grant(Number.NaN));
   }
 
-  #abort(where: number[]): never {
-    // AssemblyScript: message, file, line, column. Strings are UTF-16 with their length before them.
-    const line = where[2] ?? 0;
-    const column = where[3] ?? 0;
-    throw new GuestFault(`abort at ${line}:${column}`);
+  /** AssemblyScript's `env.abort(message, file, line, column)`. */
+  #abort(message: number, file: number, line: number, column: number): never {
+    const memory = this.memory();
+    throw new GuestFault(`abort: ${scriptText(memory, message)} at ${scriptText(memory, file)}:${line}:${column}`);
   }
 
   // --- Ends and accounts --------------------------------------------------------------------------
@@ -535,4 +540,12 @@ export class Guest implements GuestFrame {
     this.#allowance = allowanceNs;
     this.#exhausted = false;
   }
+}
+
+/** A string of AssemblyScript: UTF-16, its length in bytes before it. */
+function scriptText(memory: Uint8Array, at: number): string {
+  if (at < 4 || at > memory.length) return "?";
+  const length = new DataView(memory.buffer).getUint32(at - 4, true);
+  const end = Math.min(at + Math.min(length, 1_024), memory.length);
+  return new TextDecoder("utf-16le").decode(memory.subarray(at, end));
 }

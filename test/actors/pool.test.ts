@@ -1,0 +1,332 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { type CallSite, Census, instanceLimit } from "../../actors/index.ts";
+import { assemble, echoText, guestText, hostile, prepared, relayText, startWorld, textOf } from "../support/guests.ts";
+import { until } from "../support/until.ts";
+
+const echo = prepared(assemble(echoText), "echo");
+const relay = prepared(assemble(relayText), "relay");
+
+/** A host that answers `Relay` when told to, with the payload it was given. */
+function heldAnswers() {
+  const held: { readonly payload: string; readonly answer: () => void; readonly refuse: (why: string) => void }[] = [];
+  return {
+    held,
+    hostCall: (_site: CallSite, payload: Uint8Array) =>
+      new Promise<Uint8Array>((resolve, reject) => {
+        const copy = payload.slice();
+        held.push({
+          payload: textOf(copy),
+          answer: () => resolve(copy),
+          refuse: (why) => reject(new Error(why)),
+        });
+      }),
+  };
+}
+
+void test("calls that never wait are all served by one instance", async () => {
+  await using world = startWorld();
+  const guest = world.pool(echo);
+  const replies = await Promise.all(Array.from({ length: 500 }, (_, i) => guest.call("Op", `call ${i}`)));
+  replies.forEach((reply, i) => assert.equal(textOf(reply), `call ${i}`));
+  assert.equal(guest.pool.stats().instances, 1);
+  assert.equal(guest.pool.stats().calls, 500);
+});
+
+void test("the pool grows while its instances wait, up to the limit, and the rest queues", async () => {
+  await using world = startWorld();
+  const { held, hostCall } = heldAnswers();
+  const guest = world.pool(relay, { hostCall, limits: { instances: 3 } });
+  const calls = Array.from({ length: 5 }, (_, i) => guest.call("Op", `${i}`));
+  await until(() => held.length === 3);
+  const { instances, busy, waiting } = guest.pool.stats();
+  assert.deepEqual({ instances, busy, waiting }, { instances: 3, busy: 3, waiting: 2 });
+  assert.equal(world.census.total, 3);
+  for (let i = 0; i < 5; i++) (await until(() => held[i])).answer();
+  assert.deepEqual((await Promise.all(calls)).map(textOf), ["0", "1", "2", "3", "4"]);
+});
+
+void test("a call over the bound of the queue is refused at once and disturbs no other", async () => {
+  await using world = startWorld();
+  const { held, hostCall } = heldAnswers();
+  const guest = world.pool(relay, { hostCall, limits: { instances: 1, queue: 2 } });
+  const calls = [guest.call("Op", "a"), guest.call("Op", "b"), guest.call("Op", "c")];
+  await assert.rejects(guest.call("Op", "d"), { code: "QUEUE_FULL", message: /relay is busy and \d calls already wait/ });
+  for (let i = 0; i < 3; i++) (await until(() => held[i])).answer();
+  assert.deepEqual((await Promise.all(calls)).map(textOf), ["a", "b", "c"]);
+});
+
+void test("the instance used last is used first, and those that rest are released down to the minimum", async () => {
+  await using world = startWorld();
+  const { held, hostCall } = heldAnswers();
+  const guest = world.pool(relay, { hostCall, limits: { instances: 4, minInstances: 1, idleMs: 40 } });
+  const calls = Array.from({ length: 4 }, (_, i) => guest.call("Op", `${i}`));
+  await until(() => held.length === 4);
+  for (const { answer } of held) answer();
+  await Promise.all(calls);
+  assert.equal(guest.pool.stats().instances, 4);
+  // One caller keeps one instance busy; the other three rest.
+  await until(async () => {
+    const call = guest.call("Op", "again");
+    (await until(() => held[4])).answer();
+    held.splice(4);
+    await call;
+    return guest.pool.stats().instances === 1;
+  });
+  await until(() => world.census.total === 1);
+});
+
+void test("a pool with minimum 0 idles to nothing and starts again with the next call", async () => {
+  await using world = startWorld();
+  const guest = world.pool(echo, { limits: { minInstances: 0, idleMs: 20 } });
+  assert.equal(textOf(await guest.call("Op", "one")), "one");
+  await until(() => guest.pool.stats().instances === 0);
+  assert.equal(textOf(await guest.call("Op", "two")), "two");
+});
+
+void test("each caller gets its own reply however host calls interleave", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ refused: fc.boolean(), order: fc.nat() }), { minLength: 1, maxLength: 40 }),
+      fc.integer({ min: 1, max: 5 }),
+      async (plan, instances) => {
+        await using world = startWorld();
+        const { held, hostCall } = heldAnswers();
+        const guest = world.pool(relay, { hostCall, limits: { instances } });
+        const orderOf = (payload: string) => plan[Number(payload.slice(5))]!.order;
+        const calls = plan.map((_, i) =>
+          guest.call("Op", `call ${i}`).then(textOf, (error: Error) => error.message.replace(/^relay failed Op: /, "")),
+        );
+        // Answers what is held in the order of the plan, until every call has settled.
+        let settled = false;
+        const all = Promise.all(calls).finally(() => (settled = true));
+        while (!settled) {
+          held.sort((a, b) => orderOf(a.payload) - orderOf(b.payload));
+          const next = held.shift();
+          if (next) {
+            const index = Number(next.payload.slice(5));
+            if (plan[index]!.refused) next.refuse(`no ${index}`);
+            else next.answer();
+          }
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        const expected = plan.map(({ refused }, i) => (refused ? `no ${i}` : `call ${i}`));
+        assert.deepEqual(await all, expected);
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+void test("a call whose deadline passes in the queue never runs", async () => {
+  await using world = startWorld();
+  const { held, hostCall } = heldAnswers();
+  const guest = world.pool(relay, { hostCall, limits: { instances: 1 } });
+  const first = guest.call("Op", "first");
+  const late = guest.call("Op", "late", { deadline: performance.now() + 30 });
+  await assert.rejects(late, { code: "DEADLINE_EXCEEDED", message: /Op of relay did not answer in \d+ ms/ });
+  held[0]!.answer();
+  assert.equal(textOf(await first), "first");
+  const next = guest.call("Op", "next");
+  await until(() => held.length === 2);
+  assert.equal(held[1]!.payload, "next");
+  held[1]!.answer();
+  await next;
+});
+
+void test("a deadline ends a call that waits for the host, and the late answer is dropped", async () => {
+  await using world = startWorld();
+  const { held, hostCall } = heldAnswers();
+  const guest = world.pool(relay, { hostCall });
+  await assert.rejects(guest.call("Op", "slow", { deadline: performance.now() + 30 }), { code: "DEADLINE_EXCEEDED" });
+  await until(() => world.census.total === 0);
+  held[0]!.answer();
+  const next = guest.call("Op", "next");
+  (await until(() => held[1])).answer();
+  assert.equal(textOf(await next), "next");
+  assert.equal(guest.pool.stats().traps, 1);
+});
+
+void test("a call that is late on arrival is refused without running", async () => {
+  await using world = startWorld();
+  const guest = world.pool(echo);
+  await assert.rejects(guest.call("Op", "", { deadline: performance.now() - 1_000 }), { code: "DEADLINE_EXCEEDED" });
+  assert.equal(guest.pool.stats().instances, 0);
+});
+
+void test("a draining pool answers what it holds, refuses what comes and then stops", async () => {
+  await using world = startWorld();
+  const { held, hostCall } = heldAnswers();
+  const guest = world.pool(relay, { hostCall, limits: { instances: 1 } });
+  const calls = [guest.call("Op", "a"), guest.call("Op", "b")];
+  await until(() => held.length === 1);
+  let drained = false;
+  const drain = guest.pool.drain(5_000).then(() => (drained = true));
+  await assert.rejects(guest.call("Op", "c"), { code: "DRAINING" });
+  held[0]!.answer();
+  (await until(() => held[1])).answer();
+  assert.deepEqual((await Promise.all(calls)).map(textOf), ["a", "b"]);
+  assert.ok(await drain);
+  assert.ok(drained);
+  await guest.pool.stop();
+  await guest.pool.stop();
+  assert.equal(world.census.total, 0);
+  await assert.rejects(guest.call(), { code: "STOPPED" });
+});
+
+void test("a drain gives up at its deadline, and a stop ends what is left", async () => {
+  await using world = startWorld();
+  const { held, hostCall } = heldAnswers();
+  const guest = world.pool(relay, { hostCall, limits: { instances: 1 } });
+  const calls = [guest.call("Op", "a"), guest.call("Op", "b")];
+  await until(() => held.length === 1);
+  await guest.pool.drain(20);
+  const outcome = Promise.allSettled(calls);
+  await guest.pool.stop();
+  for (const each of await outcome) assert.equal(each.status === "rejected" && (each.reason as { code: string }).code, "STOPPED");
+  assert.equal(world.census.total, 0);
+});
+
+void test("an actor that calls itself under load does not wait for itself", async () => {
+  await using world = startWorld();
+  const guest = world.pool(relay, {
+    limits: { instances: 2 },
+    hostCall: (_site, payload, call) => {
+      if (call.hops === 3) return payload.slice();
+      return guest.pool.call({ ...call, payload, hops: call.hops + 1 });
+    },
+  });
+  const replies = await Promise.all(Array.from({ length: 30 }, (_, i) => guest.call("Op", `call ${i}`)));
+  replies.forEach((reply, i) => assert.equal(textOf(reply), `call ${i}`));
+  assert.ok(guest.pool.stats().instances <= 2 + 3);
+});
+
+void test("the census bounds the instances of the process, and calls wait for those there are", async () => {
+  await using world = startWorld({ instances: 2 });
+  const { held, hostCall } = heldAnswers();
+  const guest = world.pool(relay, { hostCall });
+  const calls = Array.from({ length: 3 }, (_, i) => guest.call("Op", `${i}`));
+  await until(() => held.length === 2);
+  assert.equal(guest.pool.stats().waiting, 1);
+  await assert.rejects(world.pool(echo).call(), { code: "INSTANCE_LIMIT", message: /already holds 2 instances/ });
+  for (let i = 0; i < 3; i++) (await until(() => held[i])).answer();
+  assert.deepEqual((await Promise.all(calls)).map(textOf), ["0", "1", "2"]);
+});
+
+void test("a census shared by threads forgets a lost one", () => {
+  const first = new Census(3);
+  const second = new Census(3, first.shared, 1);
+  first.take();
+  second.take();
+  second.take();
+  assert.throws(() => first.take(), { code: "INSTANCE_LIMIT" });
+  first.forget(1);
+  assert.equal(first.total, 1);
+  assert.equal(first.own, 1);
+  assert.equal(second.own, 0);
+});
+
+void test("the limit of instances follows the kernel's limit of mappings", () => {
+  assert.equal(instanceLimit(65_530), 10_000);
+  assert.equal(instanceLimit(262_144), 10_000);
+  assert.equal(instanceLimit(32_500), 5_000);
+  assert.equal(instanceLimit(100), 16);
+});
+
+void test("callers in a tight loop do not starve the event loop", async () => {
+  await using world = startWorld();
+  const guest = world.pool(echo);
+  await guest.call();
+  let running = true;
+  let calls = 0;
+  const loop = async () => {
+    for (; running; calls++) await guest.call("Op", "x");
+  };
+  const loops = [loop(), loop(), loop()];
+  const late: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const before = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    late.push(performance.now() - before - 1);
+  }
+  running = false;
+  await Promise.all(loops);
+  assert.ok(calls > 1_000, `${calls} calls`);
+  late.sort((a, b) => a - b);
+  assert.ok(late[10]! < 10, `timers were late by ${late.map((ms) => ms.toFixed(1)).join(" ")} ms`);
+});
+
+void test("guests that call each other in a tight loop do not starve the event loop", async () => {
+  await using world = startWorld();
+  const guest = world.pool(prepared(hostile("spin-host-calls")), {
+    limits: { cpuMs: 200 },
+    hostCall: () => Promise.resolve(new Uint8Array(0)),
+  });
+  const spinning = assert.rejects(guest.call("Op", "", { deadline: performance.now() + 150 }), { code: "DEADLINE_EXCEEDED" });
+  let turns = 0;
+  const before = performance.now();
+  while (performance.now() - before < 100) {
+    await new Promise((resolve) => setImmediate(resolve));
+    turns++;
+  }
+  assert.ok(turns > 10, `${turns} turns in 100 ms`);
+  await spinning;
+});
+
+void test("an echo beside three spinning guests is answered within a few slices", async () => {
+  await using world = startWorld();
+  const quick = world.pool(echo);
+  await quick.call();
+  const spin = prepared(hostile("spin"));
+  const spinning = Array.from({ length: 3 }, () => {
+    const pool = world.pool(spin, { limits: { cpuMs: 300, instances: 1 } });
+    return assert.rejects(pool.call(), { code: "GUEST_CPU_EXCEEDED" });
+  });
+  const waits: number[] = [];
+  for (let i = 0; i < 30; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    const before = performance.now();
+    await quick.call("Op", "beside");
+    waits.push(performance.now() - before);
+  }
+  await Promise.all(spinning);
+  waits.sort((a, b) => a - b);
+  assert.ok(waits[15]! < 5, `median ${waits[15]!} ms`);
+});
+
+void test("a guest that spins shares its thread fairly with another that spins", async () => {
+  await using world = startWorld();
+  const text = guestText(`
+    (func (export "__guest_call") (param i32 i32) (result i32)
+      (local $i i32)
+      (loop $again
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $again (i32.lt_u (local.get $i) (i32.const 100000000))))
+      (i32.const 1))`);
+  const module = prepared(assemble(text));
+  const limits = { cpuMs: 5_000 };
+  const ends: number[] = [];
+  const begin = performance.now();
+  await Promise.all(
+    [world.pool(module, { limits }), world.pool(module, { limits })].map(async (each) => {
+      await each.call();
+      ends.push(performance.now() - begin);
+    }),
+  );
+  // Both need the same; served in turns they end together, one after the other the first would end half way.
+  assert.ok(ends[0]! > 0.7 * ends[1]!, `ended after ${ends.map(Math.round).join(" and ")} ms`);
+});
+
+void test("counters say what happened", async () => {
+  await using world = startWorld();
+  const guest = world.pool(prepared(hostile("trap")), { limits: { cpuMs: 50 } });
+  await assert.rejects(guest.call());
+  await assert.rejects(guest.call("", ""), { code: "OPERATION_UNKNOWN" });
+  const { calls, errors, traps, busy, waiting } = guest.pool.stats();
+  assert.deepEqual({ calls, errors, traps, busy, waiting }, { calls: 2, errors: 2, traps: 1, busy: 0, waiting: 0 });
+  const spinner = world.pool(prepared(hostile("spin")), { limits: { cpuMs: 50 } });
+  await assert.rejects(spinner.call(), { code: "GUEST_CPU_EXCEEDED" });
+  const { cpuMs } = spinner.pool.stats();
+  assert.ok(cpuMs > 25 && cpuMs < 150, `${cpuMs} ms`);
+});

@@ -1,0 +1,5 @@
+;; Never gets to its first call: `_start` does not return.
+(module
+  (memory (export "memory") 1)
+  (func (export "_start") (loop $again (br $again)))
+  (func (export "__guest_call") (param i32 i32) (result i32) (i32.const 1)))

@@ -1,0 +1,15 @@
+;; Traps in a named function; the first byte of the payload chooses how.
+(module
+  (import "wapc" "__guest_request" (func $request (param i32 i32)))
+  (memory (export "memory") 1)
+  (func $divide_by_zero (param i32) (result i32) (i32.div_u (i32.const 1) (local.get 0)))
+  (func $read_outside (result i32) (i32.load (i32.const -4)))
+  (func $give_up unreachable)
+  (func (export "__guest_call") (param i32 i32) (result i32)
+    (local $how i32)
+    (call $request (i32.const 0) (i32.const 64))
+    (local.set $how (i32.load8_u (i32.const 64)))
+    (if (i32.eq (local.get $how) (i32.const 1)) (then (return (call $divide_by_zero (i32.const 0)))))
+    (if (i32.eq (local.get $how) (i32.const 2)) (then (return (call $read_outside))))
+    (call $give_up)
+    (i32.const 1)))
