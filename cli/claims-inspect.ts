@@ -1,7 +1,8 @@
 import { Option, type Command } from "commander";
-import { fail } from "../lattice/index.ts";
+import { fail, type ErrorCode } from "../lattice/index.ts";
 import { leaf } from "./command.ts";
-import { inspectReference, jwtOf, problemsThatRefuse, type Inspection } from "./inspection.ts";
+import type { ModuleReport } from "../actors/index.ts";
+import { asError, inspectReference, tokenOf } from "./inspection.ts";
 import { renderPairs } from "./table.ts";
 
 /** wash's names for contracts; others are shown as they are. */
@@ -16,6 +17,16 @@ const displayNames: Readonly<Record<string, string>> = {
   "wasmcloud:builtin:numbergen": "Number Generation",
 };
 
+/** Dates are shown, not judged, as wash does; whether a host could run the module is not asked either. */
+const notAboutClaims: ReadonlySet<ErrorCode> = new Set([
+  "TOKEN_EXPIRED",
+  "TOKEN_TOO_EARLY",
+  "MODULE_EXPORT_MISSING",
+  "MODULE_IMPORT_UNKNOWN",
+  "MODULE_IS_COMPONENT",
+  "MODULE_TOO_LARGE",
+]);
+
 /** `claims inspect` in wash's shape; `lattice inspect` says more. */
 export function claimsInspect(): Command {
   return leaf({
@@ -25,12 +36,15 @@ export function claimsInspect(): Command {
     args: [["<module>", "file, - for standard input, or https URL"]],
     options: (made) => made.addOption(new Option("--jwt-only", "print the token alone")),
     work: async ({ output, options, args: [reference] }) => {
-      const { report, bytes } = await inspectReference(String(reference));
-      if (options.jwtOnly === true)
-        return output.show({ token: jwtOf(bytes, String(reference)) }, jwtOf(bytes, String(reference)));
-      const [problem] = problemsThatRefuse(report);
-      if (problem !== undefined) throw problem;
-      if (report.module === null || report.module === undefined) throw fail("MODULE_UNSIGNED", String(reference));
+      const inspected = await inspectReference(String(reference));
+      const { report, origin } = inspected;
+      if (options.jwtOnly === true) {
+        const token = await tokenOf(inspected);
+        return output.show({ token }, token);
+      }
+      const problem = report.problems.find(({ code }) => !notAboutClaims.has(code));
+      if (problem !== undefined) throw asError(problem);
+      if (report.module === null) throw fail("MODULE_UNSIGNED", origin);
       const document = washDocument(report);
       const text = `${report.name ?? report.module} - Module\n${renderPairs([
         ["Account", document.account],
@@ -47,7 +61,7 @@ export function claimsInspect(): Command {
   });
 }
 
-function washDocument(report: Inspection) {
+function washDocument(report: ModuleReport) {
   return {
     account: report.account ?? "",
     module: report.module ?? "",
@@ -57,16 +71,15 @@ function washDocument(report: Inspection) {
     version: report.version ?? "None",
     revision: report.revision ?? 0,
     call_alias: report.call_alias || "(Not set)",
-    capabilities: (report.capabilities ?? []).map((id) => displayNames[id] ?? id),
-    tags: (report.tags ?? []).length === 0 ? "None" : (report.tags ?? []).join(","),
+    capabilities: report.capabilities.map((id) => displayNames[id] ?? id),
+    tags: report.tags.length === 0 ? "None" : report.tags.join(","),
   };
 }
 
 /** `in 3days`, `2h ago`: the largest unit that fits. */
-function relative(moment: string | number | null | undefined, never: string): string {
-  if (moment === null || moment === undefined) return never;
-  const at = typeof moment === "number" ? moment * 1_000 : Date.parse(moment);
-  const seconds = Math.round((at - Date.now()) / 1_000);
+function relative(moment: string | null, never: string): string {
+  if (moment === null) return never;
+  const seconds = Math.round((Date.parse(moment) - Date.now()) / 1_000);
   if (seconds <= 0 && never === "immediately") return never;
   const size = Math.abs(seconds);
   const [amount, unit] =
