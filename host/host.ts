@@ -15,6 +15,7 @@ import {
 import type { LinkSpec, PlacementSpec, ProviderSpec } from "./engine-messages.ts";
 import { extensionPaths, loadExtensions } from "./extensions.ts";
 import { EventRing } from "./events.ts";
+import { type Faces, openFaces } from "./faces.ts";
 import { Fleet } from "./fleet.ts";
 import { friendlyName } from "./friendly-name.ts";
 import { LogBook } from "./log-ring.ts";
@@ -93,6 +94,7 @@ export class Host implements AsyncDisposable {
   #revision = 0;
   #state: "running" | "draining" | "stopped" = "running";
   #stopping: Promise<void> | undefined;
+  #faces: Faces | undefined;
 
   private constructor(
     id: string,
@@ -149,8 +151,19 @@ export class Host implements AsyncDisposable {
       onReplaced: (place, reason) => events.emit("engine_replaced", { engine: place, reason }),
     });
     const host = new Host(key.publicKey, config, policy, fleet, logs, logger, events);
+    try {
+      host.#faces = await openFaces(host, () => void host.stop());
+    } catch (error) {
+      await host.stop();
+      throw error;
+    }
     events.emit("host_started", { host_id: host.id, friendly_name: host.name, labels: config.labels });
     return host;
+  }
+
+  /** Where this host is reached from outside its process. */
+  get faces(): Pick<Faces, "controlSocket" | "metrics"> {
+    return this.#faces ?? { controlSocket: undefined, metrics: undefined };
   }
 
   get state(): "running" | "draining" | "stopped" {
@@ -444,6 +457,8 @@ export class Host implements AsyncDisposable {
       await this.#loader?.stop();
       for (const id of this.wanted.placements.keys()) this.logs.stop(id);
       this.events.emit("host_stopped", { host_id: this.id, labels: this.config.labels });
+      // Last, so that a second terminal and readiness checks can see it drain.
+      await this.#faces?.stop();
       this.logger.flush();
     })();
     return this.#stopping;
