@@ -49,9 +49,9 @@ export class MsgpackReader {
     return this.#end - this.#at;
   }
 
-  /** First byte of the next value; 0xc0, nil, at the end. */
+  /** First byte of the next value; -1 at the end. */
   peek(): number {
-    return this.#at < this.#end ? this.#bytes[this.#at]! : 0xc0;
+    return this.#at < this.#end ? this.#bytes[this.#at]! : -1;
   }
 
   /** Whether an array comes next. */
@@ -66,10 +66,11 @@ export class MsgpackReader {
     return (first & 0xf0) === 0x80 || first === 0xde || first === 0xdf;
   }
 
-  /** Opens a struct and tells how many fields follow; nil and an absent value have none. */
+  /** Opens a struct and tells how many fields follow; nil and an empty payload have none. */
   struct(): number {
     this.keyed = this.atMap();
     if (this.keyed) return this.map();
+    if (this.left === 0) return 0;
     if (this.peek() === 0xc0) {
       this.#at++;
       return 0;
@@ -132,7 +133,7 @@ export class MsgpackReader {
    * whichever way it was sent. The bytes are a copy.
    */
   textOrBytes(): string | Uint8Array {
-    if (isText(this.peek())) return this.text();
+    if (isText(this.peek()) || this.atNumber()) return this.text();
     const bytes = this.bytes();
     return isUtf8(bytes) ? utf8Slice(bytes, 0, bytes.length) : new Uint8Array(bytes);
   }

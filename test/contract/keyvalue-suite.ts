@@ -1,0 +1,269 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type KeyvalueStore, type SetChange, keyvalueProvider } from "../../capabilities/index.ts";
+import { isLatticeError } from "../../lattice/index.ts";
+import { ask } from "../support/capabilities.ts";
+
+/** A store under test: empty when given; `advance` makes the store's time pass. */
+export interface StoreUnderTest {
+  readonly store: KeyvalueStore;
+  advance(ms: number): Promise<void> | void;
+  close(): Promise<void> | void;
+}
+
+/** What every store behind `wasmcloud:keyvalue` must do. Run it for each implementation. */
+export function keyvalueSuite(name: string, open: () => Promise<StoreUnderTest> | StoreUnderTest): void {
+  const behaviour = (
+    title: string,
+    body: (store: KeyvalueStore, advance: StoreUnderTest["advance"]) => Promise<void>,
+  ): void => {
+    void test(title, async () => {
+      const { store, advance, close } = await open();
+      try {
+        await body(store, advance);
+      } finally {
+        await close();
+      }
+    });
+  };
+
+  void describe(`${name} as a key-value store`, () => {
+    behaviour("a key that was never set is absent", async (store) => {
+      assert.equal(await store.get("a"), undefined);
+      assert.equal(await store.contains("a"), false);
+      assert.equal(await store.delete("a"), false);
+    });
+
+    behaviour("a value comes back as it was set, whatever it holds", async (store) => {
+      for (const value of ["", "one", "é ☃ 🙂", "a\0b", "5", "-0", " 7 ", "x".repeat(100_000)]) {
+        await store.set("a", value, 0);
+        assert.equal(await store.get("a"), value);
+      }
+    });
+
+    behaviour("bytes that are no UTF-8 come back as bytes", async (store) => {
+      await store.set("a", Uint8Array.of(0xff, 0, 0xfe), 0);
+      assert.deepEqual(Buffer.from((await store.get("a")) as Uint8Array), Buffer.of(0xff, 0, 0xfe));
+    });
+
+    behaviour("a set replaces a key of any type", async (store) => {
+      await store.listAdd("a", "item");
+      await store.set("a", "text", 0);
+      assert.equal(await store.get("a"), "text");
+      assert.equal(await store.delete("a"), true);
+      assert.equal(await store.contains("a"), false);
+    });
+
+    behaviour("keys are told apart to the last character, the empty one too", async (store) => {
+      for (const key of ["", "a", "A", "a:b", "a b", "é", "__proto__", "constructor"])
+        await store.set(key, `of ${key}`, 0);
+      for (const key of ["", "a", "A", "a:b", "a b", "é", "__proto__", "constructor"]) {
+        assert.equal(await store.get(key), `of ${key}`);
+      }
+    });
+
+    behaviour("a counter starts at 0, goes both ways and reads as text", async (store) => {
+      assert.equal(await store.increment("c", 1), 1);
+      assert.equal(await store.increment("c", 41), 42);
+      assert.equal(await store.increment("c", -50), -8);
+      assert.equal(await store.increment("c", 0), -8);
+      assert.equal(await store.get("c"), "-8");
+    });
+
+    behaviour("a counter goes on from a number that was set as text", async (store) => {
+      await store.set("c", "10", 0);
+      assert.equal(await store.increment("c", 5), 15);
+      await store.set("c", "-3", 0);
+      assert.equal(await store.increment("c", 1), -2);
+    });
+
+    behaviour("text that is no whole number is not counted and stays", async (store) => {
+      for (const text of ["", "x", "1.5", " 1", "1e3", "0x10"]) {
+        await store.set("c", text, 0);
+        await refuses(store.increment.bind(store, "c", 1), "WRONG_TYPE");
+        assert.equal(await store.get("c"), text);
+      }
+    });
+
+    behaviour("a counter never leaves 32 bits: the step is refused and nothing changes", async (store) => {
+      await store.set("c", "2147483647", 0);
+      await refuses(store.increment.bind(store, "c", 1), "COUNTER_OVERFLOW");
+      assert.equal(await store.increment("c", 0), 2_147_483_647);
+      await store.set("c", "-2147483648", 0);
+      await refuses(store.increment.bind(store, "c", -1), "COUNTER_OVERFLOW");
+      assert.equal(await store.increment("c", 1), -2_147_483_647);
+    });
+
+    behaviour("a thousand steps at once are all counted", async (store) => {
+      await Promise.all(Array.from({ length: 1_000 }, async () => store.increment("c", 1)));
+      assert.equal(await store.get("c"), "1000");
+    });
+
+    behaviour("a list keeps order and repeats", async (store) => {
+      assert.equal(await store.listAdd("l", "a"), 1);
+      assert.equal(await store.listAdd("l", "b"), 2);
+      assert.equal(await store.listAdd("l", "a"), 3);
+      assert.deepEqual(await store.listRange("l", 0, -1), ["a", "b", "a"]);
+    });
+
+    behaviour("a range counts both ends in and negative places from the end", async (store) => {
+      for (const item of ["a", "b", "c", "d", "e"]) await store.listAdd("l", item);
+      const rows: [number, number, string][] = [
+        [0, 0, "a"],
+        [0, -1, "abcde"],
+        [1, 3, "bcd"],
+        [-2, -1, "de"],
+        [-3, 3, "cd"],
+        [0, 100, "abcde"],
+        [-100, 1, "ab"],
+        [-100, -100, ""],
+        [3, 1, ""],
+        [5, 9, ""],
+        [-1, 0, ""],
+        [4, -1, "e"],
+        [0, -5, "a"],
+        [0, -6, ""],
+        [-2147483648, 2147483647, "abcde"],
+      ];
+      for (const [start, stop, expected] of rows) {
+        assert.equal((await store.listRange("l", start, stop)).join(""), expected, `${start} to ${stop}`);
+      }
+      assert.deepEqual(await store.listRange("absent", 0, -1), []);
+    });
+
+    behaviour("removing the first of equal items leaves the others", async (store) => {
+      for (const item of ["a", "b", "a"]) await store.listAdd("l", item);
+      assert.equal(await store.listRemoveFirst("l", "a"), true);
+      assert.deepEqual(await store.listRange("l", 0, -1), ["b", "a"]);
+      assert.equal(await store.listRemoveFirst("l", "x"), false);
+      assert.equal(await store.listRemoveFirst("absent", "a"), false);
+    });
+
+    behaviour("removing all equal items answers what is left", async (store) => {
+      for (const item of ["a", "b", "a", "a"]) await store.listAdd("l", item);
+      assert.equal(await store.listRemoveAll("l", "a"), 1);
+      assert.equal(await store.listRemoveAll("l", "a"), 1);
+      assert.deepEqual(await store.listRange("l", 0, -1), ["b"]);
+      assert.equal(await store.listRemoveAll("absent", "a"), 0);
+    });
+
+    behaviour("a list or set without items is no key any more", async (store) => {
+      await store.listAdd("l", "a");
+      await store.listRemoveFirst("l", "a");
+      assert.equal(await store.contains("l"), false);
+      await store.listAdd("l", "a");
+      assert.equal(await store.listRemoveAll("l", "a"), 0);
+      assert.equal(await store.contains("l"), false);
+      await store.setAdd("s", "a");
+      await store.setRemove("s", "a");
+      assert.equal(await store.contains("s"), false);
+      assert.equal(await store.listAdd("s", "now a list"), 1);
+    });
+
+    behaviour("a set holds each member once and says what changed", async (store) => {
+      assert.deepEqual(await store.setAdd("s", "a"), { changed: 1, size: 1 } satisfies SetChange);
+      assert.deepEqual(await store.setAdd("s", "b"), { changed: 1, size: 2 });
+      assert.deepEqual(await store.setAdd("s", "a"), { changed: 0, size: 2 });
+      assert.deepEqual(await store.setRemove("s", "a"), { changed: 1, size: 1 });
+      assert.deepEqual(await store.setRemove("s", "a"), { changed: 0, size: 1 });
+      assert.deepEqual(await store.setRemove("absent", "a"), { changed: 0, size: 0 });
+      assert.deepEqual(await store.setQuery("s"), ["b"]);
+      assert.deepEqual(await store.setQuery("absent"), []);
+    });
+
+    behaviour("union and intersection read absent sets as empty", async (store) => {
+      for (const member of ["a", "b", "c"]) await store.setAdd("s1", member);
+      for (const member of ["b", "c", "d"]) await store.setAdd("s2", member);
+      assert.deepEqual((await store.setUnion(["s1", "s2"])).toSorted(), ["a", "b", "c", "d"]);
+      assert.deepEqual((await store.setUnion(["s1", "absent"])).toSorted(), ["a", "b", "c"]);
+      assert.deepEqual((await store.setIntersection(["s1", "s2"])).toSorted(), ["b", "c"]);
+      assert.deepEqual(await store.setIntersection(["s1", "absent"]), []);
+      assert.deepEqual(await store.setIntersection(["absent", "s1"]), []);
+      assert.deepEqual((await store.setIntersection(["s1"])).toSorted(), ["a", "b", "c"]);
+      assert.deepEqual(await store.setUnion([]), []);
+      assert.deepEqual(await store.setIntersection([]), []);
+    });
+
+    behaviour("an operation that does not fit what the key holds is refused and changes nothing", async (store) => {
+      await store.set("value", "v", 0);
+      await store.listAdd("list", "i");
+      await store.setAdd("set", "m");
+      const misfits: [string, () => unknown][] = [
+        ["get of a list", () => store.get("list")],
+        ["get of a set", () => store.get("set")],
+        ["increment of a list", () => store.increment("list", 1)],
+        ["increment of a set", () => store.increment("set", 1)],
+        ["list add to a value", () => store.listAdd("value", "x")],
+        ["list add to a set", () => store.listAdd("set", "x")],
+        ["list range of a value", () => store.listRange("value", 0, -1)],
+        ["list remove from a set", () => store.listRemoveFirst("set", "m")],
+        ["list remove all from a value", () => store.listRemoveAll("value", "v")],
+        ["set add to a list", () => store.setAdd("list", "x")],
+        ["set remove from a value", () => store.setRemove("value", "v")],
+        ["set query of a list", () => store.setQuery("list")],
+        ["union with a list", () => store.setUnion(["set", "list"])],
+        ["intersection with a value", () => store.setIntersection(["set", "value"])],
+      ];
+      for (const [title, misfit] of misfits) await refuses(misfit, "WRONG_TYPE", title);
+      assert.equal(await store.get("value"), "v");
+      assert.deepEqual(await store.listRange("list", 0, -1), ["i"]);
+      assert.deepEqual(await store.setQuery("set"), ["m"]);
+    });
+
+    behaviour("delete takes a key of any type", async (store) => {
+      await store.listAdd("l", "a");
+      await store.setAdd("s", "a");
+      await store.increment("c", 1);
+      for (const key of ["l", "s", "c"]) assert.equal(await store.delete(key), true, key);
+      for (const key of ["l", "s", "c"]) assert.equal(await store.contains(key), false, key);
+    });
+
+    behaviour("a value expires after its seconds and not before", async (store, advance) => {
+      await store.set("a", "v", 2);
+      await advance(1_000);
+      assert.equal(await store.get("a"), "v");
+      await advance(1_200);
+      assert.equal(await store.get("a"), undefined);
+      assert.equal(await store.contains("a"), false);
+      assert.equal(await store.delete("a"), false);
+    });
+
+    behaviour("setting a key anew ends its old expiry; counting keeps it", async (store, advance) => {
+      await store.set("kept", "1", 1);
+      await store.set("kept", "2", 0);
+      await store.set("counted", "1", 1);
+      assert.equal(await store.increment("counted", 1), 2);
+      await advance(1_300);
+      assert.equal(await store.get("kept"), "2");
+      assert.equal(await store.get("counted"), undefined);
+      assert.equal(await store.increment("counted", 1), 1);
+    });
+
+    behaviour("an expired key may come back as another type", async (store, advance) => {
+      await store.set("a", "v", 1);
+      await advance(1_300);
+      assert.equal(await store.listAdd("a", "x"), 1);
+      assert.deepEqual(await store.listRange("a", 0, -1), ["x"]);
+    });
+
+    behaviour("the same key is the same thing to actors of every era", async (store) => {
+      const provider = keyvalueProvider(store);
+      assert.equal(await ask(provider, "E0", "Add", "0a026b31 1005"), "0805");
+      assert.equal(await ask(provider, "E1", "Add", "92a26b3101"), "9106");
+      assert.equal(await ask(provider, "E2", "Add", "82a36b6579a26b31a576616c756501"), "81a576616c756507");
+      assert.equal(await ask(provider, "E3", "Get", "81a36b6579a26b31"), "82a576616c7565a137a6657869737473c3");
+      assert.equal(await ask(provider, "E4", "KeyValue.Increment", "82a36b6579a26b31a576616c756501"), "08");
+    });
+  });
+}
+
+async function refuses(attempt: () => unknown, code: string, title?: string): Promise<void> {
+  try {
+    await attempt();
+  } catch (error) {
+    assert.ok(isLatticeError(error), `${title ?? code}: ${String(error)}`);
+    assert.equal(error.code, code, title ?? code);
+    return;
+  }
+  assert.fail(`${title ?? "the operation"} was not refused`);
+}
