@@ -84,3 +84,21 @@ export function failureOf(finished: Finished): Record<string, unknown> {
   const line = finished.stderr.trim().split("\n").at(-1) ?? "";
   return JSON.parse(line) as Record<string, unknown>;
 }
+
+/** What `run` and `up` print with `-o json`. */
+export interface Ready {
+  readonly success: boolean;
+  readonly host: { readonly id: string };
+  readonly actors: readonly { id: string; name: string; image_ref: string; era: string; urls: string[] }[];
+  readonly providers: readonly { id: string; contract_id: string; link_name: string; name: string }[];
+  readonly links: readonly Record<string, string>[];
+}
+
+/** The first line of stdout, once it is there. */
+export async function ready(running: Running): Promise<Ready> {
+  const line = await until(() => {
+    if (running.child.exitCode !== null) throw new Error(running.stderr());
+    return running.stdout().includes("\n") && running.stdout().split("\n")[0];
+  }, 10_000);
+  return JSON.parse(line) as Ready;
+}
