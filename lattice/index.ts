@@ -7,3 +7,5 @@ export * from "./nkeys.ts";
 export * from "./nuid.ts";
 export * from "./tokens.ts";
 export * from "./claims.ts";
+export * from "./msgpack-shape.ts";
+export * from "./msgpack.ts";
