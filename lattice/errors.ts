@@ -263,6 +263,16 @@ export const catalogue = {
   },
   BUS_CLOSED: { kind: "unavailable", text: (what: string) => `the bus is closed: ${what}` },
   SUBJECT_INVALID: { kind: "invalid", text: (subject: string, why: string) => `"${subject}" is not a subject: ${why}` },
+  HEADER_INVALID: {
+    kind: "invalid",
+    text: (name: string) => `the message header ${JSON.stringify(name)} cannot be sent`,
+    hint: "Names are printable ASCII without a colon, values have no line breaks.",
+  },
+  STATE_KEY_INVALID: {
+    kind: "invalid",
+    text: (key: string) => `"${key}" is not a key of the shared state`,
+    hint: "Keys are letters, digits, - / _ = in tokens between dots.",
+  },
   REVISION_CONFLICT: {
     kind: "unavailable",
     exit: 6,

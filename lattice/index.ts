@@ -9,3 +9,8 @@ export * from "./tokens.ts";
 export * from "./claims.ts";
 export * from "./msgpack-shape.ts";
 export * from "./msgpack.ts";
+export * from "./subject-patterns.ts";
+export * from "./bus.ts";
+export * from "./memory-bus.ts";
+export * from "./state.ts";
+export * from "./memory-state.ts";

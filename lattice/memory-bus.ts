@@ -1,0 +1,341 @@
+import { checkHeaders, noHeaders } from "./bus.ts";
+import type {
+  Bus,
+  BusHeaders,
+  BusMessage,
+  BusStatus,
+  GatherOptions,
+  MessageHandler,
+  PublishOptions,
+  RequestOptions,
+  SubscribeOptions,
+  Subscription,
+} from "./bus.ts";
+import { fail, isLatticeError } from "./errors.ts";
+import { nuid } from "./nuid.ts";
+import { checkPattern, checkSubject, isPattern, subjectMatches } from "./subject-patterns.ts";
+
+export interface MemoryBusOptions {
+  /** Default 1 MiB, as a NATS server has it. */
+  readonly maxPayloadBytes?: number;
+  /** What a handler threw. Default a process warning. */
+  readonly onHandlerError?: (error: unknown, subject: string) => void;
+}
+
+/**
+ * A message broker inside the process. Each `connect` is a bus of its own, so that several hosts of
+ * one process meet as they would on a server.
+ */
+export class MemoryBroker {
+  readonly #exact = new Map<string, Set<MemorySubscription>>();
+  readonly #patterns = new Set<MemorySubscription>();
+  #queue: Delivery[] = [];
+  #scheduled = false;
+
+  connect(options: MemoryBusOptions = {}): Bus {
+    return new MemoryBus(this, options);
+  }
+
+  add(subscription: MemorySubscription): void {
+    if (isPattern(subscription.pattern)) this.#patterns.add(subscription);
+    else {
+      const others = this.#exact.get(subscription.pattern);
+      if (others) others.add(subscription);
+      else this.#exact.set(subscription.pattern, new Set([subscription]));
+    }
+  }
+
+  remove(subscription: MemorySubscription): void {
+    this.#patterns.delete(subscription);
+    const others = this.#exact.get(subscription.pattern);
+    if (others?.delete(subscription) && others.size === 0) this.#exact.delete(subscription.pattern);
+  }
+
+  /** Queues a message for everyone meant by it; returns how many that are. */
+  route(subject: string, payload: Uint8Array, headers: BusHeaders, reply: string | undefined): number {
+    const receivers = this.#receivers(subject);
+    for (const subscription of receivers) {
+      subscription.pending++;
+      this.#queue.push({ subscription, subject, payload, headers, reply });
+    }
+    if (receivers.length > 0) this.#schedule();
+    return receivers.length;
+  }
+
+  /** Calls back when everything queued so far was handed over. */
+  afterQueued(work: () => void): void {
+    this.#queue.push({ work });
+    this.#schedule();
+  }
+
+  /** Every subscription without a queue, and of each queue one member by lot. */
+  #receivers(subject: string): MemorySubscription[] {
+    const all = [
+      ...(this.#exact.get(subject) ?? []),
+      ...[...this.#patterns].filter((candidate) => subjectMatches(candidate.pattern, subject)),
+    ];
+    const queues = Map.groupBy(all, ({ queue }) => queue);
+    return [...queues].flatMap(([queue, members]) =>
+      queue === undefined ? members : [members[Math.floor(Math.random() * members.length)]!],
+    );
+  }
+
+  /** In a turn of its own, so that no handler runs inside a publish and a message storm starves nobody. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      const batch = this.#queue;
+      this.#queue = [];
+      for (const delivery of batch) {
+        if ("work" in delivery) delivery.work();
+        else delivery.subscription.deliver(delivery);
+      }
+    });
+  }
+}
+
+/** The embedded default: a bus on a broker of its own. */
+export function memoryBus(options?: MemoryBusOptions): Bus {
+  return new MemoryBroker().connect(options);
+}
+
+type Delivery = Message | { readonly work: () => void };
+
+interface Message {
+  readonly subscription: MemorySubscription;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly headers: BusHeaders;
+  readonly reply: string | undefined;
+}
+
+class MemorySubscription implements Subscription {
+  readonly pattern: string;
+  readonly queue: string | undefined;
+  /** Messages queued for it or in its handler. */
+  pending = 0;
+  readonly #bus: MemoryBus;
+  readonly #handler: MessageHandler;
+  #taking = true;
+  #idle: (() => void)[] = [];
+
+  constructor(bus: MemoryBus, pattern: string, handler: MessageHandler, queue: string | undefined) {
+    this.pattern = pattern;
+    this.queue = queue;
+    this.#bus = bus;
+    this.#handler = handler;
+  }
+
+  deliver({ subject, payload, headers, reply }: Message): void {
+    if (!this.#taking) {
+      this.#done();
+      return;
+    }
+    const respond = (answer: Uint8Array, answerHeaders?: BusHeaders): boolean =>
+      reply !== undefined && this.#bus.respond(reply, answer, answerHeaders);
+    void this.#handle({ subject, payload, headers, reply, respond });
+  }
+
+  unsubscribe(): void {
+    this.#taking = false;
+    this.#bus.forget(this);
+  }
+
+  async drain(): Promise<void> {
+    this.#bus.forget(this);
+    if (this.pending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.#taking = false;
+  }
+
+  async #handle(message: BusMessage): Promise<void> {
+    try {
+      await this.#handler(message);
+    } catch (error) {
+      this.#bus.handlerFailed(error, message.subject);
+    } finally {
+      this.#done();
+    }
+  }
+
+  #done(): void {
+    if (--this.pending > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+}
+
+class MemoryBus implements Bus {
+  readonly maxPayloadBytes: number;
+  readonly #broker: MemoryBroker;
+  readonly #onHandlerError: (error: unknown, subject: string) => void;
+  readonly #subscriptions = new Set<MemorySubscription>();
+  readonly #waits = new Set<Wait>();
+  readonly #listeners = new Set<(status: BusStatus) => void>();
+  #status: BusStatus = "connected";
+  #draining: Promise<void> | undefined;
+
+  constructor(broker: MemoryBroker, options: MemoryBusOptions) {
+    this.#broker = broker;
+    this.maxPayloadBytes = options.maxPayloadBytes ?? 1024 * 1024;
+    this.#onHandlerError = options.onHandlerError ?? warnOfHandler;
+  }
+
+  get status(): BusStatus {
+    return this.#status;
+  }
+
+  onStatus(listener: (status: BusStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  publish(subject: string, payload: Uint8Array, options: PublishOptions = {}): void {
+    this.#send(subject, payload, options);
+  }
+
+  async request(subject: string, payload: Uint8Array, options: RequestOptions): Promise<BusMessage> {
+    const [reply] = await this.#ask(subject, payload, options, 1, () => fail("NO_RESPONDERS", subject));
+    if (reply === undefined) throw fail("RPC_TIMEOUT", subject, options.timeoutMs);
+    return reply;
+  }
+
+  async gather(subject: string, payload: Uint8Array, options: GatherOptions): Promise<BusMessage[]> {
+    return await this.#ask(subject, payload, options, options.max ?? Infinity, () => undefined);
+  }
+
+  subscribe(pattern: string, handler: MessageHandler, options: SubscribeOptions = {}): Subscription {
+    checkPattern(pattern);
+    if (options.queue !== undefined) checkSubject(options.queue);
+    if (this.#status === "draining") throw fail("BUS_CLOSED", `it drains, so nothing can listen on ${pattern}`);
+    return this.#listen(pattern, handler, options.queue);
+  }
+
+  async flush(): Promise<void> {
+    this.#checkOpen("nothing can be flushed");
+    await new Promise<void>((resolve) => this.#broker.afterQueued(resolve));
+  }
+
+  async drain(): Promise<void> {
+    this.#draining ??= this.#finish();
+    await this.#draining;
+  }
+
+  async close(): Promise<void> {
+    if (this.#status === "closed") return;
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    for (const wait of this.#waits) wait.fail(fail("BUS_CLOSED", `no reply on ${wait.subject} any more`));
+    this.#become("closed");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** A late answer to a closed bus is nobody's fault. */
+  respond(reply: string, payload: Uint8Array, headers?: BusHeaders): boolean {
+    if (this.#status === "closed") return false;
+    this.#send(reply, payload, headers === undefined ? {} : { headers });
+    return true;
+  }
+
+  forget(subscription: MemorySubscription): void {
+    this.#broker.remove(subscription);
+    this.#subscriptions.delete(subscription);
+  }
+
+  handlerFailed(error: unknown, subject: string): void {
+    this.#onHandlerError(error, subject);
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#status === "closed") return;
+    const inboxes = new Set(Array.from(this.#waits, ({ inbox }) => inbox));
+    this.#become("draining");
+    await Promise.all(
+      [...this.#subscriptions].filter((each) => !inboxes.has(each)).map(async (each) => await each.drain()),
+    );
+    await Promise.allSettled(Array.from(this.#waits, ({ settled }) => settled));
+    await this.close();
+  }
+
+  #send(subject: string, payload: Uint8Array, { reply, headers = noHeaders }: PublishOptions): number {
+    this.#checkOpen(`nothing can be sent to ${subject}`);
+    checkSubject(subject);
+    if (reply !== undefined) checkSubject(reply);
+    checkHeaders(headers);
+    if (payload.length > this.maxPayloadBytes)
+      throw fail("PAYLOAD_TOO_LARGE", `the message to ${subject}`, payload.length, this.maxPayloadBytes);
+    return this.#broker.route(subject, payload, headers, reply);
+  }
+
+  #listen(pattern: string, handler: MessageHandler, queue?: string): MemorySubscription {
+    this.#checkOpen(`nothing can listen on ${pattern}`);
+    const subscription = new MemorySubscription(this, pattern, handler, queue);
+    this.#subscriptions.add(subscription);
+    this.#broker.add(subscription);
+    return subscription;
+  }
+
+  /** Sends with an inbox as reply subject and collects up to `max` answers until the time is over. */
+  async #ask(
+    subject: string,
+    payload: Uint8Array,
+    { timeoutMs, headers, signal }: RequestOptions,
+    max: number,
+    onNobody: () => Error | undefined,
+  ): Promise<BusMessage[]> {
+    if (!(timeoutMs >= 1)) throw fail("OPTION_OUT_OF_RANGE", "timeoutMs", timeoutMs, "at least 1");
+    if (signal?.aborted) throw fail("CALLER_GONE", subject);
+    const replies: BusMessage[] = [];
+    const { promise, resolve, reject } = Promise.withResolvers<BusMessage[]>();
+    const inbox = this.#listen(`_INBOX.${nuid()}`, (message) => {
+      replies.push(message);
+      if (replies.length >= max) resolve(replies);
+    });
+    const wait: Wait = { subject, inbox, fail: reject, settled: promise };
+    const gone = (): void => reject(fail("CALLER_GONE", subject));
+    const timer = setTimeout(() => resolve(replies), timeoutMs);
+    signal?.addEventListener("abort", gone);
+    this.#waits.add(wait);
+    try {
+      const listeners = this.#send(subject, payload, { reply: inbox.pattern, ...(headers && { headers }) });
+      if (listeners === 0) {
+        const problem = onNobody();
+        if (problem) reject(problem);
+        else resolve(replies);
+      }
+    } catch (error) {
+      reject(error);
+    }
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", gone);
+      this.#waits.delete(wait);
+      inbox.unsubscribe();
+    }
+  }
+
+  #checkOpen(what: string): void {
+    if (this.#status === "closed") throw fail("BUS_CLOSED", what);
+  }
+
+  #become(status: BusStatus): void {
+    this.#status = status;
+    for (const listener of this.#listeners) listener(status);
+  }
+}
+
+interface Wait {
+  readonly subject: string;
+  readonly inbox: MemorySubscription;
+  readonly fail: (error: Error) => void;
+  readonly settled: Promise<unknown>;
+}
+
+function warnOfHandler(error: unknown, subject: string): void {
+  const text = isLatticeError(error) ? `${error.code}: ${error.message}` : String(error);
+  process.emitWarning(`a handler of ${subject} failed: ${text}`, "BusHandlerWarning");
+}
