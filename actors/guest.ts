@@ -129,10 +129,6 @@ export class Guest implements GuestFrame {
     return this.#ended;
   }
 
-  get busy(): boolean {
-    return this.#ticket !== undefined;
-  }
-
   get memoryBytes(): number {
     return this.#memory?.buffer.byteLength ?? 0;
   }
@@ -331,8 +327,8 @@ export class Guest implements GuestFrame {
     const ticket = this.#ticket;
     // A guest that was discarded while it ran.
     if (!ticket) return;
-    this.#ticket = undefined;
     const outcome = this.#exchange.outcome(rc, name, ticket.call.operation);
+    this.#ticket = undefined;
     if (outcome instanceof Uint8Array) this.#owner.answer(ticket, outcome);
     else this.#owner.refuse(ticket, outcome);
   }

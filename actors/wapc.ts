@@ -1,4 +1,4 @@
-import { describe, fail, type LatticeError } from "../lattice/index.ts";
+import { describe, fail, isLatticeError, type Kind, LatticeError } from "../lattice/index.ts";
 import { CallSites } from "./call-sites.ts";
 import { checkRange, type GuestFrame, type Pending, readText, sentinel, textBytes } from "./guest-frame.ts";
 import type { CallSite } from "./guest-host.ts";
@@ -9,6 +9,9 @@ const nameBytes = 4_096;
 
 /** Work of imports in nanoseconds, for the time account of the guest. */
 const cost = { request: 60, response: 80, hostCall: 300, read: 40, bytesPerNs: 8 } as const;
+
+/** Kinds of a failed host call that the failure of the guest keeps. */
+const passedOn: ReadonlySet<Kind> = new Set<Kind>(["refused", "unavailable", "provider"]);
 
 const nothing: Uint8Array = new Uint8Array(0);
 const unasked: Promise<Uint8Array> = Promise.resolve(nothing);
@@ -36,6 +39,8 @@ export class WapcExchange {
   #tooLarge = 0;
   #hostResponse = nothing;
   #hostError = nothing;
+  /** What `#hostError` says, as it was thrown. */
+  #hostRefusal: unknown;
   /** One object for all suspensions, since an instance has one at a time. */
   readonly #pending: { -readonly [K in keyof Pending<Uint8Array>]: Pending<Uint8Array>[K] };
 
@@ -59,17 +64,30 @@ export class WapcExchange {
     this.#tooLarge = 0;
     this.#hostResponse = nothing;
     this.#hostError = nothing;
+    this.#hostRefusal = undefined;
   }
 
   /** The guest has returned `rc`: its reply, or why there is none. `actor` and `operation` are for the error. */
   outcome(rc: number, actor: string, operation: string): Outcome {
     if (rc === 1 && this.#guestError === undefined && this.#tooLarge === 0) return this.#response ?? nothing;
-    if (this.#guestError !== undefined) return fail("GUEST_FAILED", actor, operation, this.#guestError);
+    if (this.#guestError !== undefined) return this.#failure(actor, operation, this.#guestError);
     if (this.#tooLarge > 0) {
       return fail("PAYLOAD_TOO_LARGE", `the reply of ${actor} to ${operation}`, this.#tooLarge, this.#payloadBytes);
     }
     const host = this.#hostError.length > 0 ? `; its last host call failed: ${this.hostErrorText}` : "";
     return fail("GUEST_FAILED", actor, operation, `it returned ${rc} without an error text${host}`);
+  }
+
+  /**
+   * A guest that passes on the failure of its last host call keeps that failure's code, so that its
+   * caller sees what really stands in the way: a missing link, a provider that is down.
+   */
+  #failure(actor: string, operation: string, text: string): LatticeError {
+    const cause = this.#hostRefusal;
+    if (isLatticeError(cause) && passedOn.has(cause.kind) && text.includes(cause.message)) {
+      return new LatticeError(cause.code, `${actor} failed ${operation}: ${text}`, cause);
+    }
+    return fail("GUEST_FAILED", actor, operation, text);
   }
 
   /** The error text that the guest has given, also when it trapped afterwards. */
@@ -191,6 +209,7 @@ export class WapcExchange {
     frame.charge(cost.hostCall);
     this.#hostResponse = nothing;
     this.#hostError = nothing;
+    this.#hostRefusal = undefined;
     if (length > this.#payloadBytes) {
       return this.#refuse(fail("PAYLOAD_TOO_LARGE", `the payload of ${site.operation}`, length, this.#payloadBytes));
     }
@@ -217,6 +236,7 @@ export class WapcExchange {
   }
 
   #refuse(error: unknown): number {
+    this.#hostRefusal = error;
     const text = encoder.encode(wordsOf(error));
     this.#hostError = text.length > textBytes ? text.subarray(0, textBytes) : text;
     return 0;

@@ -10,7 +10,7 @@ import {
   type VerifiedInvocation,
 } from "../lattice/index.ts";
 import type { Place } from "./engine-messages.ts";
-import type { Around } from "./middleware.ts";
+import type { Answer, Around } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
 import { resolveRoute, type Route } from "./routes.ts";
 import type { LinkRow, PlacementRow, ProviderRow, Tables } from "./tables.ts";
@@ -70,8 +70,10 @@ export class Dispatch {
       );
     }
     if (route.kind === "refused") throw route.error();
-    if (policy) return this.#afterPolicy(policy, invocation, route);
-    return this.#answer(invocation, route);
+    const answer = this.#local(invocation, route);
+    // Policy and middleware run once, in the engine that answers.
+    if (typeof answer !== "function") return answer;
+    return policy ? this.#afterPolicy(policy, invocation, route, answer) : this.#around(invocation, route, answer);
   }
 
   /** The way out of one placement's guests. */
@@ -110,7 +112,12 @@ export class Dispatch {
     );
   }
 
-  async #afterPolicy(policy: Policy, invocation: VerifiedInvocation, route: Route): Promise<Uint8Array> {
+  async #afterPolicy(
+    policy: Policy,
+    invocation: VerifiedInvocation,
+    route: Route,
+    answer: Answer,
+  ): Promise<Uint8Array> {
     const { origin, target, operation } = invocation;
     const request = {
       action: "perform_invocation" as const,
@@ -123,26 +130,28 @@ export class Dispatch {
       .then(() => policy(request))
       .catch((error: unknown) => ({ deny: `the policy itself failed: ${describe(error)}` }));
     if ("deny" in decision) throw fail("POLICY_REFUSED", what, decision.deny);
-    return this.#answer(invocation, route);
+    return this.#around(invocation, route, answer);
   }
 
-  #answer(invocation: VerifiedInvocation, route: Route): Uint8Array | Promise<Uint8Array> {
+  /** Who answers here, or, when the target runs in another engine, the answer of that engine. */
+  #local(invocation: VerifiedInvocation, route: Route): Answer | Promise<Uint8Array> {
     switch (route.kind) {
       case "actor": {
-        const around = this.#options.aroundActor;
-        return around ? around(invocation, (each) => this.#askActor(each)) : this.#askActor(invocation);
+        const row = this.#choose(invocation.target);
+        const { pool } = row;
+        return pool ? (each) => pool.call(each) : this.#askPeer(row.spec.places, invocation, row.origin.name);
       }
       case "provider": {
-        const around = this.#options.aroundProvider;
-        const ask = (each: VerifiedInvocation) => this.#askProvider(each, route.link);
-        return around ? around(invocation, ask) : this.#askProvider(invocation, route.link);
+        const { link } = route;
+        const { spec, provider, draining } = link.provider;
+        if (draining) throw fail("DRAINING", spec.name);
+        if (provider) return (each) => this.#askProvider(each, link);
+        link.calls++;
+        return this.#counted(link, this.#askPeer(spec.places, invocation, spec.name));
       }
-      case "service": {
+      case "service":
         if (route.unclaimed) this.#noteUnclaimed(invocation, route.contractId);
-        const ask = (each: VerifiedInvocation) => this.#askService(each, route.provider, route.linkName);
-        const around = this.#options.aroundProvider;
-        return around ? around(invocation, ask) : ask(invocation);
-      }
+        return (each) => this.#askService(each, route.provider, route.linkName);
       case "refused":
         throw route.error();
       default:
@@ -150,34 +159,37 @@ export class Dispatch {
     }
   }
 
-  /** Local first; another engine only when no instance runs here. */
-  #askActor(invocation: VerifiedInvocation): Promise<Uint8Array> {
-    // Only actor targets come this way.
-    const { key, placement: wanted } = invocation.target as Extract<Target, { kind: "actor" }>;
+  #around(invocation: VerifiedInvocation, route: Route, answer: Answer): Uint8Array | Promise<Uint8Array> {
+    const { aroundActor, aroundProvider } = this.#options;
+    const around = route.kind === "actor" ? aroundActor : aroundProvider;
+    return around ? around(invocation, answer) : answer(invocation);
+  }
+
+  /** Local first; another engine's placement only when none runs here. */
+  #choose(target: Target): PlacementRow {
+    // Only actor targets are routed here.
+    const { key, placement: wanted } = target as Extract<Target, { kind: "actor" }>;
     const rows = this.#tables.placementsOf(key);
     let chosen: PlacementRow | undefined;
     for (const row of rows) {
       if (wanted !== undefined && row.spec.id !== wanted) continue;
-      if (row.draining && (chosen || rows.length > 1)) continue;
       if (!chosen || load(row) < load(chosen)) chosen = row;
     }
     if (!chosen) throw fail("ACTOR_ABSENT", key);
-    if (chosen.expired)
-      throw fail("TOKEN_EXPIRED", chosen.origin.name, isoSeconds(chosen.spec.module.claims.expiresAt));
-    if (chosen.draining) throw fail("DRAINING", chosen.origin.name);
-    if (chosen.pool) return chosen.pool.call(invocation);
-    return this.#askPeer(chosen.spec.places, invocation, chosen.origin.name);
+    const { origin, expired, draining, spec } = chosen;
+    if (expired) throw fail("TOKEN_EXPIRED", origin.name, isoSeconds(spec.module.claims.expiresAt));
+    if (draining) throw fail("DRAINING", origin.name);
+    return chosen;
   }
 
   #askProvider(invocation: VerifiedInvocation, row: LinkRow): Uint8Array | Promise<Uint8Array> {
     row.calls++;
     const { provider: behind } = row;
-    if (behind.draining) throw fail("DRAINING", behind.spec.name);
-    if (!behind.provider) return this.#counted(row, this.#askPeer(behind.spec.places, invocation, behind.spec.name));
     behind.calls++;
     let answer: Uint8Array | Promise<Uint8Array>;
     try {
-      answer = behind.provider.handle(providerCall(invocation, row.link));
+      // `#local` has seen that it runs here.
+      answer = behind.provider!.handle(providerCall(invocation, row.link));
     } catch (error) {
       row.errors++;
       throw providerError(error, behind, invocation.operation);

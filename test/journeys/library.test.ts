@@ -12,9 +12,9 @@ test("the example of the README: a counter behind HTTP with a store, in eight li
   await host.link(counter, store);
 
   const first = await fetch(`${urls[0]}/hello`);
-  assert.deepEqual([first.status, await first.json()], [200, { counter: 1 }]);
-  assert.deepEqual(await (await fetch(`${urls[0]}/hello`)).json(), { counter: 2 });
-  assert.deepEqual(await (await fetch(`${urls[0]}/other`)).json(), { counter: 1 });
+  assert.deepEqual([first.status, await first.json()], [200, { counter: 1, path: "/hello" }]);
+  assert.deepEqual(await (await fetch(`${urls[0]}/hello`)).json(), { counter: 2, path: "/hello" });
+  assert.deepEqual(await (await fetch(`${urls[0]}/other`)).json(), { counter: 1, path: "/other" });
 
   const payload = Buffer.from("85a66d6574686f64a3474554a470617468a22f61ab7175657279537472696e67a0a668656164657280a4626f6479c400", "hex");
   const reply = await host.call(counter, "HttpServer.HandleRequest", payload);
@@ -33,5 +33,5 @@ test("taking a link back stops what it allowed, and only that", async () => {
   await host.unlink(counter, "wasmcloud:keyvalue");
   const refused = await fetch(urls[0]!, { headers: { accept: "application/json" } });
   assert.equal(refused.status, 403);
-  assert.equal(((await refused.json()) as { code: string }).code, "LINK_ABSENT");
+  assert.equal(((await refused.json()) as { error: { code: string } }).error.code, "LINK_ABSENT");
 });
