@@ -84,6 +84,8 @@ function eraOf(
   } else if (namesWasmcloud && !namesWascc && !signed("wascc:")) return "E3";
   // Step 6: field names survive optimisation, since serde needs them when it runs.
   if (has("queryString") || has("replyTo") || has("serde_bytes")) return "E2";
+  // Before maps the same fields were written as they stand in Rust; this tells E1 also when it was signed later.
+  if ((namesWascc || signed("wascc:")) && (has("query_string") || has("reply_to"))) return "E1";
   // Step 7.
   if (has("rmp-")) return claims !== undefined && claims.issuedAt < firstDayOfMaps ? "E1" : "E2";
   // Step 8.
