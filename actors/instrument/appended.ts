@@ -1,5 +1,6 @@
 import * as op from "./assembler.ts";
 import type { Code } from "./assembler.ts";
+import type { ChargeTargets } from "./charges.ts";
 import type { Declarations } from "./declarations.ts";
 import { KILL, PENDING } from "./options.ts";
 import { I32, sameType } from "./types.ts";
@@ -16,9 +17,6 @@ export const addedImports = [
 ] as const;
 
 type AddedImport = (typeof addedImports)[number]["name"];
-
-/** Fuel that a function with loops takes from the global at once; what it leaves over is lost. */
-export const advance = 512;
 
 /** Bytes that one bulk instruction moves between two charges. */
 const piece = 65_536;
@@ -51,6 +49,11 @@ export class Appended {
     this.#first = declarations.functionCount + addedImports.length;
   }
 
+  /** What charges in the guest's own functions refer to. */
+  get targets(): ChargeTargets {
+    return { fuel: this.fuelGlobal, slow: this.slow };
+  }
+
   import(name: AddedImport): number {
     const offset = addedImports.findIndex((entry) => entry.name === name);
     return this.#declarations.importedFunctions.length + offset;
@@ -74,14 +77,6 @@ export class Appended {
         [...op.when, ...op.unreachable, ...op.end, ...op.end],
         [...op.get(0), ...op.setGlobal(this.fuelGlobal)],
       ],
-    ]);
-  }
-
-  /** (rest: i32) -> i32. Pays what is missing in a function's own advance and takes a new one. */
-  get refill(): number {
-    return this.#make("refill", [I32], [I32], () => [
-      0,
-      [this.#charge([...op.constant(advance), ...op.get(0), ...op.subtract]), op.constant(advance)],
     ]);
   }
 

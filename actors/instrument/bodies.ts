@@ -22,8 +22,9 @@ export class Bodies {
   /** Behind the locals: where an entry charge would go. */
   readonly codeAt: Int32Array;
   readonly endAt: Int32Array;
-  /** Cost of the dearest path outside loops, callees left out. */
-  readonly ownCost: Int32Array;
+  /** Cost of the dearest and of the cheapest path outside loops, callees left out. */
+  readonly most: Int32Array;
+  readonly least: Int32Array;
   /**
    * Calls: the callee among the functions with a body (their number for "through a table"), times
    * two, plus one when it is called in a loop. Those of function n start at `callsFrom[n]`.
@@ -47,7 +48,8 @@ export class Bodies {
     this.sizeAt = new Int32Array(defined);
     this.codeAt = new Int32Array(defined);
     this.endAt = new Int32Array(defined);
-    this.ownCost = new Int32Array(defined);
+    this.most = new Int32Array(defined);
+    this.least = new Int32Array(defined);
     this.callsFrom = new Int32Array(defined + 1);
     this.hintsFrom = new Int32Array(defined + 1);
     const count = declarations.read("code", (reader) => this.#readAll(reader)) ?? 0;
@@ -92,7 +94,8 @@ export class Bodies {
     out.patch(sizeAt, size);
     this.sizeAt[index] = sizeAt;
     this.endAt[index] = out.length;
-    this.ownCost[index] = Math.min(mostCost, this.#walker.cost);
+    this.most[index] = Math.min(mostCost, this.#walker.most);
+    this.least[index] = Math.min(mostCost, this.#walker.least);
   }
 
   /** Copies the declared locals, with one group of one i32 more when there is room. Returns their number, parameters included. */

@@ -119,6 +119,14 @@ export class ByteWriter {
     this.length = at;
   }
 
+  /** A number in `width` bytes, however small it is. */
+  padded(value: number, width: number): void {
+    this.reserve(5);
+    for (let rest = value, left = width; left > 0; left--, rest >>>= 7) {
+      this.bytes[this.length++] = left === 1 ? rest : (rest & 0x7f) | 0x80;
+    }
+  }
+
   /** Room for a number that `patch` writes later, five bytes long. */
   gap(): number {
     this.reserve(5);
@@ -127,12 +135,10 @@ export class ByteWriter {
   }
 
   patch(at: number, value: number): void {
-    const bytes = this.bytes;
-    bytes[at] = (value & 0x7f) | 0x80;
-    bytes[at + 1] = ((value >>> 7) & 0x7f) | 0x80;
-    bytes[at + 2] = ((value >>> 14) & 0x7f) | 0x80;
-    bytes[at + 3] = ((value >>> 21) & 0x7f) | 0x80;
-    bytes[at + 4] = value >>> 28;
+    const { length } = this;
+    this.length = at;
+    this.padded(value, 5);
+    this.length = length;
   }
 
   /** Copies `source[from..to)`. Short pieces by hand: a view costs more than they do. */

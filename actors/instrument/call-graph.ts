@@ -1,6 +1,7 @@
 import type { Bodies } from "./bodies.ts";
 import { mostCost } from "./charges.ts";
 import { unchargedMost } from "./code-walker.ts";
+import { typicalCost } from "./path-cost.ts";
 
 const unseen = 0;
 const open = 1;
@@ -19,7 +20,7 @@ const closed = 2;
 export function entryCharges(bodies: Bodies, escaping: Uint8Array): Int32Array {
   const defined = escaping.length;
   const table = defined;
-  const { calls, callsFrom, ownCost } = bodies;
+  const { calls, callsFrom, most, least } = bodies;
   const held = heldByTables(escaping);
   const charges = new Int32Array(defined);
   /** What one call of a function may use without any charge. */
@@ -36,7 +37,7 @@ export function entryCharges(bodies: Bodies, escaping: Uint8Array): Int32Array {
       for (const callee of held) uncharged[table] = Math.max(uncharged[table]!, uncharged[callee]!);
       return;
     }
-    let total = ownCost[node]!;
+    let total = most[node]!;
     for (let index = callsFrom[node]!; index < callsFrom[node + 1]!; index++) {
       const call = calls.items[index]!;
       // A loop has charged for those it calls.
@@ -44,8 +45,10 @@ export function entryCharges(bodies: Bodies, escaping: Uint8Array): Int32Array {
       const callee = call >> 1;
       total += callee === table && states[table] === open ? unchargedMost : uncharged[callee]!;
     }
-    if (onCycle[node] === 1 || total > unchargedMost) charges[node] = Math.max(1, Math.min(mostCost, total));
-    else uncharged[node] = total;
+    if (onCycle[node] === 1 || total > unchargedMost) {
+      charges[node] = Math.max(1, Math.min(mostCost, typicalCost(least[node]!, total)));
+    }
+    if (charges[node] === 0) uncharged[node] = total;
   };
 
   for (let root = 0; root < defined; root++) {

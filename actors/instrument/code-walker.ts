@@ -2,11 +2,11 @@ import type { LatticeError } from "../../lattice/index.ts";
 import type { Appended } from "./appended.ts";
 import type { Bodies } from "./bodies.ts";
 import type { ByteWriter } from "./bytes.ts";
-import { chargeGlobal, chargeLocal, setCost } from "./charges.ts";
+import { chargeGlobal, type ChargeTargets, LoopCharge, setCost } from "./charges.ts";
 import type { Declarations } from "./declarations.ts";
 import type { Definitions } from "./definitions.ts";
 import type { Functions } from "./functions.ts";
-import type { IntList } from "./int-list.ts";
+import { IntList } from "./int-list.ts";
 import { costs, costsFc, refusedOpcode, Shape, shapes, shapesFc, shapesFd } from "./opcodes.ts";
 import { limits } from "./options.ts";
 import { Frame, PathCost } from "./path-cost.ts";
@@ -42,16 +42,21 @@ export class CodeWalker {
   readonly #appended: Appended;
   readonly #imported: number;
   readonly #path = new PathCost();
-  /** By depth, of loops: where the cost of the charge is. */
-  readonly #costAt = new Int32Array(limits.nesting + 1);
+  /** By open loops: where the charge is, whether the loop holds calls, how many loads lay before its own. */
+  readonly #chargeAt = new Int32Array(limits.nesting + 2);
+  readonly #hasCalls = new Uint8Array(limits.nesting + 2);
+  readonly #loadsBefore = new Int32Array(limits.nesting + 2);
+  /** Where meters are loaded before loops that may turn out to lie in one without calls. */
+  readonly #loads = new IntList();
+  readonly #targets: ChargeTargets;
   #function = 0;
   #end = 0;
   /** Input up to here is in the output. */
   #copied = 0;
   /** Where the last number ended. */
   #next = 0;
-  /** The local that holds the function's advance of fuel; -1 when there is none. */
-  #meter = -1;
+  /** Undefined when the function has no local to spare. */
+  #loopCharge: LoopCharge | undefined;
   #metered = false;
   /** Where the body begins in the output. */
   #begin = 0;
@@ -72,12 +77,18 @@ export class CodeWalker {
     this.#functions = functions;
     this.#map = functions.map;
     this.#appended = appended;
+    this.#targets = appended.targets;
     this.#imported = declarations.importedFunctions.length;
   }
 
   /** Cost of the dearest path through the function just walked, loops and callees left out. */
-  get cost(): number {
-    return this.#path.finish();
+  get most(): number {
+    return this.#path.most;
+  }
+
+  /** Cost of the cheapest path through it. */
+  get least(): number {
+    return this.#path.least;
   }
 
   /** Walks input `[start, end)`. Says whether the local behind the guest's own is in use. */
@@ -85,7 +96,8 @@ export class CodeWalker {
     this.#function = index;
     this.#copied = start;
     this.#end = end;
-    this.#meter = hasMeter ? locals : -1;
+    this.#loopCharge = hasMeter ? new LoopCharge(this.#out, this.#targets, locals) : undefined;
+    this.#loads.length = 0;
     this.#metered = false;
     this.#begin = begin;
     // Locals are set to zero at each call.
@@ -124,10 +136,9 @@ export class CodeWalker {
           this.#flush(pos);
           return;
         }
-        const { depth } = path;
-        const isLoop = path.kinds[depth] === Frame.loop;
+        const isLoop = path.kinds[path.depth] === Frame.loop;
         const cost = path.close();
-        if (isLoop) setCost(this.#out, this.#costAt[depth]!, cost);
+        if (isLoop) this.#settleLoop(cost);
       } else if (shape === Shape.call) {
         this.#call(this.#u32(pos), pos);
         pos = this.#next;
@@ -153,8 +164,7 @@ export class CodeWalker {
       case Shape.loop: {
         const next = this.#blockType(pos);
         this.#open(Frame.loop);
-        this.#flush(next);
-        this.#chargeLoop();
+        this.#chargeLoop(at, next);
         return next;
       }
       case Shape.if: {
@@ -165,6 +175,9 @@ export class CodeWalker {
       case Shape.else:
         if (path.kinds[path.depth] !== Frame.if) throw this.#malformed("an else has no if", at);
         path.else();
+        return pos;
+      case Shape.return:
+        this.#return(at);
         return pos;
       case Shape.leave:
         path.leave();
@@ -197,12 +210,13 @@ export class CodeWalker {
         const type = this.#u32(pos);
         if (!(type < this.#declarations.types.length)) throw this.#malformed(`there is no type ${type}`, at);
         this.#noteCall(this.#declarations.defined);
-        if (shape === Shape.returnCallIndirect) path.leave();
-        return this.#skipUnsigned(this.#next);
+        const next = this.#skipUnsigned(this.#next);
+        if (shape === Shape.returnCallIndirect) this.#return(at);
+        return next;
       }
       case Shape.returnCall: {
         this.#call(this.#u32(pos), pos);
-        path.leave();
+        this.#return(at);
         return this.#next;
       }
       case Shape.prefix:
@@ -319,6 +333,7 @@ export class CodeWalker {
   }
 
   #callOurs(index: number): void {
+    this.#hasCalls[this.#path.region] = 1;
     this.#out.byte(0x10);
     this.#out.u32(index);
   }
@@ -342,13 +357,40 @@ export class CodeWalker {
     this.#copied = this.#next;
   }
 
-  #chargeLoop(): void {
-    const { slow, refill, fuelGlobal } = this.#appended;
-    const out = this.#out;
-    this.#metered = this.#meter >= 0;
-    this.#costAt[this.#path.depth] = this.#metered
-      ? chargeLocal(out, this.#meter, refill, this.#hints, this.#begin)
-      : chargeGlobal(out, fuelGlobal, slow, this.#hints, this.#begin);
+  /** Copies a loop's header with its charge. */
+  #chargeLoop(at: number, after: number): void {
+    const { region } = this.#path;
+    const charge = this.#loopCharge;
+    this.#hasCalls[region] = 0;
+    this.#metered = charge !== undefined;
+    this.#loadsBefore[region] = this.#loads.length;
+    if (charge === undefined) {
+      this.#flush(after);
+      this.#chargeAt[region] = chargeGlobal(this.#out, this.#targets, this.#hints, this.#begin);
+      return;
+    }
+    this.#flush(at);
+    this.#loads.push(charge.load());
+    this.#flush(after);
+    this.#chargeAt[region] = charge.charge(this.#hints, this.#begin);
+  }
+
+  /** The loop just closed knows its cost, and whether calls may change the fuel while it runs. */
+  #settleLoop(cost: number): void {
+    const region = this.#path.region + 1;
+    const charge = this.#loopCharge;
+    const hasCalls = this.#hasCalls[region] === 1;
+    const at = this.#chargeAt[region]!;
+    if (hasCalls) this.#hasCalls[region - 1] = 1;
+    if (charge === undefined) {
+      setCost(this.#out, at, cost);
+      return;
+    }
+    charge.settle(at, cost, hasCalls);
+    const before = this.#loadsBefore[region]!;
+    // In a loop without calls the meter stays right, so that loops inside need not load it.
+    if (!hasCalls) for (let load = before + 1; load < this.#loads.length; load++) charge.unload(this.#loads.items[load]!);
+    this.#loads.length = hasCalls ? before : before + 1;
   }
 
   // --- control ------------------------------------------------------------------------------------
@@ -361,6 +403,11 @@ export class CodeWalker {
 
   #branch(label: number, at: number): void {
     if (!this.#path.branch(label)) throw this.#malformed("a branch has no target", at);
+  }
+
+  #return(at: number): void {
+    this.#branch(this.#path.depth, at);
+    this.#path.leave();
   }
 
   #branchTable(pos: number, at: number): number {
@@ -389,14 +436,18 @@ export class CodeWalker {
 
   #call(callee: number, at: number): void {
     this.#renumber(callee, at);
+    this.#hasCalls[this.#path.region] = 1;
     if (callee < this.#imported) this.#path.now += hostCallCost;
     else this.#noteCall(callee - this.#imported);
   }
 
   #noteCall(callee: number): void {
     const looped = this.#path.region > 0;
+    this.#hasCalls[this.#path.region] = 1;
     this.#calls.push(callee * 2 + (looped ? 1 : 0));
-    if (looped) this.#path.now += unchargedMost;
+    if (!looped) return;
+    this.#path.now += unchargedMost;
+    this.#path.slack += unchargedMost;
   }
 
   // --- numbers and types -----------------------------------------------------------------------------

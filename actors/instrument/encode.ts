@@ -137,7 +137,7 @@ interface EntryCharge {
 function entryCharge(appended: Appended, file: string): EntryCharge {
   const code = new ByteWriter(64, 64, file);
   const hints = new IntList();
-  const costAt = chargeGlobal(code, appended.fuelGlobal, appended.slow, hints, 0);
+  const costAt = chargeGlobal(code, appended.targets, hints, 0);
   return { code, costAt, hintAt: hints.items[0]! };
 }
 

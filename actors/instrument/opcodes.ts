@@ -41,7 +41,7 @@ export const Shape = {
   branch: 30,
   branchIf: 31,
   branchTable: 32,
-  /** Control does not go on after it: unreachable, return, throw_ref. */
+  /** Control does not go on after it: unreachable, throw_ref. */
   leave: 33,
   /** As leave, with one index: throw, rethrow. */
   leaveIndex: 34,
@@ -53,6 +53,7 @@ export const Shape = {
   refNull: 40,
   refFunc: 41,
   prefix: 42,
+  return: 43,
 } as const;
 
 export type ShapeName = keyof typeof Shape;
@@ -106,7 +107,7 @@ add("mvp", 0, 0x0b, "end", "end", 0);
 add("mvp", 0, 0x0c, "br", "branch");
 add("mvp", 0, 0x0d, "br_if", "branchIf");
 add("mvp", 0, 0x0e, "br_table", "branchTable", 2);
-add("mvp", 0, 0x0f, "return", "leave");
+add("mvp", 0, 0x0f, "return", "return");
 add("mvp", 0, 0x10, "call", "call", 5);
 add("mvp", 0, 0x11, "call_indirect", "callIndirect", 10);
 add("tail-calls", 0, 0x12, "return_call", "returnCall", 5);
