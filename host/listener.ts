@@ -102,6 +102,11 @@ export class Listener {
     return this.#handler === undefined;
   }
 
+  /** Requests that wait for a handler. */
+  get waiting(): number {
+    return this.#parked.length;
+  }
+
   get connections(): number {
     return this.#sockets.size;
   }

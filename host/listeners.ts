@@ -35,6 +35,13 @@ export class Listeners implements ListenersOfProviders {
     return sum;
   }
 
+  /** Requests that wait for the next handler of a held owner. */
+  get waiting(): number {
+    let sum = 0;
+    for (const { waiting } of this.#open.keys()) sum += waiting;
+    return sum;
+  }
+
   /** Where this engine listens, with real ports. */
   get addresses(): readonly string[] {
     return [...this.#open.keys()].map(({ address }) => formatAddress(address));

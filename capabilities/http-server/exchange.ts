@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, STATUS_CODES, type ServerResponse } from "node:http";
 import { describe, fail, isLatticeError, type TraceContext } from "../../lattice/index.ts";
 import { replyError } from "../codec/malformed.ts";
 import { latin1Slice } from "../codec/raw-buffer.ts";
@@ -170,7 +170,8 @@ export class Exchange implements InvokeOptions {
     if (known.status === 503) head.push("retry-after", "1");
     if (known.status === 405) head.push("allow", "GET, HEAD");
     if (this.#head.requestId !== undefined) head.push("x-request-id", this.#head.requestId);
-    this.#response.writeHead(known.status, head);
+    // Its reason is said anew: a head that Node refused has left its own behind.
+    this.#response.writeHead(known.status, STATUS_CODES[known.status] ?? "", head);
     this.#response.end(body);
   }
 

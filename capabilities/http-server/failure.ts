@@ -28,11 +28,8 @@ const messages: Readonly<Record<number, string>> = {
 export function failureOf(error: unknown): Failure {
   if (!isLatticeError(error)) return { status: 500, code: "INTERNAL", message: messages[500]! };
   const status = error.httpStatus;
-  return { status, code: error.code, message: messages[status] ?? messages[500]! };
-}
-
-export function failure(status: number, code: ErrorCode): Failure {
-  return { status, code, message: messages[status] ?? messages[500]! };
+  const message = error.code === "REPLY_MALFORMED" ? "the application's answer cannot be read" : messages[status];
+  return { status, code: error.code, message: message ?? messages[500]! };
 }
 
 /**

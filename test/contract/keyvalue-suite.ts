@@ -7,8 +7,8 @@ import { ask } from "../support/capabilities.ts";
 /** A store under test: empty when given; `advance` makes the store's time pass. */
 export interface StoreUnderTest {
   readonly store: KeyvalueStore;
-  advance(ms: number): Promise<void> | void;
-  close(): Promise<void> | void;
+  readonly advance: (ms: number) => Promise<void> | void;
+  readonly close: () => Promise<void> | void;
 }
 
 /** What every store behind `wasmcloud:keyvalue` must do. Run it for each implementation. */
