@@ -8,7 +8,8 @@ export interface Heartbeat {
   silentMs(): number;
 }
 
-const beatMs = 20;
+/** Milliseconds between beats. */
+export const beatMs = 20;
 
 export function createHeartbeat(): Heartbeat {
   const shared = new SharedArrayBuffer(4);

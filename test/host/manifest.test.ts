@@ -204,6 +204,7 @@ test("all problems are told at once, in order, with line and column and the near
     await problems(`
 latice: shop
 lattice: a.b
+labels: { hostcore.os: plan9 }
 limits:
   cpu_mss: 5
   hops: 0
@@ -223,17 +224,18 @@ links:
     [
       "shop.yaml:2:1: a host file has no latice; did you mean lattice?",
       'shop.yaml:3:10: lattice is "a.b", it must be 1 to 63 letters, digits, - or _',
-      "shop.yaml:5:12: limits has no cpu_mss; did you mean cpuMs?",
-      "shop.yaml:6:9: limits.hops must be a whole number from 1 to 1000",
-      "shop.yaml:8:5: an actor needs path or reference",
-      "shop.yaml:8:16: instances must be a whole number from 1 to 10000",
-      "shop.yaml:9:5: an actor has no pth; did you mean path?",
-      "shop.yaml:10:5: an actor must be a table of names and values",
-      "shop.yaml:12:5: a capability needs contract or provider",
-      "shop.yaml:13:5: ./libredis.so is a native library, which no host loads: name its contract instead",
-      "shop.yaml:15:5: a link needs contract",
-      "shop.yaml:17:5: binding says the same as another line: both mean link_name",
-      "shop.yaml:18:21: values.port must be a text",
+      'shop.yaml:4:24: labels.hostcore.os is "plan9", it must be left to the host: hostcore. is reserved',
+      "shop.yaml:6:12: limits has no cpu_mss; did you mean cpuMs?",
+      "shop.yaml:7:9: limits.hops must be a whole number from 1 to 1000",
+      "shop.yaml:9:5: an actor needs path or reference",
+      "shop.yaml:9:16: instances must be a whole number from 1 to 10000",
+      "shop.yaml:10:5: an actor has no pth; did you mean path?",
+      "shop.yaml:11:5: an actor must be a table of names and values",
+      "shop.yaml:13:5: a capability needs contract or provider",
+      "shop.yaml:14:5: ./libredis.so is a native library, which no host loads: name its contract instead",
+      "shop.yaml:16:5: a link needs contract",
+      "shop.yaml:18:5: binding says the same as another line: both mean link_name",
+      "shop.yaml:19:21: values.port must be a text",
     ],
   );
 });

@@ -33,9 +33,9 @@ test("a value comes back after a restart; files and folder are this user's alone
   const folder = fresh();
   const value = { actors: [{ digest: "ab", owner: "file" }], note: "ü\u2028" };
   await (await StateStore.open(folder, silent)).write("wanted", 1, value);
-  assert.deepEqual(await (await StateStore.open(folder, silent)).read("wanted", 1, same), value);
   assert.equal(mode(folder), 0o700);
   assert.equal(mode(join(folder, "wanted.json")), 0o600);
+  assert.deepEqual(await (await StateStore.open(folder, silent)).read("wanted", 1, same), value);
   assert.deepEqual(readdirSync(folder), ["wanted.json"]);
 });
 
