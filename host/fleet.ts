@@ -1,6 +1,6 @@
 import { MessageChannel } from "node:worker_threads";
 import type { LinkStatus, Provider } from "../capabilities/index.ts";
-import { describe } from "../lattice/index.ts";
+import { describe, isLatticeError } from "../lattice/index.ts";
 import {
   type ActorLogLine,
   callerPlace,
@@ -14,10 +14,10 @@ import {
 import { EngineThread } from "./engine-thread.ts";
 import { Engine } from "./engine.ts";
 import type { ExtensionPaths } from "./extensions.ts";
-import { createHeartbeat } from "./heartbeat.ts";
 import type { Limits } from "./limits.ts";
 import type { Middleware } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
+import { lossText, type Supervised, Supervisor } from "./supervision.ts";
 
 export interface FleetOptions {
   /** Threads of their own; 0 runs everything in the caller's thread. */
@@ -33,6 +33,8 @@ export interface FleetOptions {
     text: string,
     fields?: Record<string, unknown>,
   ) => void;
+  /** An engine was lost; another is on its way. */
+  readonly onLost?: (place: Place, reason: string) => void;
   /** An engine was lost and another took its place. */
   readonly onReplaced: (place: Place, reason: string) => void;
 }
@@ -51,9 +53,10 @@ export class Fleet {
   readonly #placements = new Map<string, PlacementSpec>();
   readonly #providers = new Map<string, ProviderSpec>();
   readonly #links = new Map<string, LinkSpec>();
-  readonly #hearts = new Map<Place, ReturnType<typeof createHeartbeat>>();
-  #watch: NodeJS.Timeout | undefined;
-  #stopping = false;
+  /** For each engine on its way: what it must be told before it may join. */
+  readonly #joining = new Set<EngineChange[]>();
+  readonly #reasons = new Map<Place, string>();
+  #supervisor: Supervisor<Supervised & { readonly thread: EngineThread }> | undefined;
 
   private constructor(options: FleetOptions) {
     this.#options = options;
@@ -73,8 +76,7 @@ export class Fleet {
 
   static async start(options: FleetOptions): Promise<Fleet> {
     const fleet = new Fleet(options);
-    await Promise.all(fleet.actorPlaces.filter((place) => place !== callerPlace).map((place) => fleet.#spawn(place)));
-    if (options.engines > 0) fleet.#watchHearts();
+    if (options.engines > 0) await fleet.#startThreads();
     return fleet;
   }
 
@@ -95,10 +97,12 @@ export class Fleet {
    */
   async apply(change: EngineChange): Promise<LinkStatus | undefined> {
     if (change.type === "put-link") return this.#applyLink(change.link);
-    const results = await Promise.allSettled(this.#all().map((engine) => engine.apply(change)));
-    const failed = results.find((result) => result.status === "rejected");
-    if (!failed) {
+    const asked = this.#all();
+    const results = await Promise.allSettled(asked.map((engine) => engine.apply(change)));
+    const failed = results.find((result) => result.status === "rejected" && !wentWithIt(change, result.reason));
+    if (failed?.status !== "rejected") {
       this.#remember(change);
+      await this.#catchUp(asked, change);
       return undefined;
     }
     await this.#takeBack(change);
@@ -107,14 +111,14 @@ export class Fleet {
 
   async #applyLink(link: LinkSpec): Promise<LinkStatus | undefined> {
     const known = this.#links.get(link.id);
-    const [first, ...others] = this.#all().toSorted(
-      (a, b) => Number(b.place === this.home) - Number(a.place === this.home),
-    );
+    const asked = this.#all();
+    const [first, ...others] = asked.toSorted((a, b) => Number(b.place === this.home) - Number(a.place === this.home));
     try {
       const status = await first!.apply({ type: "put-link", link });
       const settled = status?.values ? { ...link, values: status.values } : link;
       const rest = await Promise.all(others.map((engine) => engine.apply({ type: "put-link", link: settled })));
-      this.#links.set(link.id, settled);
+      this.#remember({ type: "put-link", link: settled });
+      await this.#catchUp(asked, { type: "put-link", link: settled });
       return status ?? rest.find((each) => each !== undefined);
     } catch (error) {
       if (!known)
@@ -134,9 +138,9 @@ export class Fleet {
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
-    clearInterval(this.#watch);
+    this.#supervisor?.release();
     await Promise.allSettled(this.#all().map((engine) => engine.stop()));
+    await this.#supervisor?.stop();
     this.#threads.clear();
   }
 
@@ -144,11 +148,31 @@ export class Fleet {
     return [...this.#threads.values(), this.caller];
   }
 
-  async #spawn(place: Place): Promise<void> {
+  async #startThreads(): Promise<void> {
+    const { engines, limits, onLost, onReplaced, onReport } = this.#options;
+    this.#supervisor = await Supervisor.start({
+      count: engines,
+      silenceMs: limits.engineSilenceMs,
+      start: (place, heartbeat) => this.#spawn(place, heartbeat),
+      onLost: (place, { thread }, loss) => {
+        const reason = lossText(loss);
+        onReport("error", `engine ${place} was lost: ${reason}`);
+        this.#lost(thread);
+        this.#reasons.set(place, reason);
+        onLost?.(place, reason);
+      },
+      onRestarted: (place) => {
+        onReport("warn", `engine ${place} is restored`);
+        onReplaced(place, this.#reasons.get(place) ?? "");
+      },
+      onStartFailed: (place, error) => onReport("error", `engine ${place} cannot be restored yet: ${describe(error)}`),
+    });
+  }
+
+  #spawn(place: Place, heartbeat: SharedArrayBuffer): Supervised & { readonly thread: EngineThread } {
     const { limits, strict, engines, extensions, onLog, onReport } = this.#options;
-    const heart = createHeartbeat();
     const thread = new EngineThread(
-      { place, limits, strict, sharePorts: engines > 1, extensions, heartbeat: heart.shared },
+      { place, limits, strict, sharePorts: engines > 1, extensions, heartbeat },
       callerPlace,
       {
         onLog: (lines) => lines.forEach(onLog),
@@ -156,17 +180,32 @@ export class Fleet {
         answer: (invocation) => this.caller.invoke(invocation),
       },
     );
-    thread.worker.once("exit", () => this.#lost(thread));
+    return { worker: thread.worker, thread, ready: this.#join(thread) };
+  }
+
+  /** Gives a new engine the tables, then what changed meanwhile, then its peers: it misses nothing. */
+  async #join(thread: EngineThread): Promise<void> {
     await thread.ready;
-    this.#hearts.set(place, heart);
-    for (const change of this.#everything()) await thread.apply(change);
+    const missed = [...this.#everything()];
+    this.#joining.add(missed);
+    try {
+      for (let change = missed.shift(); change; change = missed.shift()) await thread.apply(change);
+    } finally {
+      this.#joining.delete(missed);
+    }
     for (const [other, peer] of this.#threads) {
       const { port1, port2 } = new MessageChannel();
       thread.connect(other, port1);
-      peer.connect(place, port2);
+      peer.connect(thread.place, port2);
     }
-    this.#threads.set(place, thread);
-    this.caller.connect(place, thread.wire);
+    this.#threads.set(thread.place, thread);
+    this.caller.connect(thread.place, thread.wire);
+  }
+
+  /** A change that was under way when an engine joined reaches that engine too. One lost meanwhile gets it with the tables. */
+  async #catchUp(asked: readonly (Engine | EngineThread)[], change: EngineChange): Promise<void> {
+    const joined = this.#all().filter((engine) => !asked.includes(engine));
+    await Promise.allSettled(joined.map((engine) => engine.apply(change)));
   }
 
   /** The tables as changes, in the order in which they can be made. */
@@ -178,46 +217,13 @@ export class Fleet {
 
   #lost(thread: EngineThread): void {
     const { place } = thread;
-    if (this.#threads.get(place) !== thread) return;
     this.#threads.delete(place);
-    this.#hearts.delete(place);
     this.caller.disconnect(place);
-    if (this.#stopping) return;
     this.restarts.set(place, (this.restarts.get(place) ?? 0) + 1);
-    void this.#replace(place);
-  }
-
-  /** Back-off doubles from 10 ms to 5 s, so that an engine that cannot start does not spin the host. */
-  async #replace(place: Place): Promise<void> {
-    for (let wait = 10; !this.#stopping; wait = Math.min(wait * 2, 5_000)) {
-      try {
-        await this.#spawn(place);
-        this.#options.onReplaced(place, "restored");
-        return;
-      } catch (error) {
-        this.#options.onReport("error", `engine ${place} cannot be restored yet: ${describe(error)}`);
-        await new Promise((resolve) => setTimeout(resolve, wait).unref());
-      }
-    }
-  }
-
-  #watchHearts(): void {
-    const { engineSilenceMs } = this.#options.limits;
-    this.#watch = setInterval(
-      () => {
-        for (const [place, heart] of this.#hearts) {
-          if (heart.silentMs() < engineSilenceMs) continue;
-          this.#hearts.delete(place);
-          this.#options.onReport("error", `engine ${place} was silent for ${engineSilenceMs} ms and is ended`);
-          void this.#threads.get(place)?.worker.terminate();
-        }
-      },
-      Math.max(10, engineSilenceMs / 5),
-    );
-    this.#watch.unref();
   }
 
   #remember(change: EngineChange): void {
+    for (const missed of this.#joining) missed.push(change);
     switch (change.type) {
       case "put-placement":
         this.#placements.set(change.spec.id, change.spec);
@@ -265,4 +271,9 @@ export class Fleet {
 
 function optional<T>(value: T | undefined, make: (value: T) => EngineChange): EngineChange | undefined {
   return value === undefined ? undefined : make(value);
+}
+
+/** What was to be dropped in an engine that was lost went with it. */
+function wentWithIt(change: EngineChange, error: unknown): boolean {
+  return change.type.startsWith("drop-") && isLatticeError(error) && error.code === "ENGINE_LOST";
 }

@@ -121,7 +121,7 @@ function makePino(options: LoggerOptions): Pino {
   return pino(
     {
       level: options.level,
-      base: options.base ?? null,
+      base: options.structured ? (options.base ?? null) : null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label === "fatal" ? "critical" : label }) },
       redact: { paths: secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: "[redacted]" },
