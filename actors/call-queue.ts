@@ -31,8 +31,10 @@ export class CallQueue<T extends Queued> {
     (this.#nested[Math.min(hops, deepestLane)] ??= new Lane()).push(item);
   }
 
-  shift(): T | undefined {
+  /** The next call of at least `hops`, if one waits. */
+  shift(hops = 0): T | undefined {
     if (this.length === 0) return undefined;
+    if (hops > 0) return this.deepest >= hops ? this.#shiftDeepest() : undefined;
     if (this.#nestedLength > 0) {
       this.#nestedNext = !this.#nestedNext;
       if (this.#nestedNext || this.#outer.length === 0) return this.#shiftDeepest();
@@ -46,11 +48,6 @@ export class CallQueue<T extends Queued> {
     if (this.#nestedLength === 0) return 0;
     for (let hops = this.#nested.length - 1; hops > 0; hops--) if ((this.#nested[hops]?.length ?? 0) > 0) return hops;
     return 0;
-  }
-
-  /** Takes the deepest nested call, if any. */
-  shiftDeepest(): T | undefined {
-    return this.#nestedLength > 0 ? this.#shiftDeepest() : undefined;
   }
 
   /** Takes out every call whose deadline has passed. */

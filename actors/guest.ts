@@ -60,6 +60,8 @@ type State = "starting" | "running" | "idle" | "parked" | "waiting" | "spinning"
 const allowanceNs = 150_000;
 /** What taking, answering and settling one call costs the thread, in nanoseconds. */
 const callNs = 300;
+/** What suspending and resuming costs it. */
+const suspensionNs = 800;
 
 /** Leaves the guest from inside an import. Guest code may catch it; `ended` is set then, and it is killed at its next check. */
 class GuestFault extends Error {}
@@ -220,6 +222,7 @@ export class Guest implements GuestFrame {
   }
 
   pend(pending: Pending<unknown>): number {
+    this.charge(suspensionNs);
     this.#pending = pending;
     return sentinel.pending;
   }

@@ -58,9 +58,10 @@ const encoder = new TextEncoder();
  * queue behind it; when that instance suspends and calls still wait, the next one is woken, or made.
  * A guest that finishes takes its next call without suspending.
  *
- * A nested call may make one instance more than the maximum for each hop before it. So the instances
- * that calls of lesser depth can hold never use up those of deeper ones, and actors that call
- * themselves or each other in a circle do not wait for each other for ever.
+ * A call may begin while fewer instances are busy than the maximum plus its hops, so nested calls may
+ * make an instance more for each hop before them. Of the instances a call can have, calls of lesser
+ * depth never hold all; so actors that call themselves, or each other in a circle, do not wait for
+ * each other for ever.
  */
 export class Pool implements GuestOwner, Watched {
   readonly name: string;
@@ -80,7 +81,10 @@ export class Pool implements GuestOwner, Watched {
   #parked = 0;
   #watched = false;
   #state: "open" | "draining" | "stopped" = "open";
+  /** Admitted and not settled. */
   #outstanding = 0;
+  /** Given to a guest and not settled. */
+  #busy = 0;
   #calls = 0;
   #errors = 0;
   #traps = 0;
@@ -145,14 +149,16 @@ export class Pool implements GuestOwner, Watched {
       return promise;
     }
     this.#outstanding++;
-    if (this.#runner || this.#parked > 0 || this.#idle.length === 0) {
+    const free = !this.#runner && this.#parked === 0 && this.#busy < this.#limits.instances + call.hops;
+    const guest = free && this.#queue.length === 0 ? this.#idle.pop() : undefined;
+    if (guest) {
+      this.#runner = guest;
+      this.#busy++;
+      guest.offer(ticket);
+    } else {
       this.#queue.push(ticket);
-      if (!this.#runner) this.#pump();
-      return promise;
+      if (free) this.#pump();
     }
-    const guest = this.#idle.pop()!;
-    this.#runner = guest;
-    guest.offer(ticket);
     return promise;
   }
 
@@ -187,21 +193,17 @@ export class Pool implements GuestOwner, Watched {
     this.#state = "stopped";
     clearTimeout(this.#idleTimer);
     this.#idleTimer = undefined;
-    for (const ticket of this.#queue.clear()) this.refuse(ticket, fail("STOPPED", this.name));
+    for (const ticket of this.#queue.clear()) this.#reject(ticket, fail("STOPPED", this.name));
     for (const guest of this.#guests) guest.discard(fail("STOPPED", this.name), false);
     await Promise.all(this.#leaving);
   }
 
   stats(): PoolStats {
-    let busy = 0;
     let memoryBytes = 0;
-    for (const guest of this.#guests) {
-      if (guest.busy) busy++;
-      memoryBytes += guest.memoryBytes;
-    }
+    for (const guest of this.#guests) memoryBytes += guest.memoryBytes;
     return {
       instances: this.#guests.size,
-      busy,
+      busy: this.#busy,
       waiting: this.#queue.length,
       calls: this.#calls,
       errors: this.#errors,
@@ -231,8 +233,9 @@ export class Pool implements GuestOwner, Watched {
   // --- GuestOwner: what guests tell ------------------------------------------------------------------
 
   take(guest: Guest): Ticket | undefined {
-    const ticket = this.#queue.shift();
+    const ticket = this.#queue.shift(this.#leastHops);
     if (!ticket) return undefined;
+    this.#busy++;
     this.#runner ??= guest;
     this.#queueMs += this.#scheduler.coarseNow - ticket.since;
     return ticket;
@@ -262,14 +265,14 @@ export class Pool implements GuestOwner, Watched {
   }
 
   answer(ticket: Ticket, reply: Uint8Array): void {
+    this.#busy--;
     ticket.resolve(reply);
     if (--this.#outstanding === 0) this.#drained();
   }
 
   refuse(ticket: Ticket, error: LatticeError): void {
-    this.#errors++;
-    ticket.reject(error);
-    if (--this.#outstanding === 0) this.#drained();
+    this.#busy--;
+    this.#reject(ticket, error);
   }
 
   ended(guest: Guest, trapped: boolean): void {
@@ -289,17 +292,22 @@ export class Pool implements GuestOwner, Watched {
 
   // --- Instances -----------------------------------------------------------------------------------
 
-  /** Wakes or makes an instance when calls wait and nobody is about to take them. */
+  /** A call may begin only when it has come at least this many hops. */
+  get #leastHops(): number {
+    return Math.max(0, this.#busy - this.#limits.instances + 1);
+  }
+
+  /** Wakes or makes an instance when calls wait that may begin and nobody is about to take them. */
   #pump(): void {
     if (this.#queue.length === 0 || this.#runner || this.#parked > 0 || this.#state === "stopped") return;
+    const least = this.#leastHops;
+    if (least > 0 && this.#queue.deepest < least) return;
     const guest = this.#idle.pop();
     if (guest) {
       guest.offer(this.take(guest)!);
       return;
     }
-    if (this.#starting > 0) return;
-    const room = this.#limits.instances + this.#queue.deepest;
-    if (this.#guests.size >= room || this.#restartAt > this.#scheduler.coarseNow) return;
+    if (this.#starting > 0 || this.#restartAt > this.#scheduler.coarseNow) return;
     this.#start().catch((error: unknown) => this.#startFailed(error));
   }
 
@@ -336,7 +344,7 @@ export class Pool implements GuestOwner, Watched {
     const reason = isLatticeError(error)
       ? error
       : fail("GUEST_START_FAILED", this.name, "instantiation", String(error));
-    for (const ticket of this.#queue.clear()) this.refuse(ticket, reason);
+    for (const ticket of this.#queue.clear()) this.#reject(ticket, reason);
   }
 
   #release(guest: Guest): void {
@@ -372,6 +380,12 @@ export class Pool implements GuestOwner, Watched {
     if (call.operation === "") return fail("OPERATION_UNKNOWN", this.name, '""');
     if (this.#outstanding >= instances + queue + call.hops) return fail("QUEUE_FULL", this.name, this.#queue.length);
     return undefined;
+  }
+
+  #reject(ticket: Ticket, error: LatticeError): void {
+    this.#errors++;
+    ticket.reject(error);
+    if (--this.#outstanding === 0) this.#drained();
   }
 
   #closed(): LatticeError {

@@ -107,7 +107,9 @@ export function prepareCode(bytes: Uint8Array, origin: string, options: PrepareO
   checkImports(imports, origin);
   return {
     module,
-    imports: imports.filter(({ kind }) => kind === "function").map(({ module: from, name }) => ({ module: from, name })),
+    imports: imports
+      .filter(({ kind }) => kind === "function")
+      .map(({ module: from, name }) => ({ module: from, name })),
     startup: startNames.filter((name) => exported.get(name) === "function"),
     names: instrumented.names,
     importedMemory: memory?.imported && { ...memory.imported, initial: memory.initial, maximum: memory.maximum },

@@ -8,7 +8,7 @@ import { copyReply } from "./reply-slab.ts";
 const nameBytes = 4_096;
 
 /** Work of imports in nanoseconds, for the time account of the guest. */
-const cost = { request: 60, response: 80, hostCall: 300, read: 40, bytesPerNs: 8 } as const;
+const cost = { request: 60, response: 80, hostCall: 300, refusal: 4_000, read: 40, bytesPerNs: 8 } as const;
 
 /** Kinds of a failed host call that the failure of the guest keeps. */
 const passedOn: ReadonlySet<Kind> = new Set<Kind>(["refused", "unavailable", "provider"]);
@@ -237,6 +237,7 @@ export class WapcExchange {
 
   #refuse(error: unknown): number {
     this.#hostRefusal = error;
+    this.#frame.charge(cost.refusal);
     const text = encoder.encode(wordsOf(error));
     this.#hostError = text.length > textBytes ? text.subarray(0, textBytes) : text;
     return 0;

@@ -66,7 +66,12 @@ export async function measureEcho(): Promise<BenchRow[]> {
   }
   await pool.stop();
   world.scheduler.stop();
-  const [theirRate, ourRate, theirBatch, ourBatch] = sides.map(({ rates }) => median(rates)) as [number, number, number, number];
+  const [theirRate, ourRate, theirBatch, ourBatch] = sides.map(({ rates }) => median(rates)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   return [
     row("waPC echo 100 B, one caller", ourRate, theirRate),
     row(`waPC echo 100 B, ${concurrent} callers`, ourBatch, theirBatch),
@@ -111,6 +116,8 @@ function median(values: readonly number[]): number {
 
 if (import.meta.main) {
   for (const { figure, value, unit, reference, ratio } of await measureEcho()) {
-    process.stdout.write(`${figure}: ${value} ${unit}, ${reference.name}: ${reference.value}, ratio ${ratio.toFixed(1)}\n`);
+    process.stdout.write(
+      `${figure}: ${value} ${unit}, ${reference.name}: ${reference.value}, ratio ${ratio.toFixed(1)}\n`,
+    );
   }
 }

@@ -77,7 +77,10 @@ void test("a host call that is answered at once, later, and with an error", asyn
   await assert.rejects(guest.call("Op", "in"), { message: "guest failed Op: not later é" });
   assert.equal(textOf(await guest.call("Op", "in")), "");
   const { binding, namespace, operation } = sites[0]!;
-  assert.deepEqual({ binding, namespace, operation }, { binding: "default", namespace: "test:host", operation: "Relay" });
+  assert.deepEqual(
+    { binding, namespace, operation },
+    { binding: "default", namespace: "test:host", operation: "Relay" },
+  );
   assert.ok(
     sites.every((site) => site === sites[0]),
     "one site for one set of names",
@@ -113,7 +116,10 @@ void test("older host calls of six and four parameters name the same site", asyn
   for (const text of [six, four, emptyBinding]) {
     assert.equal((await world.pool(prepared(assemble(text)), { hostCall }).call()).length, 0);
   }
-  assert.deepEqual(names, Array.from({ length: 3 }, () => "default wascc:keyvalue Add payload"));
+  assert.deepEqual(
+    names,
+    Array.from({ length: 3 }, () => "default wascc:keyvalue Add payload"),
+  );
 });
 
 void test("memory that grows before, during and after a host call corrupts nothing", async () => {
@@ -287,7 +293,9 @@ void test("a start function that traps or exits with a code fails the start and 
   await assert.rejects(world.pool(prepared(assemble(exiting))).pool.warm(), { message: /it exited with code 3/ });
   const segment = `(module (memory (export "memory") 1) (data (i32.const 65535) "ab")
     (func (export "__guest_call") (param i32 i32) (result i32) (i32.const 1)))`;
-  await assert.rejects(world.pool(prepared(assemble(segment))).pool.warm(), { message: /failed to start in instantiation/ });
+  await assert.rejects(world.pool(prepared(assemble(segment))).pool.warm(), {
+    message: /failed to start in instantiation/,
+  });
   assert.equal(world.census.total, 0);
 });
 

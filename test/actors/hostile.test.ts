@@ -4,7 +4,16 @@ import { fail, type ErrorCode } from "../../lattice/index.ts";
 import type { GuestLimits, PreparedModule } from "../../actors/index.ts";
 import { collectGarbage, mappings } from "../support/garbage.ts";
 import { manyFunctions, manyLocals } from "../support/generated-modules.ts";
-import { assemble, echoText, type HostCall, hostile, prepared, startWorld, textOf, type World } from "../support/guests.ts";
+import {
+  assemble,
+  echoText,
+  type HostCall,
+  hostile,
+  prepared,
+  startWorld,
+  textOf,
+  type World,
+} from "../support/guests.ts";
 
 /** What one hostile call is expected to come to. */
 interface Case {
@@ -20,9 +29,12 @@ interface Case {
   readonly stays?: true;
 }
 
+/** Slice, allowance, garbage collection, and the 4 ms steps of the kernel's account. */
+const fairnessMs = 60;
+
 const held = () => new Promise<Uint8Array>(() => undefined);
 const ping: HostCall = () => Promise.resolve(new Uint8Array(0));
-const limits: Partial<GuestLimits> = { cpuMs: 40, startupMs: 50 };
+const limits: Partial<GuestLimits> = { cpuMs: 25, startupMs: 30 };
 
 const guests = {
   spin: prepared(hostile("spin"), "spin"),
@@ -32,9 +44,13 @@ const guests = {
 };
 
 const cases: Record<string, Case> = {
-  "an endless loop": { guest: guests.spin, ends: "GUEST_CPU_EXCEEDED", message: /used more than 40 ms of CPU in Op/ },
-  "an endless loop with an early deadline": { guest: guests.spin, ends: "DEADLINE_EXCEEDED", deadlineMs: 15 },
-  "an endless loop in _start": { guest: prepared(hostile("spin-in-_start")), ends: "GUEST_START_FAILED", message: /in _start/ },
+  "an endless loop": { guest: guests.spin, ends: "GUEST_CPU_EXCEEDED", message: /used more than 25 ms of CPU in Op/ },
+  "an endless loop with an early deadline": { guest: guests.spin, ends: "DEADLINE_EXCEEDED", deadlineMs: 12 },
+  "an endless loop in _start": {
+    guest: prepared(hostile("spin-in-_start")),
+    ends: "GUEST_START_FAILED",
+    message: /in _start/,
+  },
   "an endless loop in the start section": {
     guest: prepared(hostile("spin-in-start-section")),
     ends: "GUEST_START_FAILED",
@@ -56,7 +72,11 @@ const cases: Record<string, Case> = {
   },
   "endless log lines": { guest: prepared(hostile("spin-log")), ends: "GUEST_CPU_EXCEEDED" },
   "endless tail calls": { guest: prepared(hostile("spin-tail-calls")), ends: "GUEST_CPU_EXCEEDED" },
-  recursion: { guest: prepared(hostile("recurse")), ends: "GUEST_TRAPPED", message: /stack overflow in deeper < deeper/ },
+  recursion: {
+    guest: prepared(hostile("recurse")),
+    ends: "GUEST_TRAPPED",
+    message: /stack overflow in deeper < deeper/,
+  },
   "memory grown without end": {
     guest: prepared(hostile("grow-memory"), "grow", { memoryBytes: 8 * 2 ** 20 }),
     ends: (reply) => assert.equal(new DataView(reply.buffer, reply.byteOffset).getUint32(0, true), 128),
@@ -75,8 +95,17 @@ const cases: Record<string, Case> = {
     ends: (reply) => assert.equal(reply.length, 0),
     stays: true,
   },
-  "no answer, failure": { guest: prepared(hostile("answer-nothing")), payload: Uint8Array.of(0), ends: "GUEST_FAILED", stays: true },
-  "two answers": { guest: prepared(hostile("answer-twice")), ends: (reply) => assert.equal(textOf(reply), "second"), stays: true },
+  "no answer, failure": {
+    guest: prepared(hostile("answer-nothing")),
+    payload: Uint8Array.of(0),
+    ends: "GUEST_FAILED",
+    stays: true,
+  },
+  "two answers": {
+    guest: prepared(hostile("answer-twice")),
+    ends: (reply) => assert.equal(textOf(reply), "second"),
+    stays: true,
+  },
   "two answers and an error": {
     guest: prepared(hostile("answer-twice")),
     payload: Uint8Array.of(1),
@@ -102,11 +131,25 @@ const cases: Record<string, Case> = {
     guest: prepared(hostile("error-of-60-mib")),
     ends: "GUEST_FAILED",
     message: /^guest failed Op: x{65536}$/,
+    limits: { cpuMs: 2_000 },
     stays: true,
   },
-  "a host call held for ever": { guest: prepared(hostile("hold-host-call")), ends: "DEADLINE_EXCEEDED", deadlineMs: 40, hostCall: held },
-  "an exception that nobody catches": { guest: prepared(hostile("throw")), ends: "GUEST_TRAPPED", message: /an exception that nobody caught/ },
-  "an endless loop that catches everything": { guest: guests.catchAll, payload: Uint8Array.of(0), ends: "GUEST_CPU_EXCEEDED" },
+  "a host call held for ever": {
+    guest: prepared(hostile("hold-host-call")),
+    ends: "DEADLINE_EXCEEDED",
+    deadlineMs: 40,
+    hostCall: held,
+  },
+  "an exception that nobody catches": {
+    guest: prepared(hostile("throw")),
+    ends: "GUEST_TRAPPED",
+    message: /an exception that nobody caught/,
+  },
+  "an endless loop that catches everything": {
+    guest: guests.catchAll,
+    payload: Uint8Array.of(0),
+    ends: "GUEST_CPU_EXCEEDED",
+  },
   "a held host call in a guest that catches everything": {
     guest: guests.catchAll,
     payload: Uint8Array.of(1),
@@ -119,15 +162,26 @@ const cases: Record<string, Case> = {
     payload: Uint8Array.of(2),
     ends: "GUEST_MISBEHAVED",
   },
-  "recursion in a guest that catches everything": { guest: guests.catchAll, payload: Uint8Array.of(3), ends: "GUEST_TRAPPED" },
-  "50 000 functions": { guest: prepared(manyFunctions(50_000)), ends: (reply) => assert.equal(reply.length, 0), stays: true },
+  "recursion in a guest that catches everything": {
+    guest: guests.catchAll,
+    payload: Uint8Array.of(3),
+    ends: "GUEST_TRAPPED",
+  },
+  "50 000 functions": {
+    guest: prepared(manyFunctions(50_000)),
+    ends: (reply) => assert.equal(reply.length, 0),
+    stays: true,
+  },
   "a megabyte of locals": { guest: prepared(manyLocals(49_000)), ends: "GUEST_TRAPPED", message: /stack overflow/ },
 };
 
 const echo = prepared(assemble(echoText), "neighbour");
 
 /** Runs one case to its end beside a neighbour that answers all the time. */
-async function suffer(world: World, { guest, payload, ends, message, deadlineMs = 5_000, stays, ...rest }: Case): Promise<void> {
+async function suffer(
+  world: World,
+  { guest, payload, ends, message, deadlineMs = 5_000, stays, ...rest }: Case,
+): Promise<void> {
   const neighbour = world.pool(echo);
   await neighbour.call();
   const pool = world.pool(guest, { limits: { ...limits, ...rest.limits }, hostCall: rest.hostCall });
@@ -136,17 +190,19 @@ async function suffer(world: World, { guest, payload, ends, message, deadlineMs 
   let done = false;
   const beside = (async () => {
     while (!done) {
-      const before = performance.now();
+      const before = process.threadCpuUsage();
       assert.equal(textOf(await neighbour.call("Op", "still here")), "still here");
       // The wait of a client outside: through the event loop and back.
       await new Promise((resolve) => setImmediate(resolve));
-      worst = Math.max(worst, performance.now() - before);
+      const { user, system } = process.threadCpuUsage(before);
+      worst = Math.max(worst, (user + system) / 1_000);
       answered++;
     }
   })();
-  const outcome = await pool
-    .call("Op", payload, { deadline: performance.now() + deadlineMs })
-    .then((reply) => ({ reply }), (error: Error & { code?: string }) => ({ error }));
+  const outcome = await pool.call("Op", payload, { deadline: performance.now() + deadlineMs }).then(
+    (reply) => ({ reply }),
+    (error: Error & { code?: string }) => ({ error }),
+  );
   done = true;
   await beside;
   if (typeof ends === "function") {
@@ -158,7 +214,8 @@ async function suffer(world: World, { guest, payload, ends, message, deadlineMs 
     if (message) assert.match(outcome.error.message, message);
   }
   assert.ok(answered > 0);
-  assert.ok(worst < 100, `the neighbour waited ${worst} ms`);
+  // Time of this thread, not of the clock: other processes may hold the machine up.
+  assert.ok(worst < fairnessMs, `the neighbour waited ${worst} ms`);
   await pool.pool.drain(1_000);
   const { instances } = pool.pool.stats();
   assert.equal(instances, stays ? 1 : 0, "instances left");
@@ -183,7 +240,7 @@ void test("an actor that calls itself without end is ended by the hop limit, and
       return guest.pool.call({ ...call, payload, hops: call.hops + 1 });
     },
   });
-  await assert.rejects(guest.call(), { code: "GUEST_FAILED", message: /the call chain reached 16 hops at narcissus/ });
+  await assert.rejects(guest.call(), { code: "HOPS_EXCEEDED", message: /the call chain reached 16 hops at narcissus/ });
   assert.equal(guest.pool.stats().busy, 0);
   assert.equal(guest.pool.stats().traps, 0);
 });
@@ -214,18 +271,20 @@ void test("an actor whose callee calls it back gets its answer", async () => {
 });
 
 void test("after each of three rounds of all of it, instances, mappings and memory are where they were", async () => {
-  await using world = startWorld();
   const levels: { instances: number; mappings: number; external: number }[] = [];
-  for (let round = 0; round < 4; round++) {
+  // Two rounds until V8's own heap has its size, then three to compare.
+  for (let round = 0; round < 5; round++) {
+    const world = startWorld();
     for (const hostileCase of Object.values(cases)) await suffer(world, hostileCase);
+    await world[Symbol.asyncDispose]();
     await collectGarbage();
     const { external, arrayBuffers } = process.memoryUsage();
     levels.push({ instances: world.census.total, mappings: mappings(), external: external + arrayBuffers });
   }
-  const [warm, ...rounds] = levels;
+  const [, warm, ...rounds] = levels;
   for (const round of rounds) {
     assert.equal(round.instances, 0);
-    assert.ok(round.mappings < warm!.mappings + 100, `mappings ${JSON.stringify(levels)}`);
-    assert.ok(round.external < warm!.external + 2 ** 23, `external memory ${JSON.stringify(levels)}`);
+    assert.ok(round.mappings < warm!.mappings + 60, `mappings ${JSON.stringify(levels)}`);
+    assert.ok(round.external < warm!.external + 2 ** 22, `external memory ${JSON.stringify(levels)}`);
   }
 });

@@ -52,7 +52,10 @@ void test("a call over the bound of the queue is refused at once and disturbs no
   const { held, hostCall } = heldAnswers();
   const guest = world.pool(relay, { hostCall, limits: { instances: 1, queue: 2 } });
   const calls = [guest.call("Op", "a"), guest.call("Op", "b"), guest.call("Op", "c")];
-  await assert.rejects(guest.call("Op", "d"), { code: "QUEUE_FULL", message: /relay is busy and \d calls already wait/ });
+  await assert.rejects(guest.call("Op", "d"), {
+    code: "QUEUE_FULL",
+    message: /relay is busy and \d calls already wait/,
+  });
   for (let i = 0; i < 3; i++) (await until(() => held[i])).answer();
   assert.deepEqual((await Promise.all(calls)).map(textOf), ["a", "b", "c"]);
 });
@@ -184,7 +187,8 @@ void test("a drain gives up at its deadline, and a stop ends what is left", asyn
   await guest.pool.drain(20);
   const outcome = Promise.allSettled(calls);
   await guest.pool.stop();
-  for (const each of await outcome) assert.equal(each.status === "rejected" && (each.reason as { code: string }).code, "STOPPED");
+  for (const each of await outcome)
+    assert.equal(each.status === "rejected" && (each.reason as { code: string }).code, "STOPPED");
   assert.equal(world.census.total, 0);
 });
 
@@ -263,7 +267,9 @@ void test("guests that call each other in a tight loop do not starve the event l
     limits: { cpuMs: 200 },
     hostCall: () => Promise.resolve(new Uint8Array(0)),
   });
-  const spinning = assert.rejects(guest.call("Op", "", { deadline: performance.now() + 150 }), { code: "DEADLINE_EXCEEDED" });
+  const spinning = assert.rejects(guest.call("Op", "", { deadline: performance.now() + 150 }), {
+    code: "DEADLINE_EXCEEDED",
+  });
   let turns = 0;
   const before = performance.now();
   while (performance.now() - before < 100) {
@@ -304,18 +310,12 @@ void test("a guest that spins shares its thread fairly with another that spins",
         (local.set $i (i32.add (local.get $i) (i32.const 1)))
         (br_if $again (i32.lt_u (local.get $i) (i32.const 100000000))))
       (i32.const 1))`);
-  const module = prepared(assemble(text));
   const limits = { cpuMs: 5_000 };
-  const ends: number[] = [];
-  const begin = performance.now();
-  await Promise.all(
-    [world.pool(module, { limits }), world.pool(module, { limits })].map(async (each) => {
-      await each.call();
-      ends.push(performance.now() - begin);
-    }),
-  );
-  // Both need the same; served in turns they end together, one after the other the first would end half way.
-  assert.ok(ends[0]! > 0.7 * ends[1]!, `ended after ${ends.map(Math.round).join(" and ")} ms`);
+  // A module each: V8 would run the second caller of one module in code that the first has made hot.
+  const pools = [0, 1].map(() => world.pool(prepared(assemble(text)), { limits }));
+  await Promise.race(pools.map((each) => each.call()));
+  const [one, other] = pools.map(({ pool }) => pool.stats().cpuMs) as [number, number];
+  assert.ok(Math.min(one, other) > 0.6 * Math.max(one, other), `${one} and ${other} ms when the first was done`);
 });
 
 void test("counters say what happened", async () => {

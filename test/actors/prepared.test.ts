@@ -22,10 +22,13 @@ void test("imports that no host offers are refused, all named at once", () => {
 });
 
 void test("a module without memory or __guest_call is refused", () => {
-  assert.throws(() => prepareCode(assemble(`(module (func (export "__guest_call") (result i32) (i32.const 1)))`), "a.wasm"), {
-    code: "MODULE_EXPORT_MISSING",
-    message: /memory and __guest_call/,
-  });
+  assert.throws(
+    () => prepareCode(assemble(`(module (func (export "__guest_call") (result i32) (i32.const 1)))`), "a.wasm"),
+    {
+      code: "MODULE_EXPORT_MISSING",
+      message: /memory and __guest_call/,
+    },
+  );
 });
 
 void test("code that V8 does not accept is refused with its words", () => {
@@ -34,18 +37,24 @@ void test("code that V8 does not accept is refused with its words", () => {
   assert.ok(at > 0);
   // `i32.const 1` becomes two `drop`s: the stack does not hold what they take.
   bytes.set([0x1a, 0x1a], at);
-  assert.throws(() => prepareCode(bytes, "bad.wasm"), { code: "MODULE_MALFORMED", message: /^bad\.wasm is malformed: / });
+  assert.throws(() => prepareCode(bytes, "bad.wasm"), {
+    code: "MODULE_MALFORMED",
+    message: /^bad\.wasm is malformed: /,
+  });
 });
 
 void test("atomic waits are refused by name", () => {
-  assert.throws(() => prepareCode(hostile("atomic-wait"), "wait.wasm"), { code: "MODULE_FEATURE_REFUSED", message: /threads/ });
+  assert.throws(() => prepareCode(hostile("atomic-wait"), "wait.wasm"), {
+    code: "MODULE_FEATURE_REFUSED",
+    message: /threads/,
+  });
 });
 
 void test("the first call into a huge module blocks no longer than a slice or two", async () => {
   const cases = { "50 000 functions": manyFunctions(50_000), "a function of 1 MB": longFunction(1_000_000) };
   for (const [what, bytes] of Object.entries(cases)) {
     const { module } = prepareCode(bytes, what);
-    const run = (new WebAssembly.Instance(module, latticeStubs())).exports.__guest_call as () => number;
+    const run = new WebAssembly.Instance(module, latticeStubs()).exports.__guest_call as () => number;
     const before = performance.now();
     run();
     const took = performance.now() - before;
@@ -69,7 +78,12 @@ void test("a megabyte of locals overflows the stack of its own coroutine and no 
 void test("the loader verifies and prepares on its thread, and passes errors on with their code", async () => {
   await using loader = new Loader();
   const issuer = KeyPair.generate("account");
-  const signed = signModule(assemble(echoText), { issuer, module: KeyPair.generate("module"), name: "echo", capabilities: ["wasmcloud:keyvalue"] });
+  const signed = signModule(assemble(echoText), {
+    issuer,
+    module: KeyPair.generate("module"),
+    name: "echo",
+    capabilities: ["wasmcloud:keyvalue"],
+  });
   const [module, unsigned, again] = await Promise.allSettled([
     loader.load(signed, { origin: "echo.wasm", trust: { issuers: [issuer.publicKey] } }),
     loader.load(assemble(echoText), { origin: "unsigned.wasm" }),

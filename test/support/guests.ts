@@ -108,7 +108,10 @@ export interface World extends AsyncDisposable {
   readonly scheduler: Scheduler;
   readonly census: Census;
   /** A pool on this world's thread; stopped with the world. */
-  pool(module: PreparedModule, options?: { name?: string; limits?: Partial<GuestLimits>; hostCall?: HostCall }): TestPool;
+  pool(
+    module: PreparedModule,
+    options?: { name?: string; limits?: Partial<GuestLimits>; hostCall?: HostCall },
+  ): TestPool;
 }
 
 /** One engine's worth of scheduler and census. */
@@ -121,7 +124,10 @@ export function startWorld(options: { sliceMs?: number; instances?: number } = {
     census,
     pool(module, { name = module.claims.name, limits = {}, hostCall = refuse } = {}) {
       const logs: LogLine[] = [];
-      const host: GuestHost = { hostCall, log: (stream, text) => void logs.push({ stream, text }) };
+      const host: GuestHost = {
+        hostCall,
+        log: (stream, text) => void (logs.length < 100 && logs.push({ stream, text })),
+      };
       const pool = new Pool({ module, host, limits, scheduler, census, name });
       const made: TestPool = {
         pool,
