@@ -78,9 +78,14 @@ test("escape sequences of a guest reach neither the readable nor the structured 
   }
 });
 
+/** Mostly control characters and their neighbours, some of every other kind. */
+const anyText = fc
+  .array(fc.oneof(fc.integer({ min: 0, max: 0xbf }), fc.integer({ min: 0x2000, max: 0x2070 }), fc.nat(0xffff)))
+  .map((codes) => String.fromCharCode(...codes));
+
 test("harmless text keeps everything but control characters, and making it twice changes nothing", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary" as const }), (text) => {
+    fc.property(anyText, (text) => {
       const safe = harmless(text);
       // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
       assert.doesNotMatch(safe, /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e]/);
