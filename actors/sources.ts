@@ -78,7 +78,8 @@ async function fetchFile(path: string, limit: number): Promise<FetchedModule> {
 /** `builtin:...`, or registry/name:tag as registries write it and nobody names a module file. */
 function looksRemote(reference: string): boolean {
   return (
-    reference.startsWith("builtin:") || /^[\w.-]+(?::\d+)?\/[\w./-]+(?::[\w.-]+|@sha256:[0-9a-f]+)$/.test(reference)
+    reference.startsWith("builtin:") ||
+    /^[a-z0-9][\w.-]*(?::\d+)?\/[\w./-]+(?::[\w.-]+|@sha256:[0-9a-f]+)$/.test(reference)
   );
 }
 

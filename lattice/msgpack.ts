@@ -34,8 +34,7 @@ export function pack(value: MsgpackValue, what = "a message"): Uint8Array {
     const packed = packr.pack(exact(value, 0, what));
     return new Uint8Array(packed.buffer, packed.byteOffset, packed.length);
   } catch (error) {
-    if (error instanceof RangeError || error instanceof TypeError)
-      throw failFrom(error, "PAYLOAD_MALFORMED", what, describe(error));
+    if (error instanceof RangeError) throw failFrom(error, "PAYLOAD_MALFORMED", what, describe(error));
     throw error;
   }
 }
@@ -62,6 +61,7 @@ export function unpack(bytes: Uint8Array, what: string, limits?: MsgpackLimits):
 function exact(value: MsgpackValue, depth: number, what: string): MsgpackValue {
   if (typeof value === "number")
     return Number.isInteger(value) && (value > 0xffff_ffff || value < -0x8000_0000) ? asInteger(value) : value;
+  if (typeof value === "function" || typeof value === "symbol") throw notPlain(what);
   if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
   if (depth >= defaultMsgpackLimits.maxDepth)
     throw fail("PAYLOAD_MALFORMED", what, `it is nested more than ${defaultMsgpackLimits.maxDepth} deep`);
@@ -70,12 +70,15 @@ function exact(value: MsgpackValue, depth: number, what: string): MsgpackValue {
     return value.map((item) => exact(item ?? null, depth + 1, what));
   }
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null)
-    throw fail("PAYLOAD_MALFORMED", what, "it holds what is neither plain nor bytes");
+  if (prototype !== Object.prototype && prototype !== null) throw notPlain(what);
   const members = Object.entries(value);
   if (members.every(([, item]) => item !== undefined && exact(item, depth + 1, what) === item)) return value;
   const kept = members.filter(([, item]) => item !== undefined);
   return Object.fromEntries(kept.map(([key, item]) => [key, exact(item, depth + 1, what)]));
+}
+
+function notPlain(what: string): Error {
+  return fail("PAYLOAD_MALFORMED", what, "it holds what is neither plain nor bytes");
 }
 
 function isList(value: object): value is readonly MsgpackValue[] {

@@ -103,10 +103,10 @@ test("sections added, dropped, repeated or moved after signing are found", () =>
   const bytes = signed();
   const { sections } = readSections(bytes, "m");
   const parts = sections.map(({ start, end }) => bytes.subarray(start, end));
-  refuses("MODULE_TAMPERED", () => load(module(...[custom("x", "y"), ...parts])));
+  refuses("MODULE_TAMPERED", () => load(module(custom("x", "y"), ...parts)));
   refuses("MODULE_TAMPERED", () => load(module(...parts.filter((_, index) => sections[index]!.name !== "producers"))));
-  refuses("MODULE_TAMPERED", () => load(module(...[parts.at(-2)!, ...parts])));
-  assert.doesNotThrow(() => load(module(...[parts.at(-1)!, ...parts.slice(0, -1)])), "the token's place is free");
+  refuses("MODULE_TAMPERED", () => load(module(parts.at(-2)!, ...parts)));
+  assert.doesNotThrow(() => load(module(parts.at(-1)!, ...parts.slice(0, -1))), "the token's place is free");
 });
 
 test("modules of signers of all times load: padded lengths, the old section name, every shape", () => {
