@@ -28,10 +28,11 @@ export function buildExample(example) {
 }
 
 /** wash's options for what the list says of a module. */
-export function washFlags({ name, claims, call_alias: alias, revision = 1, version = "0.1.0" }) {
+export function washFlags({ name, claims, call_alias: alias, portable_provider: portable, revision = 1, version = "0.1.0" }) {
   return [
     ...["-n", name, "-r", String(revision), "-v", version],
     ...(alias ? ["-a", alias] : []),
+    ...(portable ? ["-p"] : []),
     ...claims.flatMap((claim) => ["-c", claim]),
   ];
 }
@@ -41,6 +42,7 @@ function main(args) {
   const keys = signing < 0 ? undefined : args.splice(signing, 2)[1];
   const list = examples();
   let skipped = 0;
+  let changed = false;
   for (const example of list.examples) {
     const label = dirname(example.file);
     if (args.length > 0 && !args.includes(label)) continue;
@@ -54,11 +56,12 @@ function main(args) {
     console.log(`built    ${label}: ${statSync(unsigned).size} bytes`);
     if (!keys) continue;
     const signed = sign(unsigned, join(here, example.file), washFlags(example), keys);
+    changed ||= example.module !== signed.module || list.account !== signed.account;
     example.module = signed.module;
     list.account = signed.account;
     console.log(`signed   ${example.file} as ${signed.module}`);
   }
-  if (keys) writeFileSync(listFile, `${JSON.stringify(list, undefined, 2)}\n`);
+  if (changed) writeFileSync(listFile, `${JSON.stringify(list, undefined, 2)}\n`);
   if (skipped > 0) console.log(`${skipped} skipped; the signed modules in the repository are used instead`);
   return list.examples.every((example) => existsSync(join(here, example.file))) ? 0 : 1;
 }

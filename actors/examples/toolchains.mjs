@@ -75,6 +75,10 @@ function c() {
   };
 }
 
+/** What today's rustc uses of WebAssembly without being asked; wasm-opt wants to be told. */
+const rustFeatures = ["mutable-globals", "sign-ext", "nontrapping-float-to-int", "bulk-memory", "multivalue", "reference-types"]
+  .map((name) => `--enable-${name}`);
+
 /**
  * Rust for wasm32-unknown-unknown. Either `rustup target add wasm32-unknown-unknown` was done, or the
  * sources of std are at hand and cargo builds it: `rustup component add rust-src`, or Debian's
@@ -93,16 +97,16 @@ function rust() {
   if (!ready && !existsSync(join(sysroot, "lib/rustlib/src/rust/library"))) {
     return { missing: "rustc has no wasm32-unknown-unknown; see docs/actors.md for ways to get it" };
   }
+  const optimizer = program("wasm-opt", "WASM_OPT");
   const linker = prefix && program("wasm-ld", "WASM_LD");
   if (prefix && !linker) return { missing: "no wasm-ld; Debian: apt-get install lld" };
   const cargoHome = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
+  env.CARGO_TARGET_DIR ??= join(repository, ".cache/cargo");
+  const own = [repository, join(cargoHome, "registry/src"), sysroot, prefix, env.CARGO_TARGET_DIR].filter(Boolean);
   env.RUSTFLAGS = [
     ...(linker ? [`-Clinker=${linker}`] : []),
-    ...[join(cargoHome, "registry/src"), sysroot, ...(prefix ? [prefix] : []), repository].map(
-      (path) => `--remap-path-prefix=${path}=`,
-    ),
+    ...own.map((path) => `--remap-path-prefix=${path}=`),
   ].join(" ");
-  env.CARGO_TARGET_DIR ??= join(repository, ".cache/cargo");
   if (!ready) env.RUSTC_BOOTSTRAP = "1";
   const std = ready ? [] : ["-Z", "build-std=std,panic_abort"];
   return {
@@ -112,13 +116,29 @@ function rust() {
         env,
       });
       const name = /^name = "([^"]+)"/m.exec(readFileSync(join(source, "Cargo.toml"), "utf8"))[1];
-      const made = `${name.replaceAll("-", "_")}.wasm`;
-      copyFileSync(join(env.CARGO_TARGET_DIR, "wasm32-unknown-unknown/release", made), output);
+      const made = join(env.CARGO_TARGET_DIR, `wasm32-unknown-unknown/release/${name.replaceAll("-", "_")}.wasm`);
+      if (optimizer) run(optimizer, [...rustFeatures, "-Oz", made, "-o", output]);
+      else copyFileSync(made, output);
     },
   };
 }
 
-const makers = { assemblyscript: assemblyScript, c, rust };
+/** Text format, assembled by wabt, a development dependency. */
+function text() {
+  let wabt;
+  try {
+    wabt = dirname(require.resolve("wabt/package.json"));
+  } catch {
+    return { missing: "wabt is not installed; run npm ci" };
+  }
+  return {
+    build(source, output) {
+      run(process.execPath, [join(wabt, "bin/wat2wasm"), source, "-o", output]);
+    },
+  };
+}
+
+const makers = { assemblyscript: assemblyScript, c, rust, text };
 const found = new Map();
 
 /** The toolchain of a language, looked for once. */
