@@ -196,12 +196,15 @@ export class MsgpackWriter extends ByteSink {
   }
 }
 
-/** Encodes a constant once, for `raw`: a field name or a struct's head. */
-export function constant(write: (out: MsgpackWriter) => void): Uint8Array {
-  msgpack.begin();
-  write(msgpack);
-  return msgpack.end().slice();
-}
-
 /** The writer of this thread. Payloads are built without a break, so one is enough. */
 export const msgpack: MsgpackWriter = new MsgpackWriter();
+
+/** Constants are also made while a payload is being built (a header name met for the first time). */
+const constants = new MsgpackWriter();
+
+/** Encodes a constant once, for `raw`: a field name or a struct's head. */
+export function constant(write: (out: MsgpackWriter) => void): Uint8Array {
+  constants.begin();
+  write(constants);
+  return new Uint8Array(constants.end());
+}

@@ -20,13 +20,13 @@ const fields = new Fields(["statusCode", "status_code"], ["status"], ["header", 
  * @throws Malformed when it cannot be read; the caller knows whose reply it was.
  */
 export function readHttpReply(era: Era, bytes: Uint8Array, headText: "utf8" | "latin1"): HttpReply {
-  if (bytes.length === 0) throw new Malformed("it is empty");
-  if (era === "E0") return readProtobuf(bytes, headText);
+  if (era === "E0" && bytes.length > 0) return readProtobuf(bytes, headText);
   const latin1 = headText === "latin1";
   let statusCode = 200;
   let header: string[] = [];
   let body = none;
   reader.open(bytes);
+  if (!reader.atMap() && !reader.atArray()) throw new Malformed("it holds no HTTP answer");
   const count = reader.struct();
   const { keyed } = reader;
   for (let i = 0; i < count; i++) {

@@ -9,15 +9,15 @@ type Level = LogRecord["level"];
 
 /** E2 counts: 0 off, 1 error, ..., 5 trace. */
 const numbered: readonly (Level | undefined)[] = [undefined, "error", "warn", "info", "debug", "trace"];
-const named: Readonly<Record<string, Level>> = {
-  trace: "trace",
-  debug: "debug",
-  info: "info",
-  warn: "warn",
-  warning: "warn",
-  error: "error",
-  critical: "critical",
-};
+const named: ReadonlyMap<string, Level> = new Map<string, Level>([
+  ["trace", "trace"],
+  ["debug", "debug"],
+  ["info", "info"],
+  ["warn", "warn"],
+  ["warning", "warn"],
+  ["error", "error"],
+  ["critical", "critical"],
+]);
 
 const fields = new Fields(["level"], ["body", "text"], ["target"]);
 
@@ -55,5 +55,5 @@ export function readLogRecord(payload: Uint8Array): LogRecord {
 
 function readLevel(from: MsgpackReader): Level {
   const text = from.text().toLowerCase();
-  return named[text] ?? numbered[Number(text)] ?? "info";
+  return named.get(text) ?? numbered[Number(text)] ?? "info";
 }

@@ -47,7 +47,6 @@ class MemoryMessaging implements Provider {
   #context: ProviderContext | undefined;
   #inWork = 0;
   #idle: (() => void)[] = [];
-  #turn = 0;
 
   constructor({ maxPending = 1_000, requestTimeoutMs = 2_000 }: MemoryMessagingOptions) {
     if (!(maxPending >= 1)) throw fail("OPTION_OUT_OF_RANGE", "maxPending", maxPending, "at least 1");
@@ -153,7 +152,7 @@ class MemoryMessaging implements Provider {
         else groups.set(group, [...(groups.get(group) ?? []), subscriber]);
       }
     }
-    for (const members of groups.values()) chosen.push(members[this.#turn++ % members.length]!);
+    for (const members of groups.values()) chosen.push(idlest(members));
     return chosen;
   }
 
@@ -181,4 +180,15 @@ class MemoryMessaging implements Provider {
       )
       .finally(done);
   }
+}
+
+/** The member with the fewest messages waiting; among equals any, so that none is always first. */
+function idlest(members: readonly Subscriber[]): Subscriber {
+  const offset = Math.floor(Math.random() * members.length);
+  let best = members[offset]!;
+  for (let i = 1; i < members.length; i++) {
+    const member = members[(offset + i) % members.length]!;
+    if (member.load.pending < best.load.pending) best = member;
+  }
+  return best;
 }
