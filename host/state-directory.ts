@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { homedir, tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
 
@@ -22,11 +23,13 @@ export function runDirectory(environment: Environment = process.env): string {
 }
 
 /**
- * Where sockets go when the path of `runDirectory` is too long for a socket address. The user's id
- * is part of the name, and whoever uses it checks owner and mode.
+ * Where sockets go when the path of `runDirectory` is too long for a socket address: one folder for
+ * each run directory, so that hosts of another environment stay unseen here too. The user's id is
+ * part of the name, and whoever uses it checks owner and mode.
  */
-export function shortRunDirectory(): string {
-  return join("/tmp", `wasmlattice-${process.getuid?.() ?? "user"}`);
+export function shortRunDirectory(environment: Environment = process.env): string {
+  const which = createHash("sha256").update(runDirectory(environment)).digest("hex").slice(0, 12);
+  return join("/tmp", `wasmlattice-${process.getuid?.() ?? "user"}-${which}`);
 }
 
 /** A user without a passwd entry, as containers have them, gets a folder of its own under the temporary one. */
