@@ -102,3 +102,9 @@ export async function ready(running: Running): Promise<Ready> {
   }, 10_000);
   return JSON.parse(line) as Ready;
 }
+
+/** The document of a command that went well. */
+export function documentOf(finished: Finished): Record<string, unknown> {
+  if (finished.code !== 0) throw new Error(finished.stderr);
+  return JSON.parse(finished.stdout) as Record<string, unknown>;
+}

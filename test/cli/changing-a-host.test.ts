@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { Home, checkout, documentOf, failureOf, ready } from "../support/cli.ts";
+import { until } from "../support/until.ts";
+
+const examples = join(checkout, "actors", "examples");
+const counter = join(examples, "kvcounter-rust", "kvcounter.wasm");
+const dice = join(examples, "dice-rust", "dice.wasm");
+
+describe("changing a host", () => {
+  let home: Home;
+  let hostId = "";
+  let url = "";
+  const json = async (...args: string[]) => documentOf(await home.run([...args, "-o", "json"]));
+
+  before(async () => {
+    home = new Home();
+    const running = home.start(["run", counter, "--port", "0", "-o", "json"]);
+    const { host, actors } = await ready(running);
+    hostId = host.id;
+    url = actors[0]?.urls[0] ?? "";
+  });
+  after(() => home[Symbol.asyncDispose]());
+
+  test("start, link, use, scale and stop an actor", async () => {
+    const { actor } = await json("start", "actor", dice);
+    const { id } = actor as { id: string };
+    const { urls } = await json("link", "put", "Dice", "wasmcloud:httpserver", "address=127.0.0.1:0");
+    const [address = ""] = urls as string[];
+    assert.equal((await fetch(`${address}/2`)).status, 200);
+    await home.run(["wait", "actor", "Dice", "--timeout", "5s"]);
+    assert.equal((await home.run(["scale", "actor", hostId, id, "--instances", "3"])).code, 0);
+    const { actors } = await json("get", "actors");
+    const row = (actors as { id: string; instances: { max_instances: number }[] }[]).find((one) => one.id === id);
+    assert.equal(row?.instances[0]?.max_instances, 3);
+    assert.match((await home.run(["logs", "Dice"])).stdout, /^info {2}throw .*makes/m);
+    assert.equal((await home.run(["logs", "Dice", "-o", "jsonl", "--tail", "1"])).stdout.trim().split("\n").length, 1);
+    assert.equal((await home.run(["link", "del", "Dice", "wasmcloud:httpserver"])).code, 0);
+    await until(() =>
+      fetch(address).then(
+        () => false,
+        () => true,
+      ),
+    );
+    assert.equal((await home.run(["stop", "actor", hostId, id])).code, 0);
+    assert.equal((await home.run(["wait", "actor", "Dice", "--for", "gone", "--timeout", "5s"])).code, 0);
+    const again = await home.run(["wait", "actor", "Dice", "--timeout", "300ms", "-o", "json"]);
+    assert.deepEqual([again.code, failureOf(again).code], [5, "DEADLINE_EXCEEDED"]);
+    assert.match((await home.run(["logs", "Dice"])).stdout, /makes/, "kept after the stop");
+  });
+
+  test("start and stop a provider under a link name, and refuse one twice", async () => {
+    const start = ["start", "provider", "builtin:keyvalue-memory", "-l", "cache"];
+    assert.equal((await home.run(start)).code, 0);
+    const twice = await home.run([...start, "-o", "json"]);
+    assert.deepEqual([twice.code, failureOf(twice).code], [6, "PROVIDER_CONFLICT"]);
+    const { links } = await json("link", "query");
+    assert.ok(Array.isArray(links));
+    assert.equal((await home.run(["stop", "provider", "wasmcloud:keyvalue", "-l", "cache"])).code, 0);
+    const gone = await home.run(["stop", "provider", "wasmcloud:keyvalue", "-l", "cache", "-o", "json"]);
+    assert.deepEqual([gone.code, failureOf(gone).code], [3, "PROVIDER_ABSENT"]);
+  });
+
+  test("update replaces a running actor by a later revision without losing its store", async () => {
+    assert.equal((await fetch(`${url}/kept`)).status, 200);
+    const seeds = join(home.path, "seeds");
+    const sign = ["claims", "sign", dice, "-q", "-l", "-z", "--directory", seeds, "-n", "Rolling"];
+    assert.equal((await home.run([...sign, "-r", "1", "-d", "one.wasm"])).code, 0);
+    assert.equal((await home.run([...sign, "-r", "2", "-d", "two.wasm"])).code, 0);
+    await json("start", "actor", "one.wasm");
+    assert.equal((await home.run(["update", "actor", "Rolling", "two.wasm"])).code, 0);
+    const { claims } = await json("get", "claims");
+    const row = (claims as { name: string; rev: string }[]).find(({ name }) => name === "Rolling");
+    assert.equal(row?.rev, "2");
+    const other = await home.run(["update", "Rolling", counter, "-o", "json"]);
+    assert.notEqual(other.code, 0);
+    await json("stop", "actor", "Rolling");
+  });
+});
