@@ -1,0 +1,27 @@
+import type { Row } from "../harness.ts";
+import { actorCall } from "./actor-call.ts";
+import { fairness } from "./fairness.ts";
+import { firstReply } from "./first-reply.ts";
+import { helpStart } from "./help-start.ts";
+import { httpRows } from "./http.ts";
+import { idleActors } from "./idle-actors.ts";
+import { idleHost } from "./idle-host.ts";
+import { instrumentCost } from "./instrument-cost.ts";
+import { metricsCost } from "./metrics-cost.ts";
+import { startCommand } from "./start-command.ts";
+import { wapcEcho } from "./wapc-echo.ts";
+
+/** Every row, in the order of the table. */
+export const rows: readonly Row[] = [
+  wapcEcho,
+  ...httpRows,
+  actorCall,
+  firstReply,
+  startCommand,
+  idleActors,
+  fairness,
+  metricsCost,
+  instrumentCost,
+  idleHost,
+  helpStart,
+];
