@@ -92,7 +92,8 @@ export class EventRing {
   /** What is kept, then what comes, until `signal` aborts. Of what a slow reader missed, `sequence` shows the gap. */
   async *watch({ signal, after = 0 }: WatchOptions = {}): AsyncGenerator<HostEvent, void, undefined> {
     let last = after;
-    while (!signal?.aborted) {
+    for (;;) {
+      if (signal?.aborted) return;
       const events = this.recent(last);
       for (const event of events) {
         last = event.sequence;
