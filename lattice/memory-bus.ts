@@ -290,7 +290,7 @@ class MemoryBus implements Bus {
     const replies: BusMessage[] = [];
     const { promise, resolve, reject } = Promise.withResolvers<BusMessage[]>();
     const inbox = this.#listen(`_INBOX.${nuid()}`, (message) => {
-      replies.push(message);
+      if (replies.length < max) replies.push(message);
       if (replies.length >= max) resolve(replies);
     });
     const wait: Wait = { subject, inbox, fail: reject, settled: promise };

@@ -31,8 +31,8 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsTyp
  */
 export function pack(value: MsgpackValue, what = "a message"): Uint8Array {
   try {
-    const packed = packr.pack(exact(value, 0, what));
-    return new Uint8Array(packed.buffer, packed.byteOffset, packed.length);
+    // Copied out of the packer's pool, which no message should drag along to another thread.
+    return new Uint8Array(packr.pack(exact(value, 0, what)));
   } catch (error) {
     if (error instanceof RangeError) throw failFrom(error, "PAYLOAD_MALFORMED", what, describe(error));
     throw error;

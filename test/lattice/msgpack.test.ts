@@ -94,9 +94,11 @@ test("plain values of any shape come back as they were, and the check finds thei
   );
 });
 
-/** -0 is an integer to MessagePack writers. */
+/** What MessagePack cannot tell apart: -0 is 0, and a whole number beyond 2^53 is a 64-bit integer. */
 function normal(value: unknown): unknown {
   if (value === 0) return 0;
+  if (typeof value === "number" && Number.isInteger(value) && Math.abs(value) > 2 ** 53)
+    return value >= -(2 ** 63) && value < 2 ** 64 ? BigInt(value) : value;
   if (Array.isArray(value)) return value.map(normal);
   if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, normal(item)]));
