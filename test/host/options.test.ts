@@ -61,7 +61,7 @@ test("a value out of range is refused naming option, value and range", () => {
     [{ labels: { "hostcore.os": "plan9" } }, /labels\.hostcore\.os is plan9|labels\.hostcore\.os is "plan9"/],
     [{ labels: { zone: 3 } }, /labels\.zone is 3/],
     [{ limits: { queue: "many" } }, /limits\.queue is many/],
-    [{ policy: "deny" }, /policy/],
+    [{ policy: 7 }, /policy/],
     [{ middleware: {} }, /middleware/],
   ];
   for (const [options, message] of wrong) {
