@@ -2,6 +2,7 @@ import { fail, failFrom, type LatticeError } from "../lattice/index.ts";
 import type { CallSites } from "./call-sites.ts";
 import type { FuelRate } from "./fuel-rate.ts";
 import { type GuestFrame, type Pending, sentinel } from "./guest-frame.ts";
+import { LARGE } from "./instrument/options.ts";
 import type { GuestCall, GuestHost } from "./guest-host.ts";
 import type { PoolLimits } from "./limits.ts";
 import type { PreparedModule } from "./prepared.ts";
@@ -249,7 +250,7 @@ export class Guest implements GuestFrame {
       lattice: {
         poll: () => this.#poll(),
         next: new WebAssembly.Suspending(() => this.#next()),
-        size: () => this.#ticket?.call.payload.length ?? 0,
+        size: (which: number) => this.#size(which),
         done: (rc: number, fuelLeft: number) => this.#done(rc, fuelLeft),
         wait: new WebAssembly.Suspending(() => this.#wait()),
         fuel: () => this.#fuelEnded(),
@@ -317,11 +318,20 @@ export class Guest implements GuestFrame {
   #accept(ticket: Ticket): number {
     this.#ticket = ticket;
     this.#resume = undefined;
-    this.#exchange.begin(ticket.operation, ticket.call.payload);
-    return ticket.operation.length;
+    const { operation } = ticket;
+    const { payload } = ticket.call;
+    this.#exchange.begin(operation, payload);
+    return operation.length < 128 && payload.length < 2 ** 24 ? (operation.length << 24) | payload.length : LARGE;
   }
 
-  #done(rc: number, fuelLeft: number): void {
+  /** The lengths of a large call: 0 of its operation, 1 of its payload. */
+  #size(which: number): number {
+    const ticket = this.#ticket;
+    if (!ticket) return 0;
+    return which === 0 ? ticket.operation.length : ticket.call.payload.length;
+  }
+
+  #done(rc: number, fuelLeft: number): number {
     const { rate, name } = this.#environment;
     this.#owner.used((this.#fuelMark - fuelLeft) * rate.nsPerFuel);
     this.#fuelMark = fuelLeft;
@@ -329,11 +339,12 @@ export class Guest implements GuestFrame {
     if (this.#usesWasi) this.#wasi.flush();
     const ticket = this.#ticket;
     // A guest that was discarded while it ran.
-    if (!ticket) return;
+    if (!ticket) return -1;
     const outcome = this.#exchange.outcome(rc, name, ticket.call.operation);
     this.#ticket = undefined;
     if (outcome instanceof Uint8Array) this.#owner.answer(ticket, outcome);
     else this.#owner.refuse(ticket, outcome);
+    return this.#poll();
   }
 
   #wait(): Promise<number> | number {

@@ -17,8 +17,9 @@ import { findSections } from "./sections.ts";
  * Imports added (module `lattice`, behind the guest's own functions, which move up by their number):
  * `fuel` and `yield` answer with fuel above 0, 0 to ask `yield`, or a negative number to end the
  * guest; `wait` answers with the result of the pending host call, or KILL; `poll` and `next` with the
- * operation's length of the next call, or a negative number to leave the loop, `poll` also with 0 for
- * none; `size` with its payload's length; `done(rc, fuelLeft)` takes the result. `yield`, `wait` and
+ * lengths of the next call (operation from bit 24, payload below), LARGE when those do not fit and
+ * `size(0)`, `size(1)` tell them, or -1 to leave the loop, `poll` also with 0 for none;
+ * `done(rc, fuelLeft)` takes the result and answers as `poll`. `yield`, `wait` and
  * `next` may suspend. Exports added: `lattice:run` (the serving loop), `lattice:fuel` (mutable i32;
  * write 0 to have the guest ask soon, never less), `lattice:start` (the start function).
  *

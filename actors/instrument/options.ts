@@ -46,6 +46,9 @@ export const PENDING = -2147483648;
 /** The result of `wait` that ends the guest with a trap which none of its code can catch. */
 export const KILL = -2147483647;
 
+/** What `poll`, `next` and `done` answer for a call whose lengths do not fit into one number. */
+export const LARGE = -2;
+
 /** The module that the rewritten guest imports its meter and mailbox from. */
 export const LATTICE = "lattice";
 
