@@ -6,6 +6,7 @@ import { renderTable, type Column } from "./table.ts";
 /** What runs, once it does: with `-o json` one line, the first on stdout; else tables and things to try. */
 export async function printRun(output: Output, host: Host, report: RunReport): Promise<void> {
   const document = runDocument(host, report);
+  if (host.faces.metrics !== undefined) output.note(`Metrics at http://${host.faces.metrics}/metrics`);
   if (output.format === "json" || output.format === "jsonl") return output.line({ success: true, ...document });
   if (output.format === "yaml") return output.document(document);
   if (output.format === "name") {

@@ -6,6 +6,7 @@ import { setting } from "../context.ts";
 import { asFirstWord, isDetached, startDetached, tellStarter } from "../detach.ts";
 import { applyHostFile } from "../host-file.ts";
 import { addHostSettings, hostOptions } from "../host-options.ts";
+import { Output } from "../output.ts";
 import { Progress } from "../progress.ts";
 import type { RunReport } from "../run-modules.ts";
 import { printRun, runDocument } from "../run-report.ts";
@@ -37,9 +38,11 @@ export const command = () =>
     },
   });
 
+/** Its output is a log that people read, whatever format the starter prints. */
 async function serveDetached(call: Call): Promise<void> {
+  const output = new Output({ ...call.output.options, format: "table", quiet: false, colour: "never" });
   try {
-    await serve(call);
+    await serve({ ...call, output });
   } catch (error) {
     await tellStarter(asFirstWord(error));
     throw error;
