@@ -1,8 +1,6 @@
-import { type Era, type GuestLanguage } from "../lattice/index.ts";
-import { type Json, bytesOfJson, jsonOfBytes, readJson, writeJson } from "./codec/generic.ts";
+import { type Era, type GuestLanguage, type MsgpackValue, checkMsgpack, pack, unpack } from "../lattice/index.ts";
+import { type Json, bytesOfJson, jsonOfBytes, jsonOfValue } from "./codec/json.ts";
 import { Malformed, payloadError } from "./codec/malformed.ts";
-import { MsgpackReader } from "./codec/msgpack-reader.ts";
-import { msgpack } from "./codec/msgpack-writer.ts";
 import { shapeOf } from "./codec/shape.ts";
 import { decodeHttpReply } from "./http-server/reply.ts";
 import { encodeHttpRequest } from "./http-server/request-encoder.ts";
@@ -37,14 +35,15 @@ export function encodeOperation(era: Era, language: GuestLanguage, operation: st
     if (httpOperations.has(operation)) return encodeHttp(era, language, operation, value);
     if (messageOperations.has(operation)) return encodeMessage(era, language, operation, value);
     if (value === undefined && healthOperations.has(operation)) return healthRequest(era, language);
-    if (value === undefined && describeOperations.has(operation)) return packed({ placeholder: false });
+    if (value === undefined && describeOperations.has(operation)) return pack({ placeholder: false });
     if (value === undefined) return none;
     const shape = shapeOf(era, language);
     if (shape === "protobuf") {
       if (typeof value === "string") return Buffer.from(value);
       throw new Malformed("modules of era E0 take protobuf: give text or --hex");
     }
-    return packed(shape === "array" && isObject(value) ? Object.values(value) : value);
+    const packable = shape === "array" && isObject(value) ? Object.values(value) : value;
+    return pack(packable as MsgpackValue, operation);
   } catch (error) {
     throw payloadError(operation, error);
   }
@@ -58,7 +57,7 @@ export function encodeOperation(era: Era, language: GuestLanguage, operation: st
  */
 export function decodeReply(era: Era, operation: string, bytes: Uint8Array): Json {
   if (httpOperations.has(operation)) return httpJson(era, bytes);
-  const value = anyJson(era, bytes);
+  const value = anyJson(era, operation, bytes);
   // Modules of the first eras answer nothing or nil when they are well.
   if (healthOperations.has(operation) && !isObject(value)) return { healthy: true };
   return value;
@@ -105,15 +104,9 @@ function encodeMessage(era: Era, language: GuestLanguage, operation: string, val
 
 /** E0: nothing; E1: `[false]`; E2 and E3 fail without a field; E4 wants a map, empty will do. */
 function healthRequest(era: Era, language: GuestLanguage): Uint8Array {
-  if (era === "E4") return packed({});
+  if (era === "E4") return pack({});
   const shape = shapeOf(era, language);
-  return shape === "protobuf" ? none : packed(shape === "array" ? [false] : { placeholder: false });
-}
-
-function packed(value: unknown): Uint8Array {
-  msgpack.begin();
-  writeJson(msgpack, value);
-  return msgpack.end();
+  return shape === "protobuf" ? none : pack(shape === "array" ? [false] : { placeholder: false });
 }
 
 function httpJson(era: Era, bytes: Uint8Array): Json {
@@ -128,19 +121,12 @@ function httpJson(era: Era, bytes: Uint8Array): Json {
   return { statusCode, header: grouped, body: jsonOfBytes(body) };
 }
 
-function anyJson(era: Era, bytes: Uint8Array): Json {
+function anyJson(era: Era, operation: string, bytes: Uint8Array): Json {
   if (bytes.length === 0) return null;
-  if (era !== "E0") {
-    try {
-      const from = new MsgpackReader().open(bytes);
-      const value = readJson(from);
-      // AssemblyScript guests add one zero byte.
-      if (from.left === 0 || (from.left === 1 && bytes.at(-1) === 0)) return value;
-    } catch (error) {
-      if (!(error instanceof Malformed)) throw error;
-    }
-  }
-  return jsonOfBytes(bytes);
+  const { end } = checkMsgpack(bytes);
+  // AssemblyScript guests add one zero byte; anything else after the value means that it is none.
+  const whole = end === bytes.length || (end === bytes.length - 1 && bytes.at(-1) === 0);
+  return era !== "E0" && whole ? jsonOfValue(unpack(bytes, operation)) : jsonOfBytes(bytes);
 }
 
 function fieldsOf(value: unknown, known: readonly string[]): Record<string, unknown> {

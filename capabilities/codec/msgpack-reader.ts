@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { unknownField } from "./fields.ts";
 import type { Fields } from "./fields.ts";
 import { Malformed } from "./malformed.ts";
+import { extensionHeads, isBin, isExtension, isNumber, isText, scalarSize } from "./msgpack-markers.ts";
 import { latin1Slice, utf8Slice } from "./raw-buffer.ts";
 
 const none = new Uint8Array(0);
@@ -168,20 +169,6 @@ export class MsgpackReader {
     return isNumber(this.peek());
   }
 
-  /** Whether an extension value comes next. */
-  atExtension(): boolean {
-    const first = this.peek();
-    return isExtension(first) || (first >= 0xd4 && first <= 0xd8);
-  }
-
-  /** As `int`, with its fraction. */
-  number(): number {
-    const first = this.peek();
-    if (first !== 0xca && first !== 0xcb) return this.int();
-    this.#byte();
-    return this.#float(first === 0xca ? 4 : 8);
-  }
-
   /** Any number form, as a number: integers beyond 2^53 lose their last digits, fractions are cut off. */
   int(): number {
     const first = this.#byte();
@@ -194,10 +181,8 @@ export class MsgpackReader {
       case 0xc3:
         return 1;
       case 0xca:
-      case 0xcb: {
-        const value = this.#float(first === 0xca ? 4 : 8);
-        return Number.isFinite(value) ? Math.trunc(value) : 0;
-      }
+      case 0xcb:
+        return this.#float(first === 0xca ? 4 : 8);
       case 0xcc:
         return this.#uint(1);
       case 0xcd:
@@ -253,7 +238,8 @@ export class MsgpackReader {
   #float(size: 4 | 8): number {
     const start = this.#take(size);
     const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset + start, size);
-    return size === 4 ? view.getFloat32(0) : view.getFloat64(0);
+    const value = size === 4 ? view.getFloat32(0) : view.getFloat64(0);
+    return Number.isFinite(value) ? Math.trunc(value) : 0;
   }
 
   #byteArray(): Uint8Array {
@@ -293,35 +279,6 @@ export class MsgpackReader {
     this.#at = start + size;
     return start;
   }
-}
-
-function isText(first: number): boolean {
-  return (first & 0xe0) === 0xa0 || first === 0xd9 || first === 0xda || first === 0xdb;
-}
-
-function isBin(first: number): boolean {
-  return first === 0xc4 || first === 0xc5 || first === 0xc6;
-}
-
-function isNumber(first: number): boolean {
-  return first <= 0x7f || first >= 0xe0 || (first >= 0xca && first <= 0xd3);
-}
-
-const extensionHeads = [1, 2, 4] as const;
-
-function isExtension(first: number): boolean {
-  return first >= 0xc7 && first <= 0xc9;
-}
-
-/** Bytes after the marker of a value of fixed size. */
-function scalarSize(first: number): number {
-  if (first <= 0x7f || first >= 0xe0 || first === 0xc0 || first === 0xc2 || first === 0xc3) return 0;
-  if (first >= 0xcc && first <= 0xcf) return 1 << (first - 0xcc);
-  if (first >= 0xd0 && first <= 0xd3) return 1 << (first - 0xd0);
-  if (first === 0xca) return 4;
-  if (first === 0xcb) return 8;
-  if (first >= 0xd4 && first <= 0xd8) return 1 + (1 << (first - 0xd4));
-  throw new Malformed(`byte 0x${first.toString(16)} begins no value`);
 }
 
 function wrong(wanted: string, first: number): never {

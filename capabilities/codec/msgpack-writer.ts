@@ -58,22 +58,6 @@ export class MsgpackWriter extends ByteSink {
     }
   }
 
-  /** Any safe integer. */
-  wideInt(value: number): void {
-    if (value >= -(2 ** 31)) return this.int(value);
-    this.reserve(9);
-    this.block[this.at++] = 0xd3;
-    this.#uint32(Math.floor(value / 2 ** 32) >>> 0);
-    this.#uint32(value >>> 0);
-  }
-
-  float(value: number): void {
-    this.reserve(9);
-    this.block[this.at++] = 0xcb;
-    new DataView(this.block.buffer).setFloat64(this.at, value);
-    this.at += 8;
-  }
-
   text(text: string): void {
     if (this.ascii(text)) return;
     const length = Buffer.byteLength(text);

@@ -5,6 +5,7 @@ import { latin1Slice } from "../codec/raw-buffer.ts";
 import type { InvokeOptions } from "../provider.ts";
 import { collectBody } from "./body.ts";
 import { type HttpReply, httpOperation } from "./contract.ts";
+import { type Cors, corsHeader, isPreflight, preflightHeader } from "./cors.ts";
 import { type Failure, failureBody, failureOf } from "./failure.ts";
 import { isHopByHop } from "./header-names.ts";
 import { readHttpReply } from "./reply-decoder.ts";
@@ -57,6 +58,7 @@ export class Exchange implements InvokeOptions {
     const { contentLength, chunked, expects } = this.#head;
     const method = this.#request.method!;
     if (traffic.draining) return this.#refuse(fail("DRAINING", link.linkedActor.name));
+    if (settings.cors && isPreflight(this.#request)) return this.#answerPreflight(settings.cors);
     if (settings.readOnly && method !== "GET" && method !== "HEAD") return this.#refuse(fail("METHOD_REFUSED", method));
     if (contentLength > settings.bodyBytes) return this.#refuse(this.#tooLarge(contentLength));
     if (contentLength <= 0 && !chunked) return this.#invoke(noBody);
@@ -109,7 +111,7 @@ export class Exchange implements InvokeOptions {
       throw fail("REPLY_MALFORMED", name, httpOperation(era), `${statusCode} is no final HTTP status`);
     }
     const method = this.#request.method;
-    const { cacheControl } = this.#site.settings;
+    const { cacheControl, cors } = this.#site.settings;
     const out: string[] = [];
     let announced: string | undefined;
     let requestId = this.#head.requestId;
@@ -128,6 +130,7 @@ export class Exchange implements InvokeOptions {
     }
     if (requestId !== undefined) out.push("x-request-id", requestId);
     if (caching !== undefined) out.push("cache-control", caching);
+    if (cors) out.push(...corsHeader(cors, this.#request));
     const size = body.length;
     if (statusCode === 204 || statusCode === 304) {
       this.#response.writeHead(statusCode, out);
@@ -142,6 +145,10 @@ export class Exchange implements InvokeOptions {
     else this.#response.end(body);
   }
 
+  #answerPreflight(cors: Cors): void {
+    this.#response.writeHead(204, preflightHeader(cors, this.#request)).end();
+  }
+
   /** Refuses before the body was read; a client that waits for `100 Continue` never sends it. */
   #refuse(error: unknown): void {
     const { contentLength, chunked, expects } = this.#head;
@@ -151,14 +158,13 @@ export class Exchange implements InvokeOptions {
   }
 
   #fail(error: unknown): void {
-    const { context, link } = this.#site;
+    const { failures, link } = this.#site;
     const known = failureOf(error);
     const id = traceId(this.trace.traceparent);
+    // A busy actor is no failure of its own; those who caused it read it in their answer.
     if (known.status >= 500 && known.status !== 503) {
-      context.log("warn", `a request to ${link.linkedActor.name} failed: ${describe(error)}`, {
-        traceId: id,
-        code: known.code,
-      });
+      const text = () => `a request to ${link.linkedActor.name} failed: ${describe(error)}`;
+      failures.note(text, { traceId: id, code: known.code });
     }
     if (this.#gone || this.#response.headersSent) return;
     this.#sendFailure(known, id);

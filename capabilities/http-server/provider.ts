@@ -1,6 +1,7 @@
 import { contractOf, fail } from "../../lattice/index.ts";
 import type { Link, LinkStatus, Provider, ProviderCall, ProviderContext } from "../provider.ts";
 import { Exchange } from "./exchange.ts";
+import { FailureLog } from "./failure-log.ts";
 import { openedValues, readSettings } from "./settings.ts";
 import { type Site, Traffic } from "./site.ts";
 
@@ -31,6 +32,7 @@ class HttpServer implements Provider {
   readonly #sites = new Map<string, Site>();
   readonly #traffic = new Traffic();
   #context: ProviderContext | undefined;
+  #failures: FailureLog | undefined;
 
   constructor({ address = "127.0.0.1:8000", bodyBytes = 1024 * 1024 }: HttpServerOptions) {
     if (!(bodyBytes >= 0)) throw fail("OPTION_OUT_OF_RANGE", "bodyBytes", bodyBytes, "0 or more");
@@ -39,13 +41,15 @@ class HttpServer implements Provider {
 
   start(context: ProviderContext): void {
     this.#context = context;
+    this.#failures = new FailureLog(context);
   }
 
   async putLink(link: Link): Promise<LinkStatus> {
     const context = this.#context;
-    if (!context) throw fail("STOPPED", this.name);
+    const failures = this.#failures;
+    if (!context || !failures) throw fail("STOPPED", this.name);
     const settings = readSettings(link.values, this.#defaults);
-    const site: Site = { link, settings, context, traffic: this.#traffic, lease: undefined };
+    const site: Site = { link, settings, context, failures, traffic: this.#traffic, lease: undefined };
     const owner = { id: link.id, name: link.linkedActor.name, joins: settings.joins };
     const held = this.#sites.get(link.id);
     site.lease = await context.listeners.claim(settings.address, owner, (request, response) =>

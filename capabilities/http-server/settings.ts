@@ -1,5 +1,6 @@
 import { fail } from "../../lattice/index.ts";
 import { formatAddress, parseAddress } from "../addresses.ts";
+import { type Cors, readCors } from "./cors.ts";
 
 /** What the values of a link mean to the HTTP server. */
 export interface SiteSettings {
@@ -15,6 +16,7 @@ export interface SiteSettings {
   readonly readOnly: boolean;
   /** Added to answers to GET and HEAD that have none of their own. */
   readonly cacheControl: string | undefined;
+  readonly cors: Cors | undefined;
 }
 
 export interface SiteDefaults {
@@ -37,13 +39,15 @@ const units: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, 
  */
 export function readSettings(values: Readonly<Record<string, string>>, defaults: SiteDefaults): SiteSettings {
   const problems: string[] = [];
-  const all = { ...readJson(values, problems), ...values };
+  const json = readJson(values, problems);
+  const all = { ...json.texts, ...values };
   const settings = {
     address: readAddress(all, defaults.address, problems),
     bodyBytes: readSize(all["max_content_len"], defaults.bodyBytes, problems),
     timeoutMs: readTimeout(all["timeout_ms"], problems),
     readOnly: readFlag(all["readonly_mode"], problems),
     cacheControl: readHeaderValue(all["cache_control"], problems),
+    cors: readCors(json.cors, problems),
   };
   if (values["config_file"] !== undefined) problems.push("config_file is not read here; give config_json");
   if (problems.length > 0) throw fail("LINK_VALUES_INVALID", "the HTTP server", problems.join("; "));
@@ -102,40 +106,50 @@ function readHeaderValue(text: string | undefined, problems: string[]): string |
   return text;
 }
 
-const jsonKeys = new Set(["address", "max_content_len", "timeout_ms", "cache_control", "readonly_mode", "log"]);
+const jsonKeys = new Set(["address", "max_content_len", "timeout_ms", "cache_control", "readonly_mode"]);
 
-/** The scalar settings of `config_b64` and `config_json`, as text, the latter winning. */
-function readJson(values: Readonly<Record<string, string>>, problems: string[]): Record<string, string> {
+interface JsonSettings {
+  readonly texts: Readonly<Record<string, string>>;
+  readonly cors: unknown;
+}
+
+/** The settings in `config_b64` and `config_json`, numbers as text, the latter winning. */
+function readJson(values: Readonly<Record<string, string>>, problems: string[]): JsonSettings {
   const { config_json: plain, config_b64: base64 } = values;
   const encoded = base64 === undefined ? undefined : Buffer.from(base64, "base64").toString();
-  return { ...parseJson("config_b64", encoded, problems), ...parseJson("config_json", plain, problems) };
+  const first = parseJson("config_b64", encoded, problems);
+  const second = parseJson("config_json", plain, problems);
+  return { texts: { ...first.texts, ...second.texts }, cors: second.cors ?? first.cors };
 }
 
-function parseJson(name: string, text: string | undefined, problems: string[]): Record<string, string> {
-  if (text === undefined) return {};
-  let config: unknown;
-  try {
-    config = JSON.parse(text);
-  } catch {
-    config = undefined;
-  }
-  if (typeof config !== "object" || config === null || Array.isArray(config)) {
-    problems.push(`${name} is no JSON object`);
-    return {};
-  }
-  const settings: Record<string, string> = {};
-  for (const [key, value] of Object.entries(config)) {
+function parseJson(name: string, text: string | undefined, problems: string[]): JsonSettings {
+  const { cors, tls, log: _level, ...others } = parseObject(name, text, problems);
+  if (!isEmpty(tls)) problems.push(`${name}.tls is not served here; put a proxy that ends TLS in front`);
+  const texts: Record<string, string> = {};
+  for (const [key, value] of Object.entries(others)) {
     if (value === null) continue;
-    if (key === "tls" && isEmpty(value)) continue;
-    if (key === "tls") problems.push(`${name}.tls is not served here; put a proxy that ends TLS in front`);
-    else if (!jsonKeys.has(key)) problems.push(`${name}.${key} is not known`);
-    else if (typeof value === "object") {
-      if (key !== "log") problems.push(`${name}.${key} must be text or a number`);
-    } else settings[key] = String(value);
+    if (!jsonKeys.has(key)) problems.push(`${name}.${key} is not known`);
+    else if (typeof value === "object") problems.push(`${name}.${key} must be text or a number`);
+    else texts[key] = typeof value === "string" ? value : JSON.stringify(value);
   }
-  return settings;
+  return { texts, cors };
 }
 
+function parseObject(name: string, text: string | undefined, problems: string[]): Record<string, unknown> {
+  if (text === undefined) return {};
+  try {
+    const config: unknown = JSON.parse(text);
+    if (typeof config === "object" && config !== null && !Array.isArray(config))
+      return config as Record<string, unknown>;
+  } catch {
+    // Said below, as for JSON that is no object.
+  }
+  problems.push(`${name} is no JSON object`);
+  return {};
+}
+
+/** TLS that names no files is TLS turned off. */
 function isEmpty(value: unknown): boolean {
-  return typeof value === "object" && value !== null && Object.values(value).every((each) => each === null);
+  if (value === undefined || value === null) return true;
+  return typeof value === "object" && Object.values(value).every((each) => each === null);
 }

@@ -1,4 +1,5 @@
 import type { Link, ListenerLease, ProviderContext } from "../provider.ts";
+import type { FailureLog } from "./failure-log.ts";
 import type { SiteSettings } from "./settings.ts";
 
 /** One link's place on the web: what its requests need, decided when the link was put. */
@@ -7,6 +8,7 @@ export interface Site {
   readonly settings: SiteSettings;
   readonly context: ProviderContext;
   readonly traffic: Traffic;
+  readonly failures: FailureLog;
   lease: ListenerLease | undefined;
 }
 

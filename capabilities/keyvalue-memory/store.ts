@@ -78,7 +78,11 @@ export class MemoryStore implements CopyableStore {
     const sum = (entry === undefined ? 0 : counter(key, entry.content)) + by;
     if (sum !== (sum | 0)) throw fail("COUNTER_OVERFLOW", "increment", key);
     if (entry === undefined) this.#put(key, sum, 0);
-    else entry.content = sum;
+    else {
+      // Text becomes a number, which counts no characters.
+      if (typeof entry.content === "string") this.#bytes -= entry.content.length;
+      entry.content = sum;
+    }
     return sum;
   }
 

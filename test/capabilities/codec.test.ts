@@ -3,7 +3,6 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { Packr, Unpackr } from "msgpackr";
 import { Fields, unknownField } from "../../capabilities/codec/fields.ts";
-import { readJson, writeJson } from "../../capabilities/codec/generic.ts";
 import { Malformed } from "../../capabilities/codec/malformed.ts";
 import { MsgpackReader } from "../../capabilities/codec/msgpack-reader.ts";
 import { MsgpackWriter, constant, msgpack } from "../../capabilities/codec/msgpack-writer.ts";
@@ -57,7 +56,6 @@ test("numbers take the form that the SDKs write", () => {
     assert.equal(hex(written((out) => out.int(value))), form);
     assert.equal(new MsgpackReader().open(bytes(form)).int(), value);
   }
-  assert.equal(hex(written((out) => out.wideInt(-(2 ** 31) - 1))), "d3ffffffff7fffffff");
   assert.equal(new MsgpackReader().open(bytes("d3ffffffff7fffffff")).int(), -(2 ** 31) - 1);
 });
 
@@ -105,23 +103,6 @@ test("a map whose size was not known beforehand has it in the end", () => {
   }
 });
 
-test("whatever another implementation writes is read back the same, generically", () => {
-  const value = fc.jsonValue({ maxDepth: 5 }).filter((each) => !JSON.stringify(each).includes("__proto__"));
-  fc.assert(
-    fc.property(value, (json) => {
-      const expected: unknown = JSON.parse(JSON.stringify(json));
-      assert.deepEqual(readJson(new MsgpackReader().open(packr.pack(expected))), expected);
-      assert.deepEqual(readJson(new MsgpackReader().open(written((out) => writeJson(out, expected)))), expected);
-    }),
-  );
-});
-
-test("a key that names the prototype is a key like others", () => {
-  const value = readJson(new MsgpackReader().open(bytes("81a95f5f70726f746f5f5f81a161c3")));
-  assert.deepEqual(Object.keys(value as object), ["__proto__"]);
-  assert.equal(({} as { a?: boolean }).a, undefined);
-});
-
 test("every kind of value can be passed over, with what follows still readable", () => {
   const scalars = "c0 c2 05 ff cc80 cd0100 ce00010000 cf0000000100000000 d0df d1ff7f d2ffff7fff d3ffffffff7fffffff";
   const floats = "ca3f800000 cb3ff0000000000000";
@@ -141,7 +122,6 @@ test("headers that lie about their size fail at once, without the memory they cl
   const before = process.memoryUsage().arrayBuffers;
   for (const lie of ["ddffffffff", "dfffffffff", "dbffffffff", "c6ffffffff", "c9ffffffff01", "dcffff00", "9f"]) {
     assert.throws(() => new MsgpackReader().open(bytes(lie)).skip(), Malformed, lie);
-    assert.throws(() => readJson(new MsgpackReader().open(bytes(lie.replace(/^c9/, "c6")))), Malformed, lie);
   }
   assert.throws(() => new MsgpackReader().open(bytes("ddffffffff")).texts(), Malformed);
   assert.throws(() => new MsgpackReader().open(bytes("ddffffffff")).bytes(), Malformed);
@@ -151,22 +131,10 @@ test("headers that lie about their size fail at once, without the memory they cl
 test("nesting without end is refused before the stack is", () => {
   const deep = new Uint8Array(100_000).fill(0x91);
   assert.throws(() => new MsgpackReader().open(deep).skip(), Malformed);
-  assert.throws(() => readJson(new MsgpackReader().open(deep)), Malformed);
 });
 
 test("random bytes are read or refused, by every method", () => {
-  const methods = [
-    "int",
-    "number",
-    "bool",
-    "text",
-    "textLatin1",
-    "textOrBytes",
-    "texts",
-    "bytes",
-    "struct",
-    "skip",
-  ] as const;
+  const methods = ["int", "bool", "text", "textLatin1", "textOrBytes", "texts", "bytes", "struct", "skip"] as const;
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), fc.constantFrom(...methods), (payload, method) => {
       const reader = new MsgpackReader().open(payload);

@@ -61,9 +61,9 @@ test("the extras of E0 to E3 in the encoding of each", async () => {
     const { guid, ...rest } = draw(era, "RequestGuid", { ...request, guid: true }) as { guid: string };
     assert.match(guid, uuid);
     assert.deepEqual(rest, { sequenceNumber: 0, randomNumber: 0, sequence_number: 0, random_number: 0 });
-    const next = draw(era, "RequestSequence", request) as { sequenceNumber: number; sequence_number: number };
-    assert.ok(next.sequenceNumber > 0);
-    assert.equal(next.sequence_number, next.sequenceNumber);
+    const drawn = draw(era, "RequestSequence", request) as { sequenceNumber: number; sequence_number: number };
+    assert.ok(drawn.sequenceNumber > 0);
+    assert.equal(drawn.sequence_number, drawn.sequenceNumber);
   }
 });
 

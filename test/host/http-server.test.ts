@@ -377,6 +377,12 @@ test("errors answer with the catalogue's status and say nothing of the inside", 
   );
 });
 
+test("a failing actor under load does not drown the operator's log", async () => {
+  await using site = await openSite(() => Promise.reject(fail("GUEST_FAILED", "a", "b", "c")));
+  for (let i = 0; i < 200; i++) await speak(site.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", answered());
+  assert.ok(site.context.lines.length >= 20 && site.context.lines.length < 200, String(site.context.lines.length));
+});
+
 test("an answer that no HTTP client could take is contained: 502, and the connection goes on", async () => {
   const bad: unknown[] = [
     { statusCode: 200, header: { "x-a": ["a\r\nx-injected: 1"] }, body: Buffer.from("x") },
@@ -468,6 +474,35 @@ test("a link for reading only refuses what writes, and says how to cache", async
   assert.equal(refused.headers.get("allow"), "GET, HEAD");
 });
 
+test("sites that the link names may use it from a browser; others are told nothing", async () => {
+  const asked: Asked[] = [];
+  const cors = {
+    allowed_origins: ["https://app.example"],
+    allowed_headers: ["x-token"],
+    exposed_headers: ["x-count"],
+    max_age_secs: 60,
+  };
+  await using site = await openSite((each) => (asked.push(each), ok), {
+    values: { port: "0", config_json: JSON.stringify({ cors }) },
+  });
+  const preflight = async (origin: string) =>
+    fetch(site.url, { method: "OPTIONS", headers: { origin, "access-control-request-method": "PUT" } });
+  const allowed = await preflight("https://app.example");
+  assert.equal(allowed.status, 204);
+  assert.equal(allowed.headers.get("access-control-allow-origin"), "https://app.example");
+  assert.match(allowed.headers.get("access-control-allow-methods") ?? "", /PUT/);
+  assert.equal(allowed.headers.get("access-control-allow-headers"), "x-token");
+  assert.equal(allowed.headers.get("access-control-max-age"), "60");
+  assert.equal((await preflight("https://evil.example")).headers.get("access-control-allow-origin"), null);
+  assert.equal(asked.length, 0, "the actor is not asked");
+  const answer = await fetch(site.url, { headers: { origin: "https://app.example" } });
+  assert.equal(answer.headers.get("access-control-allow-origin"), "https://app.example");
+  assert.equal(answer.headers.get("access-control-expose-headers"), "x-count");
+  assert.equal(answer.headers.get("vary"), "origin");
+  assert.equal((await fetch(site.url)).headers.get("access-control-allow-origin"), null);
+  assert.equal((await fetch(site.url, { method: "OPTIONS" })).status, 200, "a plain OPTIONS is the actor's");
+});
+
 test("a drained server answers what it holds, refuses what comes, and then is done", async () => {
   let answer: ((reply: Uint8Array) => void) | undefined;
   await using site = await openSite(() => new Promise((resolve) => (answer = resolve)));
@@ -509,6 +544,12 @@ test("the values of a link are checked, and every problem is named at once", asy
     [{ config_json: "{" }, /config_json/],
     [{ config_json: '{"tls":{"cert_file":"a"}}' }, /tls/],
     [{ config_json: '{"adress":"127.0.0.1:0"}' }, /adress/],
+    [
+      { config_json: '{"cors":{"allowed_origins":["nowhere"],"max_age_secs":-1,"color":1}}' },
+      /max_age.*color.*origins/,
+    ],
+    [{ config_json: '{"cors":[]}' }, /cors/],
+    [{ config_json: '{"address":{}}' }, /address must be text/],
     [{ config_file: "/etc/passwd" }, /config_file/],
     [{ port: "0", cache_control: "a\nb" }, /cache_control/],
   ];
