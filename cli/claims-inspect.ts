@@ -79,14 +79,12 @@ function washDocument(report: ModuleReport) {
 /** `in 3days`, `2h ago`: the largest unit that fits. */
 function relative(moment: string | null, never: string): string {
   if (moment === null) return never;
-  const seconds = Math.round((Date.parse(moment) - Date.now()) / 1_000);
+  const seconds = Math.floor(Date.parse(moment) / 1_000) - Math.floor(Date.now() / 1_000);
   if (seconds <= 0 && never === "immediately") return never;
   const size = Math.abs(seconds);
-  const [amount, unit] =
-    size >= 86_400
-      ? [Math.round(size / 86_400), size >= 129_600 ? "days" : "day"]
-      : size >= 3_600
-        ? [Math.round(size / 3_600), "h"]
-        : [Math.max(1, Math.round(size / 60)), "m"];
-  return seconds > 0 ? `in ${amount}${unit}` : `${amount}${unit} ago`;
+  const days = Math.floor(size / 86_400);
+  const hours = Math.floor(size / 3_600);
+  const amount =
+    days > 0 ? `${days}day${days > 1 ? "s" : ""}` : hours > 0 ? `${hours}h` : `${Math.max(1, Math.floor(size / 60))}m`;
+  return seconds > 0 ? `in ${amount}` : `${amount} ago`;
 }

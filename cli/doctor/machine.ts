@@ -42,7 +42,7 @@ export async function thisMachine(port: number, portWanted: boolean): Promise<Ma
     stateFolder: stateDirectory(),
     runFolder: runDirectory(),
     nats: setting("nats"),
-    wasm: WebAssembly as unknown as Machine["wasm"],
+    wasm: WebAssembly,
     readText: (file) => readFileSync(file, "utf8"),
     list: (folder) => readdirSync(folder),
     stat: (file) => {

@@ -56,7 +56,7 @@ describe("asking a host", () => {
         .split("\n")
         .some((line) => line.includes("actor_started") && line.includes("watching")),
     );
-    await json("stop", "actor", String((actor as { id: string }).id));
+    await json("stop", "actor", (actor as { id: string }).id);
     await until(() => watching.stdout().includes("actor_stopped"));
     watching.child.kill("SIGINT");
     assert.equal((await watching.finished).code, 130);

@@ -22,7 +22,7 @@ function sound(folder: string): Machine {
     stateFolder: join(folder, "state"),
     runFolder: join(folder, "run"),
     nats: { name: "nats", value: "", origin: "default" },
-    wasm: WebAssembly as unknown as Machine["wasm"],
+    wasm: WebAssembly,
     readText: (file) => (file.endsWith("max_map_count") ? "65530\n" : "100 50 20 1 0 30 0\n"),
     list: () => ["user_account.nk"],
     stat: () => ({ mode: 0o600, uid: 1000 }),

@@ -159,9 +159,9 @@ describe("failures", () => {
   test("are coloured only where wanted", async () => {
     await using home = new Home();
     const coloured = await home.run(["nonsense", "--color", "always"]);
-    assert.match(coloured.stderr, /^\u001b\[31merror:/);
-    assert.doesNotMatch((await home.run(["nonsense"])).stderr, /\u001b/);
-    assert.match((await home.run(["nonsense"], { env: { FORCE_COLOR: "1" } })).stderr, /\u001b/);
+    assert.ok(coloured.stderr.startsWith("\u001b[31merror:"), coloured.stderr);
+    assert.ok(!(await home.run(["nonsense"])).stderr.includes("\u001b"));
+    assert.ok((await home.run(["nonsense"], { env: { FORCE_COLOR: "1" } })).stderr.includes("\u001b"));
   });
 });
 
