@@ -105,6 +105,15 @@ test("any other text is no key and throws nothing but KEY_MALFORMED", () => {
   );
 });
 
+test("a seed has one way to be written: the bits behind its last letter are zero", () => {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  const { seed } = KeyPair.generate("account");
+  const last = letters.indexOf(seed.at(-1)!);
+  assert.equal(last % 4, 0);
+  for (let spare = 1; spare < 4; spare++)
+    assert.throws(() => KeyPair.fromSeed(seed.slice(0, -1) + letters[last + spare]!), { code: "KEY_MALFORMED" });
+});
+
 test("a seed never shows in JSON, in the console or in an error", () => {
   const pair = KeyPair.generate("module");
   assert.equal(JSON.stringify({ pair }), JSON.stringify({ pair: pair.publicKey }));
