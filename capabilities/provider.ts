@@ -47,6 +47,8 @@ export interface Listeners {
    * @throws LatticeError ADDRESS_TAKEN when another owner holds it, ADDRESS_UNAVAILABLE when the system refuses.
    */
   claim(address: string, owner: ListenerOwner, handler: HttpHandler): Promise<ListenerLease>;
+  /** Counts an answered request by its status, for the host's figures. */
+  answered(status: number): void;
 }
 
 export interface ListenerOwner {

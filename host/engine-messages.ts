@@ -115,6 +115,10 @@ export interface EngineStats {
   readonly recentErrors: readonly RecentError[];
   readonly unclaimed: number;
   readonly connections: number;
+  /** Answered HTTP requests by class of status. */
+  readonly requests: Readonly<Record<string, number>>;
+  /** Providers that run here and say that they are not well, or do not say. */
+  readonly unwell: readonly { readonly id: string; readonly message: string }[];
   readonly instances: number;
 }
 

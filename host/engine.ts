@@ -9,13 +9,14 @@ import {
 } from "../capabilities/index.ts";
 import {
   canonicalContract,
+  describe,
   contractOf,
   fail,
   isLatticeError,
   type ErrorCode,
   type VerifiedInvocation,
 } from "../lattice/index.ts";
-import { Dispatch, type Peer } from "./dispatch.ts";
+import { Dispatch, type Peer, within } from "./dispatch.ts";
 import { linkDeadline } from "./link-deadline.ts";
 import type {
   ActorLogLine,
@@ -169,11 +170,11 @@ export class Engine implements EngineHandle {
     this.dispatch.peers.delete(place);
   }
 
-  stats(): Promise<EngineStats> {
+  async stats(): Promise<EngineStats> {
     const placements = [...this.tables.placements.values()].flatMap(({ spec, pool }) =>
       pool ? [{ id: spec.id, ...pool.stats() }] : [],
     );
-    return Promise.resolve({
+    return {
       place: this.place,
       placements,
       links: [...this.tables.links.values()].map(({ spec, calls, errors }) => ({ id: spec.id, calls, errors })),
@@ -181,8 +182,10 @@ export class Engine implements EngineHandle {
       recentErrors: [...this.#recentErrors],
       unclaimed: this.dispatch.unclaimed,
       connections: this.listeners.connections,
+      requests: this.listeners.requests,
+      unwell: (await Promise.all([...this.tables.providers.values()].map(unwell))).flat(),
       instances: placements.reduce((sum, { instances }) => sum + instances, 0),
-    });
+    };
   }
 
   async drain(deadlineMs: number): Promise<void> {
@@ -415,6 +418,20 @@ export class Engine implements EngineHandle {
     const row: ProviderRow = { spec, provider, abort: new AbortController(), calls: 0, draining: false };
     this.tables.hostServices.set(contractId, row);
     void provider.start?.(contextOf(this, row, this.#options));
+  }
+}
+
+/** Longest wait for a provider's word on its health, in milliseconds. */
+const healthMs = 1_000;
+
+/** Nothing when the provider is well or has nothing to say of it. */
+async function unwell({ spec, provider }: ProviderRow): Promise<{ id: string; message: string }[]> {
+  if (!provider?.health) return [];
+  try {
+    const { healthy, message } = await within(Promise.resolve(provider.health()), healthMs, spec.name);
+    return healthy ? [] : [{ id: spec.id, message: message ?? "it says so" }];
+  } catch (error) {
+    return [{ id: spec.id, message: describe(error) }];
   }
 }
 

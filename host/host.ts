@@ -148,6 +148,7 @@ export class Host implements AsyncDisposable {
         logger.actorLine(line);
       },
       onReport: (level, text, fields) => logger.log(level, text, fields),
+      onLost: (engine, reason) => void events.emit("engine_lost", { engine, reason }),
       onReplaced: (place, reason) => events.emit("engine_replaced", { engine: place, reason }),
     });
     const host = new Host(key.publicKey, config, policy, fleet, logs, logger, events);
@@ -179,7 +180,11 @@ export class Host implements AsyncDisposable {
     const development = this.#developmentKey?.seed;
     return (this.#loader ?? Loader.inThread).load(bytes, {
       origin,
-      trust: { ...(issuers ? { issuers } : {}), maxModuleBytes: limits.moduleBytes, ...(development ? { development } : {}) },
+      trust: {
+        ...(issuers ? { issuers } : {}),
+        maxModuleBytes: limits.moduleBytes,
+        ...(development ? { development } : {}),
+      },
       limits: { memoryBytes: limits.memoryBytes },
     });
   }
@@ -317,7 +322,12 @@ export class Host implements AsyncDisposable {
       if (!builtin) throw fail("PROVIDER_ABSENT", provider);
       const { key, name, contractId, stateful, reference } = builtin;
       const places = stateful ? [this.fleet.home] : this.fleet.actorPlaces;
-      spec = { id, key, name, contractId, linkName, config, source: { kind: "builtin", reference }, places };
+      // The host's own bound, unless this provider was given one.
+      const own =
+        reference === "builtin:httpserver"
+          ? { body_bytes: String(this.config.limits.httpBodyBytes), ...config }
+          : config;
+      spec = { id, key, name, contractId, linkName, config: own, source: { kind: "builtin", reference }, places };
     } else {
       const key = provider.key ?? KeyPair.generate("service").publicKey;
       spec = {

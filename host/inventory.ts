@@ -180,18 +180,24 @@ export function sumPlacements(engines: readonly EngineStats[]): Map<string, Sums
   return sums;
 }
 
+function sumRecords(records: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const record of records)
+    for (const [name, count] of Object.entries(record)) sums[name] = (sums[name] ?? 0) + count;
+  return sums;
+}
+
 /** The one input of metrics and readiness. */
 export async function snapshot(host: Host): Promise<HostSnapshot> {
   const engines = await host.fleet.stats();
   const figures = sumPlacements(engines);
   const linkFigures = new Map<string, { calls: number; errors: number }>();
-  const errors: Record<string, number> = {};
+  const errors = sumRecords(engines.map((engine) => engine.errors));
   for (const engine of engines) {
     for (const { id, calls, errors: failed } of engine.links) {
       const so = linkFigures.get(id) ?? { calls: 0, errors: 0 };
       linkFigures.set(id, { calls: so.calls + calls, errors: so.errors + failed });
     }
-    for (const [code, count] of Object.entries(engine.errors)) errors[code] = (errors[code] ?? 0) + count;
   }
   const expected = host.fleet.actorPlaces;
   const missing = expected.filter((place) => !engines.some((engine) => engine.place === place));
@@ -204,6 +210,10 @@ export async function snapshot(host: Host): Promise<HostSnapshot> {
       uptimeSeconds: (Date.now() - host.startedAt) / 1_000,
       links: host.wanted.links.size,
       unclaimed: engines.reduce((sum, { unclaimed }) => sum + unclaimed, 0),
+      http: {
+        connections: engines.reduce((sum, { connections }) => sum + connections, 0),
+        requests: sumRecords(engines.map(({ requests }) => requests)),
+      },
     },
     placements: [...host.wanted.placements.values()].map(({ spec: { id, module } }): PlacementFigures => ({
       id,
@@ -219,7 +229,7 @@ export async function snapshot(host: Host): Promise<HostSnapshot> {
         name: spec.name,
         contractId: spec.contractId,
         linkName: spec.linkName,
-        healthy: true,
+        healthy: !engines.some(({ unwell }) => unwell.some(({ id }) => id === spec.id)),
         calls: own.reduce((sum, link) => sum + (linkFigures.get(link.spec.id)?.calls ?? 0), 0),
         errors: own.reduce((sum, link) => sum + (linkFigures.get(link.spec.id)?.errors ?? 0), 0),
       };

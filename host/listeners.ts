@@ -22,10 +22,22 @@ const releaseMs = 10_000;
 export class Listeners implements ListenersOfProviders {
   readonly #options: ListenerOptions;
   readonly #open = new Map<Listener, Promise<void>>();
+  /** By hundreds of the status. */
+  readonly #answered: number[] = [0, 0, 0, 0, 0, 0];
   #closed = false;
 
   constructor(options: ListenerOptions = {}) {
     this.#options = options;
+  }
+
+  answered(status: number): void {
+    const place = Math.floor(status / 100);
+    this.#answered[place] = (this.#answered[place] ?? 0) + 1;
+  }
+
+  /** Answered requests by class of status: `2xx`, `4xx`. */
+  get requests(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#answered.flatMap((count, place) => (count > 0 ? [[`${place}xx`, count]] : [])));
   }
 
   /** Connections open now, over all sockets. */

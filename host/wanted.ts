@@ -70,12 +70,7 @@ export class Wanted {
       module.claims.callAlias,
       module.claims.name,
     ];
-    const exact = records.filter((record) => names(record).includes(target));
-    const wanted = target.toLowerCase();
-    const found =
-      exact.length > 0
-        ? exact
-        : records.filter((record) => names(record).some((name) => name?.toLowerCase().startsWith(wanted)));
+    const found = match(records, names, target);
     const [first, ...others] = found;
     if (!first || target === "") throw fail("ACTOR_ABSENT", target);
     const keys = new Set(found.map(({ spec }) => spec.module.key));
@@ -109,12 +104,7 @@ export class Wanted {
       spec.contractId,
       shortContract(spec.contractId),
     ];
-    const exact = records.filter((record) => names(record).includes(target));
-    const wanted = target.toLowerCase();
-    const found =
-      exact.length > 0
-        ? exact
-        : records.filter((record) => names(record).some((name) => name.toLowerCase().startsWith(wanted)));
+    const found = match(records, names, target);
     const [first, ...others] = found;
     if (!first || target === "") throw fail("PROVIDER_ABSENT", target);
     if (others.length > 0)
@@ -138,6 +128,23 @@ export class Wanted {
       .filter(({ spec }) => spec.placement === id || (!spec.placement && spec.actor === module.key))
       .flatMap(({ urls }) => urls);
   }
+}
+
+/** Those of exactly this name, else those it begins, else those with a word that it begins. */
+function match<T>(
+  records: readonly T[],
+  names: (record: T) => readonly (string | undefined)[],
+  target: string,
+): readonly T[] {
+  const exact = records.filter((record) => names(record).includes(target));
+  if (exact.length > 0) return exact;
+  const wanted = target.toLowerCase();
+  const has = (test: (name: string) => boolean) =>
+    records.filter((record) => names(record).some((name) => name !== undefined && test(name.toLowerCase())));
+  const begun = has((name) => name.startsWith(wanted));
+  return begun.length > 0
+    ? begun
+    : has((name) => name.split(/[^\p{L}\p{N}]+/u).some((word) => word.startsWith(wanted)));
 }
 
 /** `keyvalue` of `wasmcloud:keyvalue`. */

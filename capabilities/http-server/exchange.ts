@@ -188,7 +188,10 @@ export class Exchange implements InvokeOptions {
 
   #closed(): void {
     this.#site.traffic.end();
-    if (this.#response.writableFinished) return;
+    if (this.#response.writableFinished) {
+      this.#site.context.listeners.answered(this.#response.statusCode);
+      return;
+    }
     this.#gone = true;
     this.#abort?.abort();
   }
