@@ -12,8 +12,10 @@ import type {
   Subscription,
 } from "./bus.ts";
 import { fail, isLatticeError } from "./errors.ts";
+import { MemorySubscription, MemorySwitchboard } from "./memory-switchboard.ts";
+import type { SubscriptionOwner } from "./memory-switchboard.ts";
 import { nuid } from "./nuid.ts";
-import { checkPattern, checkSubject, isPattern, subjectMatches } from "./subject-patterns.ts";
+import { checkPattern, checkSubject } from "./subject-patterns.ts";
 
 export interface MemoryBusOptions {
   /** Default 1 MiB, as a NATS server has it. */
@@ -27,72 +29,10 @@ export interface MemoryBusOptions {
  * one process meet as they would on a server.
  */
 export class MemoryBroker {
-  readonly #exact = new Map<string, Set<MemorySubscription>>();
-  readonly #patterns = new Set<MemorySubscription>();
-  #queue: Delivery[] = [];
-  #scheduled = false;
+  readonly #switchboard = new MemorySwitchboard();
 
   connect(options: MemoryBusOptions = {}): Bus {
-    return new MemoryBus(this, options);
-  }
-
-  add(subscription: MemorySubscription): void {
-    if (isPattern(subscription.pattern)) this.#patterns.add(subscription);
-    else {
-      const others = this.#exact.get(subscription.pattern);
-      if (others) others.add(subscription);
-      else this.#exact.set(subscription.pattern, new Set([subscription]));
-    }
-  }
-
-  remove(subscription: MemorySubscription): void {
-    this.#patterns.delete(subscription);
-    const others = this.#exact.get(subscription.pattern);
-    if (others?.delete(subscription) && others.size === 0) this.#exact.delete(subscription.pattern);
-  }
-
-  /** Queues a message for everyone meant by it; returns how many that are. */
-  route(subject: string, payload: Uint8Array, headers: BusHeaders, reply: string | undefined): number {
-    const receivers = this.#receivers(subject);
-    for (const subscription of receivers) {
-      subscription.pending++;
-      this.#queue.push({ subscription, subject, payload, headers, reply });
-    }
-    if (receivers.length > 0) this.#schedule();
-    return receivers.length;
-  }
-
-  /** Calls back when everything queued so far was handed over. */
-  afterQueued(work: () => void): void {
-    this.#queue.push({ work });
-    this.#schedule();
-  }
-
-  /** Every subscription without a queue, and of each queue one member by lot. */
-  #receivers(subject: string): MemorySubscription[] {
-    const all = [
-      ...(this.#exact.get(subject) ?? []),
-      ...[...this.#patterns].filter((candidate) => subjectMatches(candidate.pattern, subject)),
-    ];
-    const queues = Map.groupBy(all, ({ queue }) => queue);
-    return [...queues].flatMap(([queue, members]) =>
-      queue === undefined ? members : [members[Math.floor(Math.random() * members.length)]!],
-    );
-  }
-
-  /** In a turn of its own, so that no handler runs inside a publish and a message storm starves nobody. */
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      const batch = this.#queue;
-      this.#queue = [];
-      for (const delivery of batch) {
-        if ("work" in delivery) delivery.work();
-        else delivery.subscription.deliver(delivery);
-      }
-    });
+    return new MemoryBus(this.#switchboard, options);
   }
 }
 
@@ -101,73 +41,9 @@ export function memoryBus(options?: MemoryBusOptions): Bus {
   return new MemoryBroker().connect(options);
 }
 
-type Delivery = Message | { readonly work: () => void };
-
-interface Message {
-  readonly subscription: MemorySubscription;
-  readonly subject: string;
-  readonly payload: Uint8Array;
-  readonly headers: BusHeaders;
-  readonly reply: string | undefined;
-}
-
-class MemorySubscription implements Subscription {
-  readonly pattern: string;
-  readonly queue: string | undefined;
-  /** Messages queued for it or in its handler. */
-  pending = 0;
-  readonly #bus: MemoryBus;
-  readonly #handler: MessageHandler;
-  #taking = true;
-  #idle: (() => void)[] = [];
-
-  constructor(bus: MemoryBus, pattern: string, handler: MessageHandler, queue: string | undefined) {
-    this.pattern = pattern;
-    this.queue = queue;
-    this.#bus = bus;
-    this.#handler = handler;
-  }
-
-  deliver({ subject, payload, headers, reply }: Message): void {
-    if (!this.#taking) {
-      this.#done();
-      return;
-    }
-    const respond = (answer: Uint8Array, answerHeaders?: BusHeaders): boolean =>
-      reply !== undefined && this.#bus.respond(reply, answer, answerHeaders);
-    void this.#handle({ subject, payload, headers, reply, respond });
-  }
-
-  unsubscribe(): void {
-    this.#taking = false;
-    this.#bus.forget(this);
-  }
-
-  async drain(): Promise<void> {
-    this.#bus.forget(this);
-    if (this.pending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
-    this.#taking = false;
-  }
-
-  async #handle(message: BusMessage): Promise<void> {
-    try {
-      await this.#handler(message);
-    } catch (error) {
-      this.#bus.handlerFailed(error, message.subject);
-    } finally {
-      this.#done();
-    }
-  }
-
-  #done(): void {
-    if (--this.pending > 0) return;
-    for (const resolve of this.#idle.splice(0)) resolve();
-  }
-}
-
-class MemoryBus implements Bus {
+class MemoryBus implements Bus, SubscriptionOwner {
   readonly maxPayloadBytes: number;
-  readonly #broker: MemoryBroker;
+  readonly #switchboard: MemorySwitchboard;
   readonly #onHandlerError: (error: unknown, subject: string) => void;
   readonly #subscriptions = new Set<MemorySubscription>();
   readonly #waits = new Set<Wait>();
@@ -175,8 +51,8 @@ class MemoryBus implements Bus {
   #status: BusStatus = "connected";
   #draining: Promise<void> | undefined;
 
-  constructor(broker: MemoryBroker, options: MemoryBusOptions) {
-    this.#broker = broker;
+  constructor(switchboard: MemorySwitchboard, options: MemoryBusOptions) {
+    this.#switchboard = switchboard;
     this.maxPayloadBytes = options.maxPayloadBytes ?? 1024 * 1024;
     this.#onHandlerError = options.onHandlerError ?? warnOfHandler;
   }
@@ -213,7 +89,7 @@ class MemoryBus implements Bus {
 
   async flush(): Promise<void> {
     this.#checkOpen("nothing can be flushed");
-    await new Promise<void>((resolve) => this.#broker.afterQueued(resolve));
+    await new Promise<void>((resolve) => this.#switchboard.afterQueued(resolve));
   }
 
   async drain(): Promise<void> {
@@ -240,7 +116,7 @@ class MemoryBus implements Bus {
   }
 
   forget(subscription: MemorySubscription): void {
-    this.#broker.remove(subscription);
+    this.#switchboard.remove(subscription);
     this.#subscriptions.delete(subscription);
   }
 
@@ -266,14 +142,14 @@ class MemoryBus implements Bus {
     checkHeaders(headers);
     if (payload.length > this.maxPayloadBytes)
       throw fail("PAYLOAD_TOO_LARGE", `the message to ${subject}`, payload.length, this.maxPayloadBytes);
-    return this.#broker.route(subject, payload, headers, reply);
+    return this.#switchboard.route(subject, payload, headers, reply);
   }
 
   #listen(pattern: string, handler: MessageHandler, queue?: string): MemorySubscription {
     this.#checkOpen(`nothing can listen on ${pattern}`);
     const subscription = new MemorySubscription(this, pattern, handler, queue);
     this.#subscriptions.add(subscription);
-    this.#broker.add(subscription);
+    this.#switchboard.add(subscription);
     return subscription;
   }
 
