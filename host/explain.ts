@@ -1,4 +1,13 @@
-import { contractAliases, defaultLinkName, isLatticeError, type LatticeError } from "../lattice/index.ts";
+import { deliverOperation, healthOperation, httpOperation } from "../capabilities/index.ts";
+import {
+  contractAliases,
+  defaultLinkName,
+  type Era,
+  eras,
+  isPublicKey,
+  isLatticeError,
+  type LatticeError,
+} from "../lattice/index.ts";
 import type { Host } from "./host.ts";
 import { sumPlacements } from "./inventory.ts";
 import { resolveRoute, type Route } from "./routes.ts";
@@ -7,7 +16,7 @@ import type { PlacementRecord } from "./wanted.ts";
 
 /** One step of the path that a call takes. */
 export interface ExplainStep {
-  readonly step: "found" | "token" | "runs" | "reached by" | "may call" | "limits" | "last errors";
+  readonly step: "found" | "operation" | "token" | "runs" | "reached by" | "may call" | "limits" | "last errors";
   readonly ok: boolean;
   readonly text: string;
   /** Code of the error that the call would meet here. */
@@ -22,11 +31,12 @@ export interface Explanation {
 
 /**
  * The path that a call to `target` would take, step by step, by dispatch's own resolution.
- * `towards` narrows what the actor itself may call: a contract id, an actor key or an alias, with
- * `/link` for another link name than the default.
+ * `operation` is the operation to be asked. A contract id, an actor key or a call alias in its place
+ * narrows what the actor itself may call, with `/link` for another link name than the default.
  * @throws LatticeError ACTOR_ABSENT, ACTOR_AMBIGUOUS.
  */
-export async function explain(host: Host, target: string, towards?: string): Promise<Explanation> {
+export async function explain(host: Host, target: string, operation?: string): Promise<Explanation> {
+  const asked = operation !== undefined && !namesTarget(operation) ? operation : undefined;
   const records = host.wanted.findPlacements(target);
   const [record] = records;
   const { module } = record.spec;
@@ -45,7 +55,8 @@ export async function explain(host: Host, target: string, towards?: string): Pro
       stats.map(({ place }) => place),
     ),
     ...reachedBy(host, record),
-    ...mayCall(host, record, towards),
+    ...(asked === undefined ? [] : [operationStep(module.era, asked)]),
+    ...mayCall(host, record, asked === undefined ? operation : undefined),
     ...records.map((each) => limitsStep(each, sumPlacements(stats))),
   ];
   const recent = stats
@@ -62,6 +73,26 @@ export async function explain(host: Host, target: string, towards?: string): Pro
     });
   }
   return { target, steps };
+}
+
+/** Contracts hold a colon, aliases a slash; operations neither. */
+function namesTarget(text: string): boolean {
+  return text.includes(":") || text.includes("/") || isPublicKey(text, "module");
+}
+
+/** Actors of each era know the same operation under another name. */
+function operationStep(era: Era, operation: string): ExplainStep {
+  for (const named of [httpOperation, deliverOperation, healthOperation]) {
+    if (named(era) === operation || !eras.some((each) => named(each) === operation)) continue;
+    return {
+      step: "operation",
+      ok: false,
+      code: "GUEST_FAILED",
+      text: `${operation} is the name of other eras; actors of ${era} know ${named(era)}`,
+      hint: `Ask for ${named(era)}.`,
+    };
+  }
+  return { step: "operation", ok: true, text: `${operation} goes to the guest as it is; any operator may ask` };
 }
 
 function tokenStep({ spec: { module } }: PlacementRecord): ExplainStep {
