@@ -120,6 +120,14 @@ export interface EngineStats {
   /** Providers that run here and say that they are not well, or do not say. */
   readonly unwell: readonly { readonly id: string; readonly message: string }[];
   readonly instances: number;
+  readonly memory: ThreadMemory;
+}
+
+/** What one thread holds for JavaScript, in bytes. Guests' linear memory is counted per placement. */
+export interface ThreadMemory {
+  readonly heapBytes: number;
+  /** Outside of the heap: buffers, and what belongs to objects of C++. */
+  readonly externalBytes: number;
 }
 
 export interface PlacementStats {

@@ -27,6 +27,7 @@ import type {
   PlacementSpec,
   ProviderSpec,
   RecentError,
+  ThreadMemory,
 } from "./engine-messages.ts";
 import type { Limits } from "./limits.ts";
 import { Listeners } from "./listeners.ts";
@@ -185,6 +186,7 @@ export class Engine implements EngineHandle {
       requests: this.listeners.requests,
       unwell: (await Promise.all([...this.tables.providers.values()].map(unwell))).flat(),
       instances: placements.reduce((sum, { instances }) => sum + instances, 0),
+      memory: threadMemory(),
     };
   }
 
@@ -419,6 +421,12 @@ export class Engine implements EngineHandle {
     this.tables.hostServices.set(contractId, row);
     void provider.start?.(contextOf(this, row, this.#options));
   }
+}
+
+/** Of the thread that asks. */
+function threadMemory(): ThreadMemory {
+  const { heapUsed: heapBytes, external: externalBytes } = process.memoryUsage();
+  return { heapBytes, externalBytes };
 }
 
 /** Longest wait for a provider's word on its health, in milliseconds. */

@@ -1,4 +1,5 @@
 import { cpuUsage, memoryUsage } from "node:process";
+import type { ThreadMemory } from "./engine-messages.ts";
 import type { HostSnapshot, PlacementFigures } from "./host-snapshot.ts";
 import type { Family, Labels, MetricType, Sample } from "./metrics.ts";
 
@@ -56,6 +57,16 @@ export const metricTable = {
   },
   lattice_engines: { type: "gauge", labels: ["state"], help: "Engines by state: alive or lost." },
   lattice_engine_restarts_total: { type: "counter", labels: ["engine"], help: "Engines that were lost and replaced." },
+  lattice_thread_heap_bytes: {
+    type: "gauge",
+    labels: ["thread"],
+    help: "JavaScript heap in use, of the main thread and of each engine.",
+  },
+  lattice_thread_external_bytes: {
+    type: "gauge",
+    labels: ["thread"],
+    help: "Memory of JavaScript outside of its heap, buffers above all.",
+  },
   process_resident_memory_bytes: { type: "gauge", labels: [], help: "Resident memory of the process." },
   process_cpu_seconds_total: { type: "counter", labels: [], help: "CPU time of the process." },
 } as const satisfies Record<string, { type: MetricType; labels: readonly string[]; help: string }>;
@@ -101,9 +112,12 @@ export class HostMetrics {
     const alive = engines.filter((engine) => engine.alive).length;
     sheet.put("lattice_engines", { state: "alive" }, alive);
     sheet.put("lattice_engines", { state: "lost" }, engines.length - alive);
-    for (const { index, restarts } of engines) {
+    for (const { index, restarts, memory } of engines) {
       sheet.put("lattice_engine_restarts_total", { engine: String(index) }, restarts);
+      if (memory) putMemory(sheet, `engine-${index}`, memory);
     }
+    const { heapUsed, external } = memoryUsage();
+    putMemory(sheet, "main", { heapBytes: heapUsed, externalBytes: external });
     const { user, system } = cpuUsage();
     sheet.put("process_resident_memory_bytes", {}, memoryUsage.rss());
     sheet.put("process_cpu_seconds_total", {}, (user + system) / 1e6);
@@ -245,6 +259,11 @@ const added = (a: readonly number[], b: readonly number[]): number[] =>
 type Counted = Omit<PlacementFigures, "id" | "key" | "actor">;
 
 const counted = (each: Counted): number[] => [each.calls, each.errors, each.traps, each.cpuMs, each.queueMs];
+
+function putMemory(sheet: Sheet, thread: string, { heapBytes, externalBytes }: ThreadMemory): void {
+  sheet.put("lattice_thread_heap_bytes", { thread }, heapBytes);
+  sheet.put("lattice_thread_external_bytes", { thread }, externalBytes);
+}
 
 function putPlacement(sheet: Sheet, labels: { actor: string; placement: string }, figures: Counted): void {
   const { calls, errors, traps } = figures;

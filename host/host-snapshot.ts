@@ -1,3 +1,5 @@
+import type { ThreadMemory } from "./engine-messages.ts";
+
 /**
  * What a host tells about itself at one moment: the one input of metrics, `/readyz`, `get hosts` and
  * `top`. Figures that grow never shrink while the placement, provider or engine lives.
@@ -70,6 +72,8 @@ export interface EngineFigures {
   readonly restarts: number;
   readonly instances: number;
   readonly connections: number;
+  /** Of a thread of its own. */
+  readonly memory?: ThreadMemory;
 }
 
 export interface ReadyCheck {

@@ -242,6 +242,7 @@ export async function snapshot(host: Host): Promise<HostSnapshot> {
         restarts: host.fleet.restarts.get(place) ?? 0,
         instances: engine?.instances ?? 0,
         connections: engine?.connections ?? 0,
+        ...(engine && place >= 0 ? { memory: engine.memory } : {}),
       };
     }),
     errors,
