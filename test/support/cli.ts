@@ -48,8 +48,11 @@ export class Home implements AsyncDisposable {
     return running.finished;
   }
 
-  start(args: readonly string[], { env = {}, node = process.execPath, cwd = this.path }: RunOptions = {}): Running {
-    const child = spawn(node, [launcher, ...args], { cwd, env: { ...this.env, ...env }, stdio: "pipe" });
+  start(
+    args: readonly string[],
+    { env = {}, node = process.execPath, cwd = this.path, launcher: start = launcher }: RunOptions = {},
+  ): Running {
+    const child = spawn(node, [start, ...args], { cwd, env: { ...this.env, ...env }, stdio: "pipe" });
     this.#started.add(child);
     let stdout = "";
     let stderr = "";
@@ -77,6 +80,8 @@ interface RunOptions {
   readonly input?: string | Uint8Array;
   readonly node?: string;
   readonly cwd?: string;
+  /** Default the checkout's. */
+  readonly launcher?: string;
 }
 
 /** What a program reads on stderr after a failure: its last line. */
