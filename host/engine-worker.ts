@@ -1,5 +1,6 @@
 /** Entry of an engine's thread. */
 import { parentPort, workerData } from "node:worker_threads";
+import { Census } from "../actors/index.ts";
 import type { ActorLogLine, EngineStats, FromEngine, Place, ToEngine } from "./engine-messages.ts";
 import { Engine } from "./engine.ts";
 import { beat } from "./heartbeat.ts";
@@ -11,6 +12,8 @@ import { asLatticeError, Wire } from "./wire.ts";
 export interface EngineWorkerData {
   readonly place: Place;
   readonly limits: Limits;
+  /** The census of the process. */
+  readonly census: { readonly limit: number; readonly shared: SharedArrayBuffer };
   readonly strict: boolean;
   readonly sharePorts: boolean;
   readonly extensions: { readonly policy: string | undefined; readonly middleware: readonly string[] };
@@ -28,6 +31,7 @@ const logs = batched<ActorLogLine>((lines) => send({ type: "log", lines }));
 const engine = new Engine({
   place: data.place,
   limits: data.limits,
+  census: new Census(data.census.limit, data.census.shared, data.place),
   strict: data.strict,
   policy,
   middleware,

@@ -1,4 +1,5 @@
 import { MessageChannel } from "node:worker_threads";
+import { Census, instanceLimit } from "../actors/index.ts";
 import type { LinkStatus, Provider } from "../capabilities/index.ts";
 import { describe, isLatticeError } from "../lattice/index.ts";
 import {
@@ -49,6 +50,7 @@ export class Fleet {
   readonly objects = new Map<string, Provider>();
   readonly restarts = new Map<Place, number>();
   readonly #options: FleetOptions;
+  readonly #census: Census;
   readonly #threads = new Map<Place, EngineThread>();
   readonly #placements = new Map<string, PlacementSpec>();
   readonly #providers = new Map<string, ProviderSpec>();
@@ -61,9 +63,11 @@ export class Fleet {
   private constructor(options: FleetOptions) {
     this.#options = options;
     const { limits, strict, policy, middleware, onLog, onReport } = options;
+    this.#census = new Census(instanceLimit(undefined, limits.instancesPerProcess));
     this.caller = new Engine({
       place: callerPlace,
       limits,
+      census: this.#census,
       strict,
       policy,
       middleware,
@@ -171,8 +175,10 @@ export class Fleet {
 
   #spawn(place: Place, heartbeat: SharedArrayBuffer): Supervised & { readonly thread: EngineThread } {
     const { limits, strict, engines, extensions, onLog, onReport } = this.#options;
+    const { limit, shared } = this.#census;
+    const census = { limit, shared };
     const thread = new EngineThread(
-      { place, limits, strict, sharePorts: engines > 1, extensions, heartbeat },
+      { place, limits, census, strict, sharePorts: engines > 1, extensions, heartbeat },
       callerPlace,
       {
         onLog: (lines) => lines.forEach(onLog),
@@ -180,6 +186,7 @@ export class Fleet {
         answer: (invocation) => this.caller.invoke(invocation),
       },
     );
+    thread.worker.once("exit", () => this.#census.forget(place));
     return { worker: thread.worker, thread, ready: this.#join(thread) };
   }
 

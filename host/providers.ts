@@ -1,0 +1,115 @@
+import { randomUUID } from "node:crypto";
+import { findBuiltin, type Provider } from "../capabilities/index.ts";
+import { defaultLinkName, fail, KeyPair } from "../lattice/index.ts";
+import type { ProviderSpec } from "./engine-messages.ts";
+import { askPolicy, type HostParts } from "./parts.ts";
+import { type ProviderHandle, providerHandle, type ProviderRecord } from "./wanted.ts";
+
+export interface StartProviderOptions {
+  readonly linkName?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** Settings of the provider itself; never a secret. */
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+/** The verbs of one host about providers. */
+export class Providers {
+  readonly #parts: HostParts;
+
+  constructor(parts: HostParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Starts a provider: one of ours by reference (`builtin:keyvalue-memory`, or a contract id for our
+   * default), which runs in the engines, or an object of the caller's, which runs in this thread.
+   * @throws LatticeError PROVIDER_ABSENT, PROVIDER_CONFLICT, POLICY_REFUSED.
+   */
+  async start(provider: Provider | string, options: StartProviderOptions = {}): Promise<ProviderHandle> {
+    const { linkName = defaultLinkName, config = {}, annotations = {} } = options;
+    const id = randomUUID();
+    let spec: ProviderSpec;
+    if (typeof provider === "string") {
+      const builtin = findBuiltin(provider);
+      if (!builtin) throw fail("PROVIDER_ABSENT", provider);
+      const { key, name, contractId, stateful, reference } = builtin;
+      const places = stateful ? [this.#parts.fleet.home] : this.#parts.fleet.actorPlaces;
+      // The host's own bound, unless this provider was given one.
+      const own =
+        reference === "builtin:httpserver"
+          ? { body_bytes: String(this.#parts.config.limits.httpBodyBytes), ...config }
+          : config;
+      spec = { id, key, name, contractId, linkName, config: own, source: { kind: "builtin", reference }, places };
+    } else {
+      const key = provider.key ?? KeyPair.generate("service").publicKey;
+      spec = {
+        id,
+        key,
+        name: provider.name,
+        contractId: provider.contractId,
+        linkName,
+        config,
+        source: { kind: "object" },
+        places: [this.#parts.fleet.caller.place],
+      };
+      this.#parts.fleet.objects.set(id, provider);
+    }
+    const reference = spec.source.kind === "builtin" ? spec.source.reference : `object:${spec.name}`;
+    return this.put(spec, reference, annotations);
+  }
+
+  /** Lets the calls in flight finish, closes what it opened, then stops. Its links go with it. */
+  async stop(target: ProviderHandle | string, linkName?: string): Promise<void> {
+    const { spec } = this.#parts.wanted.findProvider(target, linkName);
+    await this.#parts.fleet.apply({ type: "drop-provider", id: spec.id, drainMs: this.#parts.config.limits.drainMs });
+    this.#parts.wanted.providers.delete(spec.id);
+    for (const [id, link] of this.#parts.wanted.links)
+      if (link.spec.providerId === spec.id) this.#parts.wanted.links.delete(id);
+    this.#parts.fleet.objects.delete(spec.id);
+    this.#parts.events.emit("provider_stopped", {
+      public_key: spec.key,
+      contract_id: spec.contractId,
+      link_name: spec.linkName,
+      reason: "stop",
+    });
+  }
+
+  /**
+   * Runs a provider that is described already.
+   * @throws LatticeError PROVIDER_CONFLICT, POLICY_REFUSED, and what its start throws.
+   */
+  async put(
+    spec: ProviderSpec,
+    reference: string,
+    annotations: Readonly<Record<string, string>>,
+  ): Promise<ProviderHandle> {
+    for (const { spec: other } of this.#parts.wanted.providers.values()) {
+      if (other.key === spec.key && other.linkName === spec.linkName)
+        throw fail("PROVIDER_CONFLICT", spec.contractId, spec.linkName, other.name);
+    }
+    const { key, name, contractId, linkName } = spec;
+    const record: ProviderRecord = { spec, annotations, reference, startedAt: Date.now() };
+    this.#parts.wanted.providers.set(spec.id, record);
+    try {
+      await askPolicy(this.#parts, { action: "start_provider", provider: key, name, contractId, linkName });
+      await this.#parts.fleet.apply({ type: "put-provider", spec });
+    } catch (error) {
+      this.#parts.wanted.providers.delete(spec.id);
+      this.#parts.fleet.objects.delete(spec.id);
+      this.#parts.events.emit("provider_start_failed", {
+        provider_ref: reference,
+        link_name: linkName,
+        error: error instanceof Error ? error.message : "",
+      });
+      throw error;
+    }
+    this.#parts.events.emit("provider_started", {
+      public_key: key,
+      contract_id: contractId,
+      link_name: linkName,
+      image_ref: reference,
+      annotations,
+    });
+    return providerHandle(record);
+  }
+}
