@@ -17,17 +17,17 @@ const mappingsReserved = 5_000;
  */
 export class Census {
   readonly limit: number;
-  /** Pass it to another thread and make a Census of it there. Cell 0 is the total, then one cell per holder. */
+  /** Pass it to another thread and make a Census of it there. Cell 0 is the total, then one cell per holder from -1. */
   readonly shared: SharedArrayBuffer;
   readonly #cells: Int32Array;
   readonly #holder: number;
 
-  /** `holder`: which cell is ours, from 0 to 254; engines use their index. */
-  constructor(limit: number = instanceLimit(), shared = new SharedArrayBuffer(4 * 256), holder = 0) {
+  /** `holder`: whose instances are counted, -1 to 255: an engine's index, -1 for the caller's thread. */
+  constructor(limit: number = instanceLimit(), shared = new SharedArrayBuffer(4 * 258), holder = -1) {
     this.limit = limit;
     this.shared = shared;
     this.#cells = new Int32Array(shared);
-    this.#holder = holder + 1;
+    this.#holder = holder + 2;
   }
 
   /** Live instances of the whole process. */
@@ -57,18 +57,18 @@ export class Census {
 
   /** For the supervisor: the thread of `holder` is gone and its instances with it. */
   forget(holder: number): void {
-    const lost = Atomics.exchange(this.#cells, holder + 1, 0);
+    const lost = Atomics.exchange(this.#cells, holder + 2, 0);
     Atomics.sub(this.#cells, 0, lost);
   }
 }
 
 /**
- * The most instances this process should hold: 10 000, or fewer where the kernel's limit of mappings
+ * The most instances this process should hold: `most`, or fewer where the kernel's limit of mappings
  * per process is low, since running out of those kills the process.
  */
-export function instanceLimit(maxMapCount: number = readMaxMapCount()): number {
+export function instanceLimit(maxMapCount: number = readMaxMapCount(), most: number = mostInstances): number {
   const fits = Math.floor((maxMapCount - mappingsReserved) / mappingsEach);
-  return Math.max(16, Math.min(mostInstances, fits));
+  return Math.min(most, Math.max(16, fits));
 }
 
 /** `vm.max_map_count` of Linux; other systems have no such limit. */
