@@ -57,6 +57,8 @@ export interface GuestOwner {
 
 type State = "starting" | "running" | "idle" | "parked" | "waiting" | "spinning" | "ended";
 
+const nothing = new Uint8Array(0);
+
 /** Import work between two looks at the clock, in nanoseconds. */
 const allowanceNs = 150_000;
 /** What taking, answering and settling one call costs the thread, in nanoseconds. */
@@ -93,7 +95,7 @@ export class Guest implements GuestFrame {
   #state: State = "starting";
   #ticket: Ticket | undefined;
   #memory: WebAssembly.Memory | undefined;
-  #view = new Uint8Array(0);
+  #view = nothing;
   #fuel: WebAssembly.Global | undefined;
   /** Fuel at the last account. */
   #fuelMark = 0;
@@ -508,7 +510,7 @@ export class Guest implements GuestFrame {
     this.#state = "ended";
     this.#exchange.clear();
     this.#memory = undefined;
-    this.#view = new Uint8Array(0);
+    this.#view = nothing;
     this.#fuel = undefined;
     this.#resume = undefined;
     this.#pending = undefined;

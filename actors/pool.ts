@@ -75,6 +75,8 @@ export class Pool implements GuestOwner, Watched {
   readonly #idle: Guest[] = [];
   readonly #queue = new CallQueue<Ticket>();
   readonly #operations = new Map<string, Uint8Array>();
+  #lastOperation = "";
+  #lastEncoded: Uint8Array = new Uint8Array(0);
   /** Woken and not suspended since: it will look at the queue by itself. */
   #runner: Guest | undefined;
   #starting = 0;
@@ -135,7 +137,7 @@ export class Pool implements GuestOwner, Watched {
     if (!this.#watched) this.#watch();
     const ticket: Ticket = {
       call,
-      operation: this.#operations.get(call.operation) ?? this.#encode(call.operation),
+      operation: call.operation === this.#lastOperation ? this.#lastEncoded : this.#encode(call.operation),
       resolve: resolver,
       reject: rejecter,
       since: this.#scheduler.coarseNow,
@@ -393,9 +395,14 @@ export class Pool implements GuestOwner, Watched {
   }
 
   #encode(operation: string): Uint8Array {
-    if (this.#operations.size >= mostOperations) this.#operations.clear();
-    const bytes = encoder.encode(operation);
-    this.#operations.set(operation, bytes);
+    let bytes = this.#operations.get(operation);
+    if (!bytes) {
+      if (this.#operations.size >= mostOperations) this.#operations.clear();
+      bytes = encoder.encode(operation);
+      this.#operations.set(operation, bytes);
+    }
+    this.#lastOperation = operation;
+    this.#lastEncoded = bytes;
     return bytes;
   }
 

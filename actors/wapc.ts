@@ -8,7 +8,7 @@ import { copyReply } from "./reply-slab.ts";
 const nameBytes = 4_096;
 
 /** Work of imports in nanoseconds, for the time account of the guest. */
-const cost = { request: 60, response: 80, hostCall: 300, refusal: 4_000, read: 40, bytesPerNs: 8 } as const;
+const cost = { request: 60, response: 80, hostCall: 300, refusal: 4_000, read: 40, byteShift: 3 } as const;
 
 /** Kinds of a failed host call that the failure of the guest keeps. */
 const passedOn: ReadonlySet<Kind> = new Set<Kind>(["refused", "unavailable", "provider"]);
@@ -153,9 +153,10 @@ export class WapcExchange {
     if (operationAt + operation.length > memory.length || payloadAt + payload.length > memory.length) {
       throw this.#frame.fault("it asked for the request to be written outside its memory");
     }
-    memory.set(operation, operationAt);
+    // Names are short: a loop takes half the time of the call that copies.
+    for (let i = 0; i < operation.length; i++) memory[operationAt + i] = operation[i]!;
     memory.set(payload, payloadAt);
-    this.#frame.charge(cost.request + payload.length / cost.bytesPerNs);
+    this.#frame.charge(cost.request + (payload.length >> cost.byteShift));
   }
 
   #respond(at: number, length: number): void {
@@ -163,7 +164,7 @@ export class WapcExchange {
     checkRange(this.#frame, memory, at, length, "its response");
     this.#tooLarge = length > this.#payloadBytes ? length : 0;
     if (this.#tooLarge > 0) return;
-    this.#frame.charge(cost.response + length / cost.bytesPerNs);
+    this.#frame.charge(cost.response + (length >>> cost.byteShift));
     // A second, long answer goes where the first one lies, so that answering in a loop fills no heap.
     const first = this.#response;
     if (first && length > 0 && first.length >= length) {
@@ -252,7 +253,7 @@ export class WapcExchange {
     const memory = this.#frame.memory();
     checkRange(this.#frame, memory, at, bytes.length, what);
     memory.set(bytes, at);
-    this.#frame.charge(cost.read + bytes.length / cost.bytesPerNs);
+    this.#frame.charge(cost.read + (bytes.length >> cost.byteShift));
   }
 }
 
