@@ -60,7 +60,7 @@ export class EngineThread implements EngineHandle {
       this.#gone = true;
       const lost = fail("ENGINE_LOST", String(this.place));
       reject(lost);
-      for (const { reject: refuse } of this.#waiting.values()) refuse(lost);
+      for (const waiting of this.#waiting.values()) waiting.reject(lost);
       this.#waiting.clear();
       this.wire.close();
     });

@@ -1,4 +1,4 @@
-import { type Census, Pool, Scheduler } from "../actors/index.ts";
+import { Census, Pool, Scheduler } from "../actors/index.ts";
 import {
   actorLogging,
   builtins,
@@ -40,8 +40,6 @@ import { type LinkRow, type PlacementRow, type ProviderRow, Tables } from "./tab
 export interface EngineOptions {
   readonly place: Place;
   readonly limits: Limits;
-  /** Of the whole process. */
-  readonly census: Census;
   readonly strict: boolean;
   readonly policy: Policy | undefined;
   readonly middleware: readonly Middleware[];
@@ -91,7 +89,7 @@ export class Engine implements EngineHandle {
     this.place = place;
     this.tables = new Tables(place);
     this.#scheduler = new Scheduler({ sliceMs: limits.sliceMs });
-    this.#census = options.census;
+    this.#census = new Census(limits.instancesPerProcess);
     this.listeners = new Listeners({
       reusePort: options.sharePorts,
       headerBytes: limits.httpHeaderBytes,
@@ -138,14 +136,26 @@ export class Engine implements EngineHandle {
     }
   }
 
-  /** A call from outside the guests: counted by error code when it fails. */
-  async invoke(invocation: VerifiedInvocation): Promise<Uint8Array> {
-    try {
-      return await this.dispatch.invoke(invocation);
-    } catch (error) {
+  /**
+   * A call from outside the guests: counted by error code when it fails, and with the link that it
+   * came by.
+   */
+  invoke(invocation: VerifiedInvocation, link?: LinkRow): Promise<Uint8Array> {
+    const failed = (error: unknown) => {
+      if (link) link.errors++;
       this.#countError(error, invocation);
-      throw error;
+    };
+    let answer: Uint8Array | Promise<Uint8Array>;
+    try {
+      answer = this.dispatch.invoke(invocation);
+    } catch (error) {
+      failed(error);
+      return Promise.reject(error);
     }
+    if (answer instanceof Uint8Array) return Promise.resolve(answer);
+    // Beside the answer, not around it: the caller waits for the first promise and no other.
+    answer.catch(failed);
+    return answer;
   }
 
   #countError(error: unknown, { target, operation }: VerifiedInvocation): void {
@@ -194,8 +204,11 @@ export class Engine implements EngineHandle {
 
   async drain(deadlineMs: number): Promise<void> {
     await this.listeners.drain(deadlineMs);
-    const busy = [...this.tables.placements.values()].map(({ pool }) => pool?.drain(deadlineMs));
-    await Promise.all([...busy, ...[...this.tables.providers.values()].map(({ provider }) => provider?.drain?.())]);
+    const pools = [...this.tables.placements.values()].flatMap(({ pool }) => (pool ? [pool.drain(deadlineMs)] : []));
+    const providers = [...this.tables.providers.values()].flatMap(({ provider }) => provider?.drain?.() ?? []);
+    // A provider that never finishes does not hold up the host.
+    const late = new Promise((resolve) => setTimeout(resolve, deadlineMs).unref());
+    await Promise.all([...pools, Promise.race([Promise.allSettled(providers), late])]);
   }
 
   async stop(): Promise<void> {
@@ -206,7 +219,7 @@ export class Engine implements EngineHandle {
       await row.provider?.stop?.();
     }
     await this.listeners.close();
-    await Promise.all([...this.tables.placements.values()].map(({ pool }) => pool?.stop()));
+    await Promise.all([...this.tables.placements.values()].flatMap(({ pool }) => (pool ? [pool.stop()] : [])));
     this.tables.placements.clear();
     this.tables.providers.clear();
     this.tables.links.clear();

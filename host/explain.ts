@@ -64,12 +64,12 @@ export async function explain(host: Host, target: string, operation?: string): P
     .filter(({ target: key }) => key === module.key)
     .toSorted((a, b) => b.at - a.at)
     .slice(0, 5);
-  for (const { at, operation, code, message } of recent) {
+  for (const { at, operation: failed, code, message } of recent) {
     steps.push({
       step: "last errors",
       ok: false,
       code,
-      text: `${new Date(at).toISOString()} ${operation}: ${message}`,
+      text: `${new Date(at).toISOString()} ${failed}: ${message}`,
     });
   }
   return { target, steps };

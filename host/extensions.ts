@@ -33,7 +33,7 @@ export async function loadExtensions({
   return {
     policy: typeof policy === "string" ? await defaultExport<Policy>(policy) : policy,
     middleware: await Promise.all(
-      middleware.map((each) => (typeof each === "string" ? defaultExport<Middleware>(each) : each)),
+      middleware.map((each) => (typeof each === "string" ? defaultExport<Middleware>(each) : Promise.resolve(each))),
     ),
   };
 }

@@ -44,7 +44,7 @@ export function compileMiddleware(chain: readonly Middleware[], side: "actor" | 
       if (step.continue !== current.payload) current = { ...current, payload: step.continue };
     }
     reply ??= await answer(current);
-    for (const { after } of links.slice(0, reached).reverse()) if (after) reply = await after(current, reply);
+    for (const { after } of links.slice(0, reached).toReversed()) if (after) reply = await after(current, reply);
     return reply;
   };
 }

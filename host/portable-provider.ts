@@ -9,6 +9,9 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
 /** Texts by which guests of the eras say that they know no such operation. Source: waPC and actors reference, section 2.3. */
 const noHandler = /bad dispatch|unknown operation|no handler|not handled|could not find function/i;
 
+/** Longest wait for the guest to take or drop a binding, in milliseconds. */
+const bindMs = 10_000;
+
 type Ask = (operation: string, payload: Uint8Array, deadline: number, hops: number) => Promise<Uint8Array>;
 
 /**
@@ -20,12 +23,11 @@ type Ask = (operation: string, payload: Uint8Array, deadline: number, hops: numb
  */
 export function portableProvider(spec: ProviderSpec, ask: Ask): Provider {
   const bound = new Map<string, string>();
-  const soon = () => performance.now() + 10_000;
   const tell = async (operations: readonly string[], message: object) => {
     const payload = new Uint8Array(packr.pack(message));
     for (const operation of operations) {
       try {
-        await ask(operation, payload, soon(), 0);
+        await ask(operation, payload, performance.now() + bindMs, 0);
         return;
       } catch (error) {
         if (!noHandler.test(describe(error))) throw error;

@@ -54,7 +54,7 @@ export class Wanted {
    */
   findActor(target: ActorHandle | string): PlacementRecord {
     const [first] = this.findPlacements(target);
-    return first!;
+    return first;
   }
 
   findPlacements(target: ActorHandle | string): readonly [PlacementRecord, ...PlacementRecord[]] {

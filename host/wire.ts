@@ -66,7 +66,7 @@ export class Wire implements Peer {
     if (this.#closed) return;
     this.#closed = true;
     this.#port.close();
-    for (const { reject } of this.#waiting.values()) reject(fail("ENGINE_LOST", String(this.#other)));
+    for (const waiting of this.#waiting.values()) waiting.reject(fail("ENGINE_LOST", String(this.#other)));
     this.#waiting.clear();
   }
 

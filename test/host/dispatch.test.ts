@@ -253,12 +253,14 @@ describe("policy", () => {
   });
 });
 
+/** Middleware that leaves its name on what passes it. */
+const append = (name: string) => ({
+  name,
+  beforeProvider: ({ payload }: VerifiedInvocation) => ({ continue: bytes(`${text(payload)}>${name}`) }),
+  afterProvider: (_: VerifiedInvocation, reply: Uint8Array) => bytes(`${text(reply)}<${name}`),
+});
+
 describe("middleware", () => {
-  const append = (name: string) => ({
-    name,
-    beforeProvider: ({ payload }: VerifiedInvocation) => ({ continue: bytes(`${text(payload)}>${name}`) }),
-    afterProvider: (_: VerifiedInvocation, reply: Uint8Array) => bytes(`${text(reply)}<${name}`),
-  });
   const world = new FakeWorld();
   const actor = world.actor({ key: counterKey, name: "counter", claims: ["wasmcloud:keyvalue"] });
   world.link(
