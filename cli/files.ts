@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { describe, fail, failFrom } from "../lattice/index.ts";
+import type { Progress } from "./progress.ts";
 
 /** @throws LatticeError FILE_ABSENT, FILE_UNREADABLE. */
 export function readBytes(file: string): Buffer {
@@ -27,4 +28,19 @@ export async function referenceParameters(reference: string): Promise<{ referenc
   const { fetchModule } = await import("../actors/index.ts");
   const { bytes, origin } = await fetchModule(reference);
   return { reference: reference === "-" ? origin : resolve(origin), bytes: Buffer.from(bytes).toString("base64") };
+}
+
+/** The bytes of a module reference, telling how far a transfer has come. @throws LatticeError as `fetchModule`. */
+export async function fetchWithProgress(
+  reference: string,
+  maxBytes: number,
+  progress: Progress,
+): Promise<{ bytes: Uint8Array; origin: string }> {
+  const { fetchModule } = await import("../actors/index.ts");
+  progress.step(`Loading ${reference}`);
+  const onProgress = (received: number, total: number | undefined) => {
+    const share = total === undefined ? `${received} bytes` : `${Math.floor((received / total) * 100)} %`;
+    progress.advance(`Loading ${reference}: ${share}`);
+  };
+  return fetchModule(reference, { maxBytes, onProgress });
 }

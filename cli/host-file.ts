@@ -1,5 +1,6 @@
 import type { ActorHandle, CapabilityEntry, Host, HostFile, LinkEntry, ProviderHandle } from "../host/index.ts";
 import { canonicalContract, contractOf, fail, isLatticeError } from "../lattice/index.ts";
+import { fetchWithProgress } from "./files.ts";
 import type { Progress } from "./progress.ts";
 import type { RunActor, RunLink, RunReport } from "./run-modules.ts";
 
@@ -13,12 +14,10 @@ interface Started extends RunActor {
  * @throws LatticeError of the first entry that fails; the caller stops the host.
  */
 export async function applyHostFile(host: Host, file: HostFile, progress: Progress): Promise<RunReport> {
-  const { fetchModule } = await import("../actors/index.ts");
   const modules = await Promise.all(
     file.actors.map((entry) =>
       at(entry, async () => {
-        progress.step(`Loading ${entry.reference}`);
-        const { bytes, origin } = await fetchModule(entry.reference, { maxBytes: host.config.limits.moduleBytes });
+        const { bytes, origin } = await fetchWithProgress(entry.reference, host.config.limits.moduleBytes, progress);
         return { entry, module: await host.load(bytes, origin) };
       }),
     ),

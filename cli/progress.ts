@@ -28,6 +28,11 @@ export class Progress {
     this.#timer ??= setInterval(() => this.#draw(), 120).unref();
   }
 
+  /** How far the step has come; only where the line moves, elsewhere it would be a flood. */
+  advance(text: string): void {
+    if (this.#moving) this.step(text);
+  }
+
   /** Ends it; on a terminal the line gives way to `text`, or vanishes. May be called twice. */
   done(text?: string): void {
     clearInterval(this.#timer);

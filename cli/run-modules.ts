@@ -1,5 +1,6 @@
 import type { ActorHandle, Host, ProviderHandle } from "../host/index.ts";
 import { canonicalContract, fail } from "../lattice/index.ts";
+import { fetchWithProgress } from "./files.ts";
 import type { Progress } from "./progress.ts";
 import { planRun, type OwnProvider, type RunPlan, type RunWishes } from "./run-plan.ts";
 
@@ -41,11 +42,9 @@ export async function runModules(
   { wishes, env, own }: RunRequest,
   progress: Progress,
 ): Promise<RunReport> {
-  const { fetchModule } = await import("../actors/index.ts");
   const modules = await Promise.all(
     references.map(async (reference) => {
-      progress.step(`Loading ${reference}`);
-      const { bytes, origin } = await fetchModule(reference, { maxBytes: host.config.limits.moduleBytes });
+      const { bytes, origin } = await fetchWithProgress(reference, host.config.limits.moduleBytes, progress);
       return host.load(bytes, origin);
     }),
   );

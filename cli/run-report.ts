@@ -65,14 +65,19 @@ export function runDocument(host: Host, { actors, providers, links }: RunReport)
   };
 }
 
+/** In a checkout the command is npm's to find. */
+const lattice = import.meta.url.endsWith(".ts") ? "npx lattice" : "lattice";
+
 function thingsToTry({ actors }: ReturnType<typeof runDocument>): string[] {
   const url = actors.flatMap(({ urls }) => urls)[0];
   const [first] = actors;
-  const name = first === undefined || /\W/.test(first.name) ? first?.id : first.name;
-  return [
-    ...(url === undefined ? [] : [`curl ${url}/`]),
-    "lattice get actors -o wide",
-    `lattice logs ${name} --follow`,
-    `lattice explain ${name}`,
-  ].slice(0, 3);
+  // A name is whatever its signer wrote: only a plain one is put into a command to copy.
+  const name =
+    first === undefined || /^[\w-]+$/.test(first.name)
+      ? first?.name
+      : /^[\w ().-]+$/.test(first.name)
+        ? `"${first.name}"`
+        : first.id;
+  const about = name === undefined ? [] : [`${lattice} logs ${name} --follow`, `${lattice} explain ${name}`];
+  return [...(url === undefined ? [] : [`curl ${url}/`]), `${lattice} get actors -o wide`, ...about].slice(0, 3);
 }
