@@ -126,7 +126,13 @@ function anyJson(era: Era, operation: string, bytes: Uint8Array): Json {
   const { end } = checkMsgpack(bytes);
   // AssemblyScript guests add one zero byte; anything else after the value means that it is none.
   const whole = end === bytes.length || (end === bytes.length - 1 && bytes.at(-1) === 0);
-  return era !== "E0" && whole ? jsonOfValue(unpack(bytes, operation)) : jsonOfBytes(bytes);
+  if (era === "E0" || !whole) return jsonOfBytes(bytes);
+  try {
+    return jsonOfValue(unpack(bytes, operation));
+  } catch {
+    // A whole value that JSON cannot hold, such as a map for a key.
+    return jsonOfBytes(bytes);
+  }
 }
 
 function fieldsOf(value: unknown, known: readonly string[]): Record<string, unknown> {

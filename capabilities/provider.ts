@@ -110,9 +110,9 @@ export interface InvokeOptions {
   /** The call that made the provider ask: its hops and trace carry on, so that circles end. */
   cause?: ProviderCall;
   /**
-   * Aborted when the asker no longer waits, for a client that went away. The guest may still finish.
-   * It may be made on first reading, and listening to it costs microseconds: where that matters,
-   * read `aborted` before work begins instead.
+   * Aborted when the asker no longer waits, for a client that went away; it is made on first reading,
+   * which costs a microsecond. A local call runs on and its asker drops the answer, so only those read
+   * it who send a call elsewhere.
    */
   readonly signal?: AbortSignal;
 }

@@ -149,11 +149,15 @@ export class Exchange implements InvokeOptions {
     this.#response.writeHead(204, preflightHeader(cors, this.#request)).end();
   }
 
-  /** Refuses before the body was read; a client that waits for `100 Continue` never sends it. */
+  /**
+   * Refuses before the body was read. A client that waits for `100 Continue` never sends it: Node
+   * then says `Connection: close`. What others still send is passed over.
+   */
   #refuse(error: unknown): void {
     const { contentLength, chunked, expects } = this.#head;
-    if (expects) this.#response.shouldKeepAlive = false;
-    else if (contentLength > 0 || chunked) collectBody(this.#request, this.#site.settings.bodyBytes, noop, noop);
+    if (!expects && (contentLength > 0 || chunked)) {
+      collectBody(this.#request, this.#site.settings.bodyBytes, noop, noop);
+    }
     this.#fail(error);
   }
 

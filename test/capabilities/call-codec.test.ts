@@ -140,6 +140,8 @@ test("any other reply is shown as its value, as text, or as base64", () => {
     ["E2", "81a576616c75653500", { value: 53 }],
     ["E4", "c403ff0001", { base64: "/wAB" }],
     ["E4", "68656c6c6f", "hello"],
+    ["E4", "6869", "hi"],
+    ["E4", "8181000000", { base64: "gYEAAAA=" }],
     ["E4", "fffefd", { base64: "//79" }],
     ["E4", "cb3fe0000000000000", 0.5],
     ["E4", "d3ffffffff00000000", -4_294_967_296],

@@ -228,6 +228,13 @@ test("a message keeps its bytes though the publisher's memory changes after the 
   payload.fill(0);
   await room.messaging.drain?.();
   assert.deepEqual(room.texts("a"), ["s: kept"]);
+
+  room.onMessage = ({ replyTo }) => {
+    const answer = new Uint8Array(packr.pack({ subject: replyTo, body: Buffer.from("kept too") }));
+    room.messaging.handle(fakeCall("E4", "Messaging.Publish", answer));
+    answer.fill(0);
+  };
+  assert.equal(Buffer.from(await room.request("s", "?", 1_000, "E2")).toString(), "kept too");
 });
 
 test("an answer to a request is whatever comes first to its inbox; E2 gets the bare body", async () => {
