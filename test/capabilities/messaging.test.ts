@@ -231,7 +231,7 @@ test("a message keeps its bytes though the publisher's memory changes after the 
 
   room.onMessage = ({ replyTo }) => {
     const answer = new Uint8Array(packr.pack({ subject: replyTo, body: Buffer.from("kept too") }));
-    room.messaging.handle(fakeCall("E4", "Messaging.Publish", answer));
+    void room.messaging.handle(fakeCall("E4", "Messaging.Publish", answer));
     answer.fill(0);
   };
   assert.equal(Buffer.from(await room.request("s", "?", 1_000, "E2")).toString(), "kept too");
