@@ -81,11 +81,12 @@ test("a door re-exports and does nothing else", () => {
   }
 });
 
-test("benchmarks and tests come in through the doors, except a room's own tests", () => {
+test("benchmarks and tests come in through the doors, except a room's own tests and their helpers", () => {
   const files = ["index.ts", ...sources("test"), ...sources("bench")];
   const around = files.flatMap(importsOf).filter(({ from, to }) => {
     const [room = ""] = to.split(sep);
-    return room in mayImport && to !== join(room, "index.ts") && !from.startsWith(join("test", room, sep));
+    const own = from.startsWith(join("test", room, sep)) || from.startsWith(join("test", "support", sep));
+    return room in mayImport && !notOurs.test(to) && to !== join(room, "index.ts") && !own;
   });
   assert.deepEqual(
     around.map(({ from, to }) => `${from} imports ${to}`),

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { examples } from "../../actors/examples/build.mjs";
 import { repository } from "../../actors/examples/toolchains.mjs";
-import { acceptedProposals, refusedProposals } from "../../actors/instrument/index.ts";
+import { acceptedProposals, refusedProposals } from "../../actors/index.ts";
 import { type LimitName, limitTable } from "../../host/index.ts";
 import { catalogue, contractAliases, contractOf } from "../../lattice/index.ts";
 
