@@ -1,4 +1,4 @@
-import { Census, Pool, Scheduler } from "../actors/index.ts";
+import { type Census, Pool, Scheduler } from "../actors/index.ts";
 import {
   actorLogging,
   builtins,
@@ -40,6 +40,8 @@ import { type LinkRow, type PlacementRow, type ProviderRow, Tables } from "./tab
 export interface EngineOptions {
   readonly place: Place;
   readonly limits: Limits;
+  /** Of the whole process. */
+  readonly census: Census;
   readonly strict: boolean;
   readonly policy: Policy | undefined;
   readonly middleware: readonly Middleware[];
@@ -89,7 +91,7 @@ export class Engine implements EngineHandle {
     this.place = place;
     this.tables = new Tables(place);
     this.#scheduler = new Scheduler({ sliceMs: limits.sliceMs });
-    this.#census = new Census(limits.instancesPerProcess);
+    this.#census = options.census;
     this.listeners = new Listeners({
       reusePort: options.sharePorts,
       headerBytes: limits.httpHeaderBytes,
