@@ -39,7 +39,7 @@ export function encodeOperation(era: Era, language: GuestLanguage, operation: st
     if (value === undefined) return none;
     const shape = shapeOf(era, language);
     if (shape === "protobuf") {
-      if (typeof value === "string") return Buffer.from(value);
+      if (typeof value === "string") return new TextEncoder().encode(value);
       throw new Malformed("modules of era E0 take protobuf: give text or --hex");
     }
     const packable = shape === "array" && isObject(value) ? Object.values(value) : value;

@@ -154,6 +154,7 @@ export interface Provider {
   putLink?(link: Link): void | LinkStatus | Promise<void | LinkStatus>;
   /** Also called when the link was never put; then it does nothing. */
   deleteLink?(link: Link): void | Promise<void>;
+  /** The answer is for reading: it may be a view over a larger block, or the same bytes for many callers. */
   handle(call: ProviderCall): Uint8Array | Promise<Uint8Array>;
   health?(): Health | Promise<Health>;
   /** Takes no more calls from outside; resolves when those it holds are done. */

@@ -61,6 +61,27 @@ test("an AssemblyScript actor gets maps whatever its year, and may answer with s
   assert.equal(seen(asked[0]!.payload).path, "/");
 });
 
+test("the values a link took effect with open the same port in another engine of the host, and only there", async () => {
+  const sharing = { listeners: { reusePort: true } };
+  await using first = await openSite(() => packed({ body: Buffer.from("1") }), sharing);
+  const status = await first.web.putLink?.(first.link);
+  await using second = await openSite(() => packed({ body: Buffer.from("2") }), {
+    ...sharing,
+    values: status?.values ?? {},
+  });
+  assert.equal(second.url, first.url);
+  const heard = new Set<string>();
+  await until(async () => {
+    const text = await speak(first.port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    return heard.add(text.slice(-1)).size === 2;
+  });
+  const { address = "" } = status?.values ?? {};
+  await assert.rejects(
+    openSite(() => ok, { ...sharing, values: { address } }),
+    { code: "ADDRESS_UNAVAILABLE" },
+  );
+});
+
 test("an update may change an actor's era: the next request is encoded for the new one", async () => {
   const asked: Asked[] = [];
   await using site = await openSite((each) => {
