@@ -128,10 +128,6 @@ test("any request of any text says the same to every era", () => {
       const joined = [...expected].map(([name, values]) => [name, values.join(name === "cookie" ? "; " : ", ")]);
       const { method, path, queryString, body } = given;
       const common = { method, path, queryString, body: Buffer.from(body).toString("hex") };
-      const seen = (shown: unknown) => {
-        const map = shown as { body: Buffer };
-        return { ...map, body: Buffer.from(map.body).toString("hex") };
-      };
       assert.deepEqual(seen(unpackr.unpack(encodeHttpRequest("E4", given))), {
         ...common,
         header: Object.fromEntries(expected),
@@ -153,23 +149,29 @@ test("any request of any text says the same to every era", () => {
   );
 });
 
+/** A decoded request with its body as hex. */
+function seen(shown: unknown) {
+  const map = shown as { body: Buffer };
+  return { ...map, body: Buffer.from(map.body).toString("hex") };
+}
+
 function fromProtobuf(form: Uint8Array) {
   const reader = new ProtobufReader(form);
-  const seen = { method: "", path: "", queryString: "", body: "", header: {} as Record<string, string> };
+  const found = { method: "", path: "", queryString: "", body: "", header: {} as Record<string, string> };
   for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 1) seen.method = reader.text();
-    else if (field === 2) seen.path = reader.text();
-    else if (field === 3) seen.queryString = reader.text();
-    else if (field === 5) seen.body = hex(reader.bytes());
+    if (field === 1) found.method = reader.text();
+    else if (field === 2) found.path = reader.text();
+    else if (field === 3) found.queryString = reader.text();
+    else if (field === 5) found.body = hex(reader.bytes());
     else {
       const entry = new ProtobufReader(reader.bytes());
       let [name, value] = ["", ""];
       for (let part = entry.next(); part !== 0; part = entry.next())
         [name, value] = part === 1 ? [entry.text(), value] : [name, entry.text()];
-      seen.header[name] = value;
+      found.header[name] = value;
     }
   }
-  return seen;
+  return found;
 }
 
 test("a client that invents header names cannot grow the table of names, nor spoil what comes after", () => {
