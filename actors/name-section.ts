@@ -44,13 +44,16 @@ function rustPath(name: string): string | undefined {
     const digits = /^\d+/.exec(name.slice(at, at + 4))?.[0];
     if (digits === undefined) return undefined;
     at += digits.length;
-    parts.push(name.slice(at, at + Number(digits)));
-    at += Number(digits);
+    const end = at + Number(digits);
+    if (end > name.length) return undefined;
+    parts.push(name.slice(at, end));
+    at = end;
   }
   // The last part is the hash `h` and 16 hex digits.
   if (/^h[0-9a-f]{16}$/.test(parts.at(-1) ?? "")) parts.pop();
   return parts
     .join("::")
+    .replaceAll("_$", "$")
     .replaceAll("$LT$", "<")
     .replaceAll("$GT$", ">")
     .replaceAll("$u20$", " ")

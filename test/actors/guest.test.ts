@@ -137,7 +137,7 @@ void test("memory that grows before, during and after a host call corrupts nothi
       (i32.const 1))`);
   const guest = world.pool(prepared(assemble(text)), {
     hostCall: (_site, payload) => {
-      const copy = payload.slice().reverse();
+      const copy = payload.toReversed();
       return new Promise((resolve) => setImmediate(() => resolve(copy)));
     },
   });

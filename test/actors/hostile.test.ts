@@ -187,9 +187,9 @@ async function suffer(
   const pool = world.pool(guest, { limits: { ...limits, ...rest.limits }, hostCall: rest.hostCall });
   let answered = 0;
   let worst = 0;
-  let done = false;
+  const progress = { done: false };
   const beside = (async () => {
-    while (!done) {
+    while (!progress.done) {
       const before = process.threadCpuUsage();
       assert.equal(textOf(await neighbour.call("Op", "still here")), "still here");
       // The wait of a client outside: through the event loop and back.
@@ -203,7 +203,7 @@ async function suffer(
     (reply) => ({ reply }),
     (error: Error & { code?: string }) => ({ error }),
   );
-  done = true;
+  progress.done = true;
   await beside;
   if (typeof ends === "function") {
     assert.ok("reply" in outcome, "error" in outcome ? outcome.error.message : "");

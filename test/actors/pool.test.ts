@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import { array, assert as check, asyncProperty, boolean, integer, nat, record } from "fast-check";
 import { type CallSite, Census, instanceLimit } from "../../actors/index.ts";
 import { assemble, echoText, guestText, hostile, prepared, relayText, startWorld, textOf } from "../support/guests.ts";
 import { until } from "../support/until.ts";
@@ -89,10 +89,10 @@ void test("a pool with minimum 0 idles to nothing and starts again with the next
 });
 
 void test("each caller gets its own reply however host calls interleave", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(fc.record({ refused: fc.boolean(), order: fc.nat() }), { minLength: 1, maxLength: 40 }),
-      fc.integer({ min: 1, max: 5 }),
+  await check(
+    asyncProperty(
+      array(record({ refused: boolean(), order: nat() }), { minLength: 1, maxLength: 40 }),
+      integer({ min: 1, max: 5 }),
       async (plan, instances) => {
         await using world = startWorld();
         const { held, hostCall } = heldAnswers();
@@ -102,9 +102,9 @@ void test("each caller gets its own reply however host calls interleave", async 
           guest.call("Op", `call ${i}`).then(textOf, (error: Error) => error.message.replace(/^relay failed Op: /, "")),
         );
         // Answers what is held in the order of the plan, until every call has settled.
-        let settled = false;
-        const all = Promise.all(calls).finally(() => (settled = true));
-        while (!settled) {
+        const progress = { settled: false };
+        const all = Promise.all(calls).finally(() => (progress.settled = true));
+        while (!progress.settled) {
           held.sort((a, b) => orderOf(a.payload) - orderOf(b.payload));
           const next = held.shift();
           if (next) {
@@ -238,67 +238,75 @@ void test("the limit of instances follows the kernel's limit of mappings", () =>
   assert.equal(instanceLimit(100), 16);
 });
 
+/** Once round the event loop: sockets and timers have had their turn. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 void test("callers in a tight loop do not starve the event loop", async () => {
   await using world = startWorld();
   const guest = world.pool(echo);
   await guest.call();
-  let running = true;
-  let calls = 0;
+  const progress = { running: true, calls: 0 };
   const loop = async () => {
-    for (; running; calls++) await guest.call("Op", "x");
+    for (; progress.running; progress.calls++) await guest.call("Op", "x");
   };
   const loops = [loop(), loop(), loop()];
-  const late: number[] = [];
-  for (let i = 0; i < 20; i++) {
-    const before = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    late.push(performance.now() - before - 1);
+  let most = 0;
+  for (let i = 0; i < 50; i++) {
+    const before = progress.calls;
+    await turn();
+    most = Math.max(most, progress.calls - before);
   }
-  running = false;
+  progress.running = false;
   await Promise.all(loops);
-  assert.ok(calls > 1_000, `${calls} calls`);
-  late.sort((a, b) => a - b);
-  assert.ok(late[10]! < 10, `timers were late by ${late.map((ms) => ms.toFixed(1)).join(" ")} ms`);
+  assert.ok(progress.calls > 1_000, `${progress.calls} calls`);
+  // A slice of 2 ms holds some 8 000 on a fast machine.
+  assert.ok(most < 40_000, `${most} calls in one turn of the event loop`);
 });
 
-void test("guests that call each other in a tight loop do not starve the event loop", async () => {
+void test("a guest whose host calls are answered at once by promises does not starve the event loop", async () => {
   await using world = startWorld();
+  const progress = { calls: 0, over: false };
   const guest = world.pool(prepared(hostile("spin-host-calls")), {
-    limits: { cpuMs: 200 },
-    hostCall: () => Promise.resolve(new Uint8Array(0)),
+    limits: { cpuMs: 60 },
+    hostCall: () => {
+      progress.calls++;
+      return Promise.resolve(new Uint8Array(0));
+    },
   });
-  const spinning = assert.rejects(guest.call("Op", "", { deadline: performance.now() + 150 }), {
-    code: "DEADLINE_EXCEEDED",
-  });
+  const spinning = assert.rejects(guest.call(), { code: "GUEST_CPU_EXCEEDED" }).finally(() => (progress.over = true));
+  let most = 0;
   let turns = 0;
-  const before = performance.now();
-  while (performance.now() - before < 100) {
-    await new Promise((resolve) => setImmediate(resolve));
-    turns++;
+  for (; !progress.over; turns++) {
+    const before = progress.calls;
+    await turn();
+    most = Math.max(most, progress.calls - before);
   }
-  assert.ok(turns > 10, `${turns} turns in 100 ms`);
   await spinning;
+  assert.ok(turns > 5, `${turns} turns`);
+  assert.ok(most < 20_000, `${most} host calls in one turn of the event loop`);
 });
 
-void test("an echo beside three spinning guests is answered within a few slices", async () => {
+void test("an echo beside three spinning guests waits a slice or two", async () => {
   await using world = startWorld();
   const quick = world.pool(echo);
   await quick.call();
   const spin = prepared(hostile("spin"));
-  const spinning = Array.from({ length: 3 }, () => {
-    const pool = world.pool(spin, { limits: { cpuMs: 300, instances: 1 } });
-    return assert.rejects(pool.call(), { code: "GUEST_CPU_EXCEEDED" });
-  });
+  const spinners = Array.from({ length: 3 }, () => world.pool(spin, { limits: { cpuMs: 200, instances: 1 } }));
+  const spinning = spinners.map((pool) => assert.rejects(pool.call(), { code: "GUEST_CPU_EXCEEDED" }));
+  const burned = () => spinners.reduce((sum, { pool }) => sum + pool.stats().cpuMs, 0);
   const waits: number[] = [];
-  for (let i = 0; i < 30; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 2));
-    const before = performance.now();
+  // CPU time of the spinners while the echo waits: unlike the clock it does not count other processes.
+  while (burned() < 500) {
+    const before = burned();
+    await turn();
     await quick.call("Op", "beside");
-    waits.push(performance.now() - before);
+    waits.push(burned() - before);
   }
   await Promise.all(spinning);
   waits.sort((a, b) => a - b);
-  assert.ok(waits[15]! < 5, `median ${waits[15]!} ms`);
+  assert.ok(waits.length > 50, `${waits.length} echoes`);
+  assert.ok(waits[waits.length >> 1]! < 5, `median ${waits[waits.length >> 1]!} ms`);
+  assert.ok(waits.at(-5)! < 10, `nearly worst ${waits.at(-5)!} ms`);
 });
 
 void test("a guest that spins shares its thread fairly with another that spins", async () => {
