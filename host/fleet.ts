@@ -1,7 +1,7 @@
 import { MessageChannel } from "node:worker_threads";
 import { Census, instanceLimit } from "../actors/index.ts";
 import type { LinkStatus, Provider } from "../capabilities/index.ts";
-import { describe, isLatticeError } from "../lattice/index.ts";
+import { describe, isLatticeError, canonicalContract, contractOf } from "../lattice/index.ts";
 import {
   type ActorLogLine,
   callerPlace,
@@ -219,7 +219,10 @@ export class Fleet {
   *#everything(): Generator<EngineChange> {
     for (const spec of this.#placements.values()) yield { type: "put-placement", spec };
     for (const spec of this.#providers.values()) yield { type: "put-provider", spec };
-    for (const link of this.#links.values()) yield { type: "put-link", link };
+    // Those that let requests in come last, when what the actors need stands again.
+    const opens = ({ contractId }: LinkSpec) => canonicalContract(contractId) === contractOf("httpserver");
+    const links = [...this.#links.values()].toSorted((a, b) => Number(opens(a)) - Number(opens(b)));
+    for (const link of links) yield { type: "put-link", link };
   }
 
   #lost(thread: EngineThread): void {
