@@ -99,7 +99,8 @@ export interface ActorLogLine {
   readonly actor: string;
   readonly at: number;
   readonly level: "trace" | "debug" | "info" | "warn" | "error" | "critical";
-  readonly stream: "console" | "stdout" | "stderr" | "logging";
+  /** `host`: what the host says of the actor's log. */
+  readonly stream: "console" | "stdout" | "stderr" | "logging" | "host";
   readonly text: string;
   readonly traceId?: string;
 }

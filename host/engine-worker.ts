@@ -1,9 +1,10 @@
 /** Entry of an engine's thread. */
 import { parentPort, workerData } from "node:worker_threads";
 import { Census } from "../actors/index.ts";
-import type { ActorLogLine, EngineStats, FromEngine, Place, ToEngine } from "./engine-messages.ts";
+import type { EngineStats, FromEngine, Place, ToEngine } from "./engine-messages.ts";
 import { Engine } from "./engine.ts";
 import { beat } from "./heartbeat.ts";
+import { LogBatch } from "./log-batch.ts";
 import type { Limits } from "./limits.ts";
 import { loadExtensions } from "./extensions.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
@@ -23,11 +24,18 @@ export interface EngineWorkerData {
 
 const port = parentPort!;
 const data = workerData as EngineWorkerData;
+/** Log lines of one actor passed on at once. */
+const mostLogLines = 200;
 const send = (message: FromEngine) => port.postMessage(message);
 
 beat(data.heartbeat);
 const { policy, middleware } = await loadExtensions(data.extensions);
-const logs = batched<ActorLogLine>((lines) => send({ type: "log", lines }));
+const { logLines, logLineChars } = data.limits;
+const logs = new LogBatch({
+  lines: Math.min(logLines, mostLogLines),
+  lineChars: logLineChars,
+  send: (lines) => send({ type: "log", lines }),
+});
 const engine = new Engine({
   place: data.place,
   limits: data.limits,
@@ -37,7 +45,7 @@ const engine = new Engine({
   middleware,
   sharePorts: data.sharePorts,
   objects: new Map(),
-  onLog: logs,
+  onLog: (line) => logs.add(line),
   onReport: (level, text, fields) => send({ type: "report", level, text, ...(fields ? { fields } : {}) }),
 });
 
@@ -62,23 +70,13 @@ port.on("message", (message: ToEngine) => {
 });
 send({ type: "ready" });
 
+/** What was logged before goes first, so that the log of what stops is whole. */
 function answer(requestId: number, work: Promise<LinkStatus | EngineStats | undefined | void>): void {
   work.then(
-    (result) => send({ type: "done", requestId, result: result ?? undefined }),
+    (result) => {
+      logs.flush();
+      send({ type: "done", requestId, result: result ?? undefined });
+    },
     (error: unknown) => send({ type: "failed", requestId, error: asLatticeError(error, "a change").toWire() }),
   );
-}
-
-/** Gathers what comes within one turn of the event loop, so that a talkative actor costs one message. */
-function batched<T>(flush: (items: readonly T[]) => void): (item: T) => void {
-  let items: T[] = [];
-  return (item) => {
-    items.push(item);
-    if (items.length > 1) return;
-    setImmediate(() => {
-      const ready = items;
-      items = [];
-      flush(ready);
-    });
-  };
 }

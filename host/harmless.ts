@@ -24,12 +24,15 @@ export function withoutSecrets(text: string): string {
     .replaceAll(/(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s/:@]{0,256}:)[^\s/@]{1,1024}@/gi, "$1[password]@");
 }
 
+const cutMark = /\.\.\. \(\d{1,16} more characters\)$/;
+
 /**
- * The first `most` characters, saying how many were cut. The result shares no memory with `text`,
- * so that a line kept in a ring does not keep a guest's 60 MiB message alive.
+ * The first `most` characters, saying how many were cut; a text that was cut so before comes back as
+ * it is. The result shares no memory with `text`, so that a line kept in a ring does not keep a
+ * guest's 60 MiB message alive.
  */
 export function cutText(text: string, most: number): string {
-  if (text.length <= most) return text;
+  if (text.length <= most || (text.length <= most + 40 && cutMark.test(text))) return text;
   return Buffer.from(text.slice(0, most)).toString() + `... (${text.length - most} more characters)`;
 }
 

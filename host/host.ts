@@ -81,6 +81,7 @@ export class Host implements AsyncDisposable {
     const logs = new LogBook({
       logLines: limits.logLines,
       logLineChars: limits.logLineChars,
+      logChars: limits.logChars,
       stoppedLogs: limits.stoppedLogs,
     });
     const logger = new HostLogger({

@@ -43,6 +43,7 @@ export const limitTable = {
   drainMs: { default: 10_000, min: 0, max: hour, says: "wait for calls in flight when something stops" },
   logLines: { default: 1_000, min: 1, max: 1_000_000, says: "log lines kept per placement" },
   logLineChars: { default: 8 * KiB, min: 64, max: MiB, says: "characters kept of one log line" },
+  logChars: { default: MiB, min: 64, max: GiB, says: "characters kept of the log of one placement" },
   logLinesPerSecond: { default: 200, min: 1, max: 1_000_000, says: "lines of one actor passed to the host's log" },
   stoppedLogs: { default: 100, min: 0, max: 100_000, says: "stopped placements whose log is kept" },
   events: { default: 1_000, min: 1, max: 1_000_000, says: "host events kept for late watchers" },

@@ -44,6 +44,8 @@ export interface LogBounds {
   readonly logLines: number;
   /** Characters kept of each line. */
   readonly logLineChars: number;
+  /** Characters kept of each placement: of long lines fewer are kept. */
+  readonly logChars: number;
   /** Stopped placements whose lines are kept, the latest ones. */
   readonly stoppedLogs: number;
 }
@@ -154,26 +156,27 @@ export class LogBook {
 
   #ring(placement: string): Ring {
     let ring = this.#rings.get(placement);
-    if (!ring) this.#rings.set(placement, (ring = new Ring(this.#bounds.logLines)));
+    if (!ring) this.#rings.set(placement, (ring = new Ring(this.#bounds)));
     return ring;
   }
 }
 
-/** The last `capacity` lines of one placement, with the count of all that were ever written. */
+/** The latest lines of one placement, with the count of all that were ever written. */
 class Ring {
   readonly wakers = new Set<() => void>();
   stopped = false;
   written = 0;
+  /** Number of the oldest line that is kept. */
+  oldest = 0;
   readonly #capacity: number;
+  readonly #mostChars: number;
+  #chars = 0;
   /** Grows to the capacity, then is written round and round: line n stands at n modulo capacity. */
-  readonly #lines: LogLine[] = [];
+  readonly #lines: (LogLine | undefined)[] = [];
 
-  constructor(capacity: number) {
-    this.#capacity = capacity;
-  }
-
-  get oldest(): number {
-    return Math.max(0, this.written - this.#capacity);
+  constructor({ logLines, logChars }: LogBounds) {
+    this.#capacity = logLines;
+    this.#mostChars = logChars;
   }
 
   get last(): LogLine | undefined {
@@ -186,9 +189,18 @@ class Ring {
   }
 
   push(line: LogLine): void {
+    this.#chars += line.text.length;
+    if (this.written - this.oldest === this.#capacity) this.#drop();
+    while (this.#chars > this.#mostChars && this.oldest < this.written) this.#drop();
     this.#lines[this.written % this.#capacity] = line;
     this.written++;
     for (const wake of this.wakers) wake();
+  }
+
+  #drop(): void {
+    const place = this.oldest++ % this.#capacity;
+    this.#chars -= this.#lines[place]!.text.length;
+    this.#lines[place] = undefined;
   }
 
   /** Lines from number `first` on, as far as they are kept. */

@@ -4,7 +4,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { type LogEntry, type LogLine, LogBook } from "../../host/log-ring.ts";
 import { until } from "../support/until.ts";
 
-const bounds = { logLines: 5, logLineChars: 100, stoppedLogs: 2 };
+const bounds = { logLines: 5, logLineChars: 100, logChars: 10_000, stoppedLogs: 2 };
 
 function line(text: string, more: Partial<LogLine> = {}): LogLine {
   return { placement: "p1", actor: "counter", at: 1_000, level: "info", stream: "logging", text, ...more };
@@ -48,6 +48,17 @@ test("a long line is cut and says how much is missing", () => {
   const book = new LogBook(bounds);
   book.write(line("x".repeat(1_000)));
   assert.equal(book.tail(["p1"])[0]?.text, `${"x".repeat(100)}... (900 more characters)`);
+});
+
+test("of long lines fewer are kept, so that a log cannot grow beyond its bound", () => {
+  const book = new LogBook({ ...bounds, logChars: 250 });
+  for (const letter of "abcd") book.write(line(letter.repeat(100)));
+  assert.deepEqual(texts(book.tail(["p1"])), ["c".repeat(100), "d".repeat(100)]);
+  for (const letter of "efghijk") book.write(line(letter));
+  assert.deepEqual(texts(book.tail(["p1"])), ["g", "h", "i", "j", "k"]);
+  book.write(line("x".repeat(200)));
+  book.write(line("y"));
+  assert.deepEqual(texts(book.tail(["p1"])), ["i", "j", "k", `${"x".repeat(100)}... (100 more characters)`, "y"]);
 });
 
 test("a follower gets what is kept, then new lines, and ends when the placement has stopped", async () => {
