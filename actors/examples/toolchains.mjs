@@ -158,11 +158,14 @@ export function build(language, source, output) {
   return undefined;
 }
 
-/** Paths of this machine inside a module: under the home folder, the repository or a temporary folder. */
+/**
+ * Paths of this machine inside a module: under the home folder, the repository or a temporary folder.
+ * A folder of one name, such as /src, is not looked for: it is part of every crate's path.
+ */
 export function ownPaths(bytes) {
   const text = bytes.toString("latin1");
   return [homedir(), repository, process.env.RUST_WASM_PREFIX, "/home/", "/tmp/", "/Users/"]
-    .filter((path) => path && path !== "/")
+    .filter((path) => path && (path === "/root" || path.split("/").length > 2))
     .filter((path) => text.includes(path));
 }
 

@@ -120,6 +120,14 @@ for (const guest of drivers) {
   });
 }
 
+for (const guest of corpus.guests.filter(({ drives }) => drives.join() === "httpserver")) {
+  test(`${guest.name} (${guest.era}) counts paths behind HTTP`, async () => {
+    await using world = await startGuest(guest, [memoryKeyvalue()]);
+    assert.deepEqual(await world.ask("/some/path"), { counter: 1 });
+    assert.deepEqual(await world.ask("/some/path"), { counter: 2 });
+  });
+}
+
 for (const guest of drivers.filter(({ drives }) => drives.includes("logging"))) {
   test(`${guest.name} (${guest.era}) writes log lines of every level`, async () => {
     await using world = await startGuest(guest);
