@@ -60,7 +60,7 @@ port.on("message", (message: ToEngine) => {
     case "peer":
       return engine.connect(
         message.place,
-        new Wire(message.port, message.place, (invocation) => engine.invoke(invocation)),
+        new Wire(message.port, message.place, (invocation) => engine.answer(invocation)),
       );
     case "stop":
       return answer(message.requestId, engine.stop());

@@ -160,6 +160,11 @@ export class Engine implements EngineHandle {
     return answer;
   }
 
+  /** A call that another engine sends; it was counted where it came in. */
+  async answer(invocation: VerifiedInvocation): Promise<Uint8Array> {
+    return this.dispatch.invoke(invocation);
+  }
+
   #countError(error: unknown, { target, operation }: VerifiedInvocation): void {
     if (!isLatticeError(error)) return;
     const { code, message } = error;

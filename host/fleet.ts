@@ -183,7 +183,7 @@ export class Fleet {
       {
         onLog: (lines) => lines.forEach(onLog),
         onReport,
-        answer: (invocation) => this.caller.invoke(invocation),
+        answer: (invocation) => this.caller.answer(invocation),
       },
     );
     thread.worker.once("exit", () => this.#census.forget(place));
