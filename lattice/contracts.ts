@@ -7,14 +7,14 @@
  * payload by the actor's era. Source: waPC and actors reference, section 10.
  */
 const aliasSets = {
-  httpserver: ["wasmcloud:httpserver", "wascc:http_server", "wascap:http_server"],
+  httpserver: ["wasmcloud:httpserver", "wascc:http_server", "wascap:http_server", "wascap:httpserver"],
   httpclient: ["wasmcloud:httpclient", "wascc:http_client", "wascap:http_client"],
   keyvalue: ["wasmcloud:keyvalue", "wascc:keyvalue", "wascc:key_value", "wascap:keyvalue"],
   messaging: ["wasmcloud:messaging", "wascc:messaging", "wascap:messaging"],
   blobstore: ["wasmcloud:blobstore", "wascc:blobstore", "wascap:blobstore"],
   eventstreams: ["wasmcloud:eventstreams", "wascc:eventstreams"],
-  logging: ["wasmcloud:builtin:logging", "wasmcloud:logging", "wascc:logging"],
-  numbers: ["wasmcloud:builtin:numbergen", "wasmcloud:extras", "wascc:extras"],
+  logging: ["wasmcloud:builtin:logging", "wasmcloud:logging", "wascc:logging", "wascap:logging"],
+  numbers: ["wasmcloud:builtin:numbergen", "wasmcloud:extras", "wascc:extras", "wascap:extras"],
 } as const;
 
 export type Capability = keyof typeof aliasSets;
