@@ -1,73 +1,23 @@
-import { fail, failFrom, type LatticeError } from "../lattice/index.ts";
-import type { CallSites } from "./call-sites.ts";
-import type { FuelRate } from "./fuel-rate.ts";
+import { describe, fail, failFrom, type LatticeError } from "../lattice/index.ts";
 import { type GuestFrame, type Pending, sentinel } from "./guest-frame.ts";
-import { LARGE } from "./instrument/options.ts";
 import type { GuestCall, GuestHost } from "./guest-host.ts";
-import type { PoolLimits } from "./limits.ts";
+import { GuestFault, guestImports } from "./guest-imports.ts";
+import type { GuestEnvironment, GuestOwner, Ticket } from "./guest-owner.ts";
+import { LARGE } from "./instrument/options.ts";
 import type { PreparedModule } from "./prepared.ts";
-import type { Scheduler } from "./scheduler.ts";
+import { TimeAccount } from "./time-account.ts";
 import { describeTrap } from "./traps.ts";
-import { isWasiModule, Wasi } from "./wasi.ts";
 import { WapcExchange } from "./wapc.ts";
-
-/** A call on its way through a pool: admitted, perhaps waiting, given to one guest, settled once. */
-export interface Ticket {
-  readonly call: GuestCall;
-  /** The operation in UTF-8. */
-  readonly operation: Uint8Array;
-  readonly resolve: (reply: Uint8Array) => void;
-  readonly reject: (error: LatticeError) => void;
-  /** When it was admitted, by the scheduler's coarse clock. */
-  readonly since: number;
-  /** CPU time accounted so far. */
-  cpuNs: number;
-}
-
-/** What all guests of one pool share. */
-export interface GuestEnvironment {
-  readonly module: PreparedModule;
-  readonly host: GuestHost;
-  readonly limits: PoolLimits;
-  readonly scheduler: Scheduler;
-  /** The actor, for errors. */
-  readonly name: string;
-  readonly sites: CallSites;
-  readonly rate: FuelRate;
-}
-
-/** The pool as its guests see it. */
-export interface GuestOwner {
-  /** The next call for a guest that is free, if one waits. */
-  take(guest: Guest): Ticket | undefined;
-  /** The guest waits for a call, to be given by `offer`. */
-  rested(guest: Guest): void;
-  /** The guest is free but its turn is over; it takes a call by itself in the next turn of the event loop. */
-  parked(guest: Guest): void;
-  unparked(guest: Guest): void;
-  /** The guest waits in the middle of a call. */
-  suspended(guest: Guest): void;
-  answer(ticket: Ticket, reply: Uint8Array): void;
-  refuse(ticket: Ticket, error: LatticeError): void;
-  /** The guest takes no more calls. */
-  ended(guest: Guest, trapped: boolean): void;
-  /** CPU time that guests of the pool have used. */
-  used(ns: number): void;
-}
+import { Wasi } from "./wasi.ts";
 
 type State = "starting" | "running" | "idle" | "parked" | "waiting" | "spinning" | "ended";
 
 const nothing = new Uint8Array(0);
 
-/** Import work between two looks at the clock, in nanoseconds. */
-const allowanceNs = 150_000;
 /** What taking, answering and settling one call costs the thread, in nanoseconds. */
 const callNs = 300;
 /** What suspending and resuming costs it. */
 const suspensionNs = 800;
-
-/** Leaves the guest from inside an import. Guest code may catch it; `ended` is set then, and it is killed at its next check. */
-class GuestFault extends Error {}
 
 /** A promise's resolver without a closure per promise. */
 let resolver: (result: number) => void;
@@ -91,18 +41,11 @@ export class Guest implements GuestFrame {
   readonly #owner: GuestOwner;
   readonly #exchange: WapcExchange;
   readonly #wasi: Wasi;
-  #usesWasi = false;
+  readonly #time: TimeAccount;
   #state: State = "starting";
   #ticket: Ticket | undefined;
   #memory: WebAssembly.Memory | undefined;
   #view = nothing;
-  #fuel: WebAssembly.Global | undefined;
-  /** Fuel at the last account. */
-  #fuelMark = 0;
-  /** When the present chunk of fuel was granted; NaN when the guest did not run on without a pause. */
-  #grantedAt = Number.NaN;
-  #allowance = allowanceNs;
-  #exhausted = false;
   #ended = false;
   #trapped = false;
   #exitCode: number | undefined;
@@ -124,6 +67,7 @@ export class Guest implements GuestFrame {
     this.host = environment.host;
     this.#exchange = new WapcExchange(this, environment.sites, environment.limits.payloadBytes);
     this.#wasi = new Wasi(this);
+    this.#time = new TimeAccount(environment.rate, (ns) => owner.used(ns));
   }
 
   get call(): GuestCall | undefined {
@@ -153,18 +97,18 @@ export class Guest implements GuestFrame {
     const { module, name, limits } = this.#environment;
     this.#startDeadline = performance.now() + limits.startupMs;
     this.#entry = "instantiation";
+    const { imports, memory } = this.#imports();
     let instance: WebAssembly.Instance;
     try {
-      instance = new WebAssembly.Instance(module.module, this.#imports());
+      instance = new WebAssembly.Instance(module.module, imports);
     } catch (error) {
       this.#end();
       this.#state = "ended";
       throw failFrom(error, "GUEST_START_FAILED", name, "instantiation", describeTrap(error, module));
     }
     const { exports } = instance;
-    this.#memory ??= exports.memory as WebAssembly.Memory;
-    this.#fuel = exports["lattice:fuel"] as WebAssembly.Global;
-    this.#fuel.value = this.#grant(Number.NaN);
+    this.#memory = memory ?? (exports.memory as WebAssembly.Memory);
+    this.#time.open(exports["lattice:fuel"] as WebAssembly.Global);
     for (const entry of module.startup) await this.#runEntry(entry, exports[entry] as Function);
     this.#entry = undefined;
     this.#startCall = undefined;
@@ -178,7 +122,7 @@ export class Guest implements GuestFrame {
   /** Gives the call to a guest that rested. */
   offer(ticket: Ticket): void {
     this.#state = "running";
-    this.#grantedAt = Number.NaN;
+    this.#time.pause();
     this.#resume!(this.#accept(ticket));
   }
 
@@ -209,7 +153,7 @@ export class Guest implements GuestFrame {
     this.#resume = undefined;
     if (resume) resume(this.#state === "waiting" ? sentinel.kill : -1);
     // It runs at this moment, below us on the stack: it ends at its next check.
-    else this.#exhaust();
+    else this.#time.exhaust();
   }
 
   // --- GuestFrame: what imports need ------------------------------------------------------------
@@ -221,11 +165,11 @@ export class Guest implements GuestFrame {
   }
 
   charge(ns: number): void {
-    if ((this.#allowance -= ns) < 0) this.#exhaust();
+    this.#time.charge(ns);
   }
 
   pend(pending: Pending<unknown>): number {
-    this.charge(suspensionNs);
+    this.#time.charge(suspensionNs);
     this.#pending = pending;
     return sentinel.pending;
   }
@@ -247,45 +191,29 @@ export class Guest implements GuestFrame {
 
   // --- The imports of the appended code (module `lattice`) ----------------------------------------
 
-  #imports(): WebAssembly.Imports {
-    const imports: WebAssembly.Imports = {
-      lattice: {
+  #imports() {
+    return guestImports(
+      this.#environment.module,
+      {
         poll: () => this.#poll(),
-        next: new WebAssembly.Suspending(() => this.#next()),
-        size: (which: number) => this.#size(which),
-        done: (rc: number, fuelLeft: number) => this.#done(rc, fuelLeft),
-        wait: new WebAssembly.Suspending(() => this.#wait()),
+        next: () => this.#next(),
+        size: (which) => this.#size(which),
+        done: (rc, fuelLeft) => this.#done(rc, fuelLeft),
+        wait: () => this.#wait(),
         fuel: () => this.#fuelEnded(),
-        yield: new WebAssembly.Suspending(() => this.#yield()),
+        yield: () => this.#yield(),
       },
-    };
-    for (const { module, name } of this.#environment.module.imports) {
-      const own = (imports[module] ??= {});
-      if (isWasiModule(module)) {
-        this.#usesWasi = true;
-        own[name] = this.#wasi.import(module, name);
-      } else if (module === "env") {
-        own[name] = (message: number, file: number, line: number, column: number) =>
-          this.#abort(message >>> 0, file >>> 0, line >>> 0, column >>> 0);
-      } else {
-        // `prepare` has refused every name that waPC does not have.
-        own[name] = this.#exchange.import(name)!;
-      }
-    }
-    const wanted = this.#environment.module.importedMemory;
-    if (wanted) {
-      this.#memory = new WebAssembly.Memory({ initial: wanted.initial, maximum: wanted.maximum });
-      (imports[wanted.module] ??= {})[wanted.name] = this.#memory;
-    }
-    return imports;
+      this.#exchange,
+      this.#wasi,
+      () => this.memory(),
+    );
   }
 
   #poll(): number {
     if (this.#ended) return -1;
-    if (this.#allowance < 0) {
-      const now = performance.now();
-      this.#renew();
-      if (this.#environment.scheduler.turnIsOver(now)) {
+    if (this.#time.due) {
+      this.#time.renew();
+      if (this.#environment.scheduler.turnIsOver(performance.now())) {
         this.#state = "parked";
         return 0;
       }
@@ -334,15 +262,12 @@ export class Guest implements GuestFrame {
   }
 
   #done(rc: number, fuelLeft: number): number {
-    const { rate, name } = this.#environment;
-    this.#owner.used((this.#fuelMark - fuelLeft) * rate.nsPerFuel);
-    this.#fuelMark = fuelLeft;
-    this.#allowance -= callNs;
-    if (this.#usesWasi) this.#wasi.flush();
+    this.#time.settle(fuelLeft, callNs);
+    this.#wasi.flush();
     const ticket = this.#ticket;
     // A guest that was discarded while it ran.
     if (!ticket) return -1;
-    const outcome = this.#exchange.outcome(rc, name, ticket.call.operation);
+    const outcome = this.#exchange.outcome(rc, this.#environment.name, ticket.call.operation);
     this.#ticket = undefined;
     if (outcome instanceof Uint8Array) this.#owner.answer(ticket, outcome);
     else this.#owner.refuse(ticket, outcome);
@@ -364,8 +289,15 @@ export class Guest implements GuestFrame {
     const pending = this.#pending;
     if (!pending) return;
     this.#pending = undefined;
-    this.#grantedAt = Number.NaN;
-    const answer = result(pending);
+    this.#time.pause();
+    let answer: number;
+    try {
+      answer = result(pending);
+    } catch (error) {
+      // Nobody stands above a promise's callback to catch it.
+      this.fault(describe(error));
+      return;
+    }
     const resume = this.#resume;
     this.#resume = undefined;
     this.#state = this.#entry === undefined ? "running" : "starting";
@@ -374,22 +306,14 @@ export class Guest implements GuestFrame {
 
   #fuelEnded(): number {
     const now = performance.now();
-    const { rate, limits, scheduler } = this.#environment;
-    const ran = now - this.#grantedAt;
-    if (this.#allowance === allowanceNs && !Number.isNaN(ran)) rate.sample(ran * 1e6, this.#fuelMark);
-    const spent = this.#fuelMark * rate.nsPerFuel + (allowanceNs - this.#allowance);
-    this.#owner.used(this.#fuelMark * rate.nsPerFuel);
-    this.#fuelMark = 0;
-    this.#renew();
-    if (this.#ended) return -1;
-    if (this.#overBudget(spent, now, limits)) return -1;
-    if (scheduler.turnIsOver(now)) return 0;
-    return this.#grant(now);
+    const spent = this.#time.fuelEnded(now);
+    if (this.#ended || this.#overBudget(spent, now)) return -1;
+    return this.#environment.scheduler.turnIsOver(now) ? 0 : this.#time.grant(now);
   }
 
   /** Accounts `spent` to the call or start function that runs; ends the guest when its time is up. */
-  #overBudget(spent: number, now: number, limits: PoolLimits): boolean {
-    const { name } = this.#environment;
+  #overBudget(spent: number, now: number): boolean {
+    const { name, limits } = this.#environment;
     const ticket = this.#ticket;
     if (ticket) {
       ticket.cpuNs += spent;
@@ -422,16 +346,10 @@ export class Guest implements GuestFrame {
     const resume = this.#resume!;
     this.#resume = undefined;
     this.#state = this.#entry === undefined ? "running" : "starting";
-    resume(this.#grant(Number.NaN));
+    resume(this.#time.grant(Number.NaN));
   }
 
-  /** AssemblyScript's `env.abort(message, file, line, column)`. */
-  #abort(message: number, file: number, line: number, column: number): never {
-    const memory = this.memory();
-    throw new GuestFault(`abort: ${scriptText(memory, message)} at ${scriptText(memory, file)}:${line}:${column}`);
-  }
-
-  // --- Ends and accounts --------------------------------------------------------------------------
+  // --- Beginning and end --------------------------------------------------------------------------
 
   async #runEntry(entry: string, exported: Function): Promise<void> {
     const { name, module } = this.#environment;
@@ -511,7 +429,7 @@ export class Guest implements GuestFrame {
     this.#exchange.clear();
     this.#memory = undefined;
     this.#view = nothing;
-    this.#fuel = undefined;
+    this.#time.close();
     this.#resume = undefined;
     this.#pending = undefined;
     this.#startCall = undefined;
@@ -525,39 +443,4 @@ export class Guest implements GuestFrame {
     const { call, since } = this.#ticket!;
     return fail("DEADLINE_EXCEEDED", `${call.operation} of ${name}`, Math.round(call.deadline - since));
   }
-
-  #grant(now: number): number {
-    const { chunk } = this.#environment.rate;
-    this.#grantedAt = now;
-    this.#fuelMark = chunk;
-    return chunk;
-  }
-
-  /** The import allowance is used up: the guest comes to `#fuelEnded` at its next check. */
-  #exhaust(): void {
-    if (this.#exhausted || !this.#fuel) return;
-    this.#exhausted = true;
-    const spent = this.#fuelMark - this.#fuel.value;
-    this.#fuelMark = 0;
-    this.#fuel.value = 0;
-    const ns = spent * this.#environment.rate.nsPerFuel;
-    this.#owner.used(ns);
-    if (this.#ticket) this.#ticket.cpuNs += ns;
-  }
-
-  /** A new allowance for imports; what they used is accounted. */
-  #renew(): void {
-    this.#grantedAt = Number.NaN;
-    this.#owner.used(allowanceNs - this.#allowance);
-    this.#allowance = allowanceNs;
-    this.#exhausted = false;
-  }
-}
-
-/** A string of AssemblyScript: UTF-16, its length in bytes before it. */
-function scriptText(memory: Uint8Array, at: number): string {
-  if (at < 4 || at > memory.length) return "?";
-  const length = new DataView(memory.buffer).getUint32(at - 4, true);
-  const end = Math.min(at + Math.min(length, 1_024), memory.length);
-  return new TextDecoder("utf-16le").decode(memory.subarray(at, end));
 }

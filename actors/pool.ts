@@ -3,9 +3,11 @@ import { CallQueue } from "./call-queue.ts";
 import { CallSites } from "./call-sites.ts";
 import type { Census } from "./census.ts";
 import { FuelRate } from "./fuel-rate.ts";
-import { Guest, type GuestEnvironment, type GuestOwner, type Ticket } from "./guest.ts";
+import { Guest } from "./guest.ts";
 import type { GuestCall, GuestHost } from "./guest-host.ts";
+import type { GuestEnvironment, GuestOwner, Ticket } from "./guest-owner.ts";
 import { type GuestLimits, guestLimits, type PoolLimits } from "./limits.ts";
+import { OperationNames } from "./operation-names.ts";
 import type { PreparedModule } from "./prepared.ts";
 import type { Scheduler, Watched } from "./scheduler.ts";
 
@@ -36,8 +38,6 @@ export interface PoolStats {
   readonly queueMs: number;
 }
 
-/** Encoded operation names kept; a caller that invents more makes the pool start over. */
-const mostOperations = 256;
 /** Pause after an instance failed to start while others live. */
 const restartMs = 1_000;
 
@@ -47,8 +47,6 @@ const capture = (resolve: (reply: Uint8Array) => void, reject: (error: LatticeEr
   resolver = resolve;
   rejecter = reject;
 };
-
-const encoder = new TextEncoder();
 
 /**
  * The instances of one actor in one engine, and the calls that wait for them.
@@ -74,9 +72,7 @@ export class Pool implements GuestOwner, Watched {
   readonly #leaving = new Set<Promise<void>>();
   readonly #idle: Guest[] = [];
   readonly #queue = new CallQueue<Ticket>();
-  readonly #operations = new Map<string, Uint8Array>();
-  #lastOperation = "";
-  #lastEncoded: Uint8Array = new Uint8Array(0);
+  readonly #operations = new OperationNames();
   /** Woken and not suspended since: it will look at the queue by itself. */
   #runner: Guest | undefined;
   #starting = 0;
@@ -137,13 +133,14 @@ export class Pool implements GuestOwner, Watched {
     if (!this.#watched) this.#watch();
     const ticket: Ticket = {
       call,
-      operation: call.operation === this.#lastOperation ? this.#lastEncoded : this.#encode(call.operation),
+      operation: this.#operations.encode(call.operation),
       resolve: resolver,
       reject: rejecter,
       since: this.#scheduler.coarseNow,
       cpuNs: 0,
     };
     this.#calls++;
+    this.#scheduler.arrivals++;
     const refusal = this.#refusal(call);
     if (refusal) {
       this.#errors++;
@@ -392,18 +389,6 @@ export class Pool implements GuestOwner, Watched {
 
   #closed(): LatticeError {
     return this.#state === "draining" ? fail("DRAINING", this.name) : fail("STOPPED", this.name);
-  }
-
-  #encode(operation: string): Uint8Array {
-    let bytes = this.#operations.get(operation);
-    if (!bytes) {
-      if (this.#operations.size >= mostOperations) this.#operations.clear();
-      bytes = encoder.encode(operation);
-      this.#operations.set(operation, bytes);
-    }
-    this.#lastOperation = operation;
-    this.#lastEncoded = bytes;
-    return bytes;
   }
 
   #watch(): void {
