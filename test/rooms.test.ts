@@ -16,7 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: ["lattice", "actors", "capabilities", "host", "k8s-bridge"],
 };
 
-/** Folders of guests' own code and of folders that hold none of ours. */
+/** Guests' own code and the scripts that build it: no part of the room, though they lie in its folder. */
 const notOurs = /^actors[\\/](examples|sdk-[^\\/]*)([\\/]|$)/;
 
 interface Import {

@@ -4,7 +4,7 @@ import { Dispatch, type DispatchOptions } from "../../host/dispatch.ts";
 import { compileMiddleware } from "../../host/middleware.ts";
 import type { PlacementRow } from "../../host/tables.ts";
 import { isLatticeError, KeyPair, localInvocation, type VerifiedInvocation } from "../../lattice/index.ts";
-import { FakeWorld, site } from "../support/fake-tables.ts";
+import { FakeWorld, site } from "./fake-tables.ts";
 
 const moduleKey = () => KeyPair.generate("module").publicKey;
 const counterKey = moduleKey();

@@ -27,7 +27,7 @@ function options(
     start(index, heartbeat) {
       const attempt = world.started.filter((each) => each === index).length;
       world.started.push(index);
-      const worker = new Worker(new URL("../support/supervised-worker.mjs", import.meta.url), {
+      const worker = new Worker(new URL("./supervised-worker.mjs", import.meta.url), {
         workerData: { heartbeat, behaviour: behave(index, attempt) },
       });
       return { worker, ready: once(worker, "message") };
