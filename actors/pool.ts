@@ -218,7 +218,7 @@ export class Pool implements GuestOwner, Watched {
   sweep(now: number): boolean {
     for (const ticket of this.#queue.expired(now)) {
       const { operation, deadline } = ticket.call;
-      this.refuse(
+      this.#reject(
         ticket,
         fail("DEADLINE_EXCEEDED", `${operation} of ${this.name}`, Math.round(deadline - ticket.since)),
       );

@@ -338,3 +338,24 @@ void test("counters say what happened", async () => {
   const { cpuMs } = spinner.pool.stats();
   assert.ok(cpuMs > 25 && cpuMs < 150, `${cpuMs} ms`);
 });
+
+void test("calls whose deadline passes while they wait leave no room for more instances than the limit", async () => {
+  await using world = startWorld();
+  const { held, hostCall } = heldAnswers();
+  const guest = world.pool(relay, { hostCall, limits: { instances: 1 } });
+  const first = guest.call("Op", "first");
+  await until(() => held.length === 1);
+  const deadline = performance.now() + 20;
+  const late = await Promise.allSettled([1, 2, 3].map((n) => guest.call("Op", `late ${n}`, { deadline })));
+  assert.deepEqual(
+    late.map((each) => each.status === "rejected" && (each.reason as { code: string }).code),
+    ["DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"],
+  );
+  assert.equal(guest.pool.stats().busy, 1);
+  const second = guest.call("Op", "second");
+  assert.equal(guest.pool.stats().waiting, 1);
+  held[0]!.answer();
+  (await until(() => held[1])).answer();
+  assert.deepEqual((await Promise.all([first, second])).map(textOf), ["first", "second"]);
+  assert.equal(guest.pool.stats().busy, 0);
+});
