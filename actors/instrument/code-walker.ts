@@ -522,7 +522,7 @@ export class CodeWalker {
   }
 
   #instruction(opcode: number, code: number): string {
-    return `${hex(opcode)}${opcode > 0xfa ? ` ${hex(code)}` : ""} in ${this.#where()}`;
+    return `${hex(opcode)}${opcode > 0xfa && opcode < 0xff ? ` ${hex(code)}` : ""} in ${this.#where()}`;
   }
 
   #malformed(why: string, at: number): LatticeError {

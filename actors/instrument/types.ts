@@ -73,7 +73,7 @@ export interface FunctionType {
 
 /** The type section: every entry, in its order. */
 export function readTypes(reader: ByteReader): FunctionType[] {
-  const count = reader.count("types", 3);
+  const count = reader.count("types", 2);
   if (count > limits.types) throw fail("MODULE_LIMIT", reader.file, `${count} types, more than ${limits.types}`);
   const types: FunctionType[] = [];
   for (let index = 0; index < count; index++) {

@@ -1,0 +1,66 @@
+import { instrument, type InstrumentOptions } from "../../actors/index.ts";
+
+/** The host's end of an instrumented module, for tests: what each of its imports answers. */
+export interface MeterHost {
+  /** Answers the guest that is out of fuel. Default: a million. */
+  readonly fuel?: () => number;
+  readonly yield?: () => number | Promise<number>;
+  readonly wait?: () => number | Promise<number>;
+  readonly poll?: () => number;
+  readonly next?: () => number | Promise<number>;
+  readonly size?: () => number;
+  readonly done?: (rc: number, fuelLeft: number) => void;
+}
+
+export type Imports = Record<string, Record<string, WebAssembly.ImportValue>>;
+
+/** The exports of an instrumented module, fresh. */
+export type MeteredExports = Record<string, WebAssembly.ExportValue>;
+
+/** A guest that asks for what its test did not foresee. */
+function unforeseen(what: string): () => never {
+  return () => {
+    throw new Error(`the guest called ${what}`);
+  };
+}
+
+export function latticeImports(host: MeterHost): Record<string, WebAssembly.ImportValue> {
+  return {
+    fuel: host.fuel ?? (() => 1_000_000),
+    yield: new WebAssembly.Suspending(host.yield ?? unforeseen("yield")),
+    wait: new WebAssembly.Suspending(host.wait ?? unforeseen("wait")),
+    poll: host.poll ?? unforeseen("poll"),
+    next: new WebAssembly.Suspending(host.next ?? unforeseen("next")),
+    size: host.size ?? unforeseen("size"),
+    done: host.done ?? unforeseen("done"),
+  };
+}
+
+/** Instruments and instantiates; compiling it is the proof that it is valid. */
+export function metered(
+  bytes: Uint8Array,
+  host: MeterHost = {},
+  imports: Imports = {},
+  options: Partial<InstrumentOptions> = {},
+): MeteredExports {
+  const { bytes: code } = instrument(bytes, { name: "guest.wasm", ...options });
+  return instantiate(code, { ...imports, lattice: latticeImports(host) });
+}
+
+export function instantiate(bytes: Uint8Array, imports: Imports = {}): MeteredExports {
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), imports)
+    .exports as MeteredExports;
+}
+
+/** A function export, typed by what the test knows of it. */
+export function callable<A extends readonly unknown[], R>(exports: MeteredExports, name: string): (...args: A) => R {
+  return exports[name] as unknown as (...args: A) => R;
+}
+
+/** As `callable`, run where it may suspend. */
+export function suspendable<A extends readonly unknown[], R>(
+  exports: MeteredExports,
+  name: string,
+): (...args: A) => Promise<R> {
+  return WebAssembly.promising(exports[name] as Function) as unknown as (...args: A) => Promise<R>;
+}
