@@ -8,6 +8,8 @@ interface HttpCase {
   readonly actors: readonly string[];
   /** What `peers/bare-http.mjs` does instead. */
   readonly peer: "echo" | "counter" | "pong";
+  /** Default /tea; the pinger takes another actor's name there. */
+  readonly path?: string;
   readonly body?: string;
   readonly budget: Budget;
   readonly short: boolean;
@@ -47,6 +49,7 @@ const cases: readonly HttpCase[] = [
     figure: "HTTP -> Rust pinger -> Rust ponger, GET",
     actors: ["pinger-rust/pinger.wasm", "ponger-rust/ponger.wasm"],
     peer: "pong",
+    path: "/",
     budget: budgetOf(0.35, 0.7),
     short: false,
   },
@@ -59,12 +62,15 @@ export const httpRows: readonly Row[] = cases.map((each) => ({
 }));
 
 /** `lattice run` and bare `node:http`, each a process of its own on this same Node, loaded in turns. */
-async function measure({ name, figure, actors, peer, body, budget }: HttpCase, run: BenchRun): Promise<Figure[]> {
+async function measure(
+  { name, figure, actors, peer, path = "/tea", body, budget }: HttpCase,
+  run: BenchRun,
+): Promise<Figure[]> {
   const [seconds, rounds] = run.short ? [1, 3] : [2, 5];
   await using lattice = await latticeRun(actors.map((file) => repositoryFile(`actors/examples/${file}`)));
   await using bare = await startNode([repositoryFile("bench/peers/bare-http.mjs"), peer]);
-  const ours = { url: `${lattice.url}/tea`, connections, seconds, body };
-  const theirs = { url: `${String(bare.ready.url)}/tea`, connections, seconds, body };
+  const ours = { url: lattice.url + path, connections, seconds, body };
+  const theirs = { url: String(bare.ready.url) + path, connections, seconds, body };
   await requestsPerSecond(ours);
   await requestsPerSecond(theirs);
   const compared = await inTurns(
