@@ -30,6 +30,8 @@ export interface GuestFrame {
   readonly ended: boolean;
   /** Memory as it is now; the view is bound anew when the guest has grown it. */
   memory(): Uint8Array;
+  /** The buffer of `memory`. Ask for `memory` first. */
+  readonly buffer: ArrayBuffer;
   /** Accounts work that an import did on the guest's behalf, in nanoseconds. */
   charge(ns: number): void;
   /** Suspends the guest: the import returns what this returns. */

@@ -46,6 +46,7 @@ export class Guest implements GuestFrame {
   #ticket: Ticket | undefined;
   #memory: WebAssembly.Memory | undefined;
   #view = nothing;
+  buffer: ArrayBuffer = nothing.buffer;
   #ended = false;
   #trapped = false;
   #exitCode: number | undefined;
@@ -160,7 +161,10 @@ export class Guest implements GuestFrame {
 
   memory(): Uint8Array {
     // A view over a memory that has grown is detached and has length 0.
-    if (this.#view.length === 0 && this.#memory) this.#view = new Uint8Array(this.#memory.buffer);
+    if (this.#view.length === 0 && this.#memory) {
+      this.buffer = this.#memory.buffer;
+      this.#view = new Uint8Array(this.buffer);
+    }
     return this.#view;
   }
 
@@ -429,6 +433,7 @@ export class Guest implements GuestFrame {
     this.#exchange.clear();
     this.#memory = undefined;
     this.#view = nothing;
+    this.buffer = nothing.buffer;
     this.#time.close();
     this.#resume = undefined;
     this.#pending = undefined;

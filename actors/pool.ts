@@ -232,7 +232,7 @@ export class Pool implements GuestOwner, Watched {
   // --- GuestOwner: what guests tell ------------------------------------------------------------------
 
   take(guest: Guest): Ticket | undefined {
-    const ticket = this.#queue.shift(this.#leastHops);
+    const ticket = this.#queue.shift(this.#leastHops());
     if (!ticket) return undefined;
     this.#busy++;
     this.#runner ??= guest;
@@ -292,14 +292,14 @@ export class Pool implements GuestOwner, Watched {
   // --- Instances -----------------------------------------------------------------------------------
 
   /** A call may begin only when it has come at least this many hops. */
-  get #leastHops(): number {
+  #leastHops(): number {
     return Math.max(0, this.#busy - this.#limits.instances + 1);
   }
 
   /** Wakes or makes an instance when calls wait that may begin and nobody is about to take them. */
   #pump(): void {
     if (this.#queue.length === 0 || this.#runner || this.#parked > 0 || this.#state === "stopped") return;
-    const least = this.#leastHops;
+    const least = this.#leastHops();
     if (least > 0 && this.#queue.deepest < least) return;
     const guest = this.#idle.pop();
     if (guest) {
@@ -397,6 +397,7 @@ export class Pool implements GuestOwner, Watched {
   }
 
   #drained(): void {
+    if (this.#onDrained.length === 0) return;
     for (const resolve of this.#onDrained.splice(0)) resolve();
   }
 }

@@ -171,7 +171,7 @@ export class WapcExchange {
       first.set(memory.subarray(at, at + length));
       this.#response = first.subarray(0, length);
     } else {
-      this.#response = copyReply(memory, at, length);
+      this.#response = copyReply(memory, this.#frame.buffer, at, length);
     }
   }
 
@@ -216,7 +216,7 @@ export class WapcExchange {
     }
     let answer: Uint8Array | Promise<Uint8Array>;
     try {
-      answer = frame.host.hostCall(site, new Uint8Array(memory.buffer, at, length), frame.call!);
+      answer = frame.host.hostCall(site, new Uint8Array(frame.buffer, at, length), frame.call!);
     } catch (error) {
       return this.#refuse(error);
     }
