@@ -13,13 +13,11 @@ export interface HostCall extends Call {
 }
 
 interface HostCommandShape extends Omit<CommandShape, "work"> {
-  /** With several hosts at hand, refuse rather than take one: for commands that end something. */
-  readonly careful?: boolean;
   readonly work: (call: HostCall) => Promise<void>;
 }
 
 /** A command over one host: finds it, says which, and knows how long to wait. */
-export function hostCommand({ careful, work, options: ownOptions, ...shape }: HostCommandShape): Command {
+export function hostCommand({ work, options: ownOptions, ...shape }: HostCommandShape): Command {
   return leaf({
     ...shape,
     options: (command) => {
@@ -28,7 +26,7 @@ export function hostCommand({ careful, work, options: ownOptions, ...shape }: Ho
     },
     work: async (call) => {
       const { words, options } = takeHostKey(call);
-      const host = await oneHost(options, call.output, careful);
+      const host = await oneHost(options, call.output);
       await work({ ...call, options, words, host, timeoutMs: timeoutOf(options) });
     },
   });

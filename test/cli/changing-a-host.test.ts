@@ -78,4 +78,14 @@ describe("changing a host", () => {
     assert.notEqual(other.code, 0);
     await json("stop", "actor", "Rolling");
   });
+
+  test("drain lets the host take no more, and only the host that was named", async () => {
+    assert.equal((await home.run(["drain", "provider"])).code, 2);
+    assert.equal((await home.run(["drain", "wasmcloud:keyvalue"])).code, 3);
+    assert.equal((await fetch(url)).status, 200);
+    const { host } = await json("drain", hostId.slice(0, 8));
+    assert.deepEqual(host, { id: hostId, state: "draining" });
+    const late = await home.run(["start", "actor", dice, "-o", "json"]);
+    assert.deepEqual([late.code, failureOf(late).code], [5, "DRAINING"]);
+  });
 });
