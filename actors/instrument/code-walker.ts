@@ -389,7 +389,8 @@ export class CodeWalker {
     charge.settle(at, cost, hasCalls);
     const before = this.#loadsBefore[region]!;
     // In a loop without calls the meter stays right, so that loops inside need not load it.
-    if (!hasCalls) for (let load = before + 1; load < this.#loads.length; load++) charge.unload(this.#loads.items[load]!);
+    if (!hasCalls)
+      for (let load = before + 1; load < this.#loads.length; load++) charge.unload(this.#loads.items[load]!);
     this.#loads.length = hasCalls ? before : before + 1;
   }
 

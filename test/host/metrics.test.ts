@@ -161,7 +161,10 @@ test("no counter ever falls: not when a placement stops, not when an engine star
   for (const placements of steps) {
     const series = scrape(metrics, snapshot({ placements }));
     const now = [series.get(own) ?? 0, series.get(other) ?? 0];
-    assert.ok((now[0] ?? 0) >= (before[0] ?? 0) && (now[1] ?? 0) >= (before[1] ?? 0), `${before.join()} -> ${now.join()}`);
+    assert.ok(
+      (now[0] ?? 0) >= (before[0] ?? 0) && (now[1] ?? 0) >= (before[1] ?? 0),
+      `${before.join()} -> ${now.join()}`,
+    );
     before = now;
   }
   assert.deepEqual(before, [115, 67]);

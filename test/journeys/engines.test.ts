@@ -24,7 +24,10 @@ function get(url: string): Promise<string> {
   return new Promise((resolve, reject) => {
     request(url, { agent: new Agent({ keepAlive: false }) }, (response) => {
       let text = "";
-      response.setEncoding("utf8").on("data", (part: string) => (text += part)).on("end", () => resolve(text));
+      response
+        .setEncoding("utf8")
+        .on("data", (part: string) => (text += part))
+        .on("end", () => resolve(text));
     })
       .on("error", reject)
       .end();
@@ -36,8 +39,14 @@ test("several engines share one port and one store", async () => {
   await using _ = host;
   const answers = await Promise.all(Array.from({ length: 40 }, () => get(url)));
   const counts = answers.map((answer) => (JSON.parse(answer) as { counter: number }).counter).toSorted((a, b) => a - b);
-  assert.deepEqual(counts, Array.from({ length: 40 }, (_each, index) => index + 1));
-  await until(async () => (await host.fleet.stats()).filter(({ placements }) => placements.some(({ calls }) => calls > 0)).length === 2);
+  assert.deepEqual(
+    counts,
+    Array.from({ length: 40 }, (_each, index) => index + 1),
+  );
+  await until(
+    async () =>
+      (await host.fleet.stats()).filter(({ placements }) => placements.some(({ calls }) => calls > 0)).length === 2,
+  );
 });
 
 for (const [how, operation] of [

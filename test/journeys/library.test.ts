@@ -16,7 +16,10 @@ test("the example of the README: a counter behind HTTP with a store, in eight li
   assert.deepEqual(await (await fetch(`${urls[0]}/hello`)).json(), { counter: 2, path: "/hello" });
   assert.deepEqual(await (await fetch(`${urls[0]}/other`)).json(), { counter: 1, path: "/other" });
 
-  const payload = Buffer.from("85a66d6574686f64a3474554a470617468a22f61ab7175657279537472696e67a0a668656164657280a4626f6479c400", "hex");
+  const payload = Buffer.from(
+    "85a66d6574686f64a3474554a470617468a22f61ab7175657279537472696e67a0a668656164657280a4626f6479c400",
+    "hex",
+  );
   const reply = await host.call(counter, "HttpServer.HandleRequest", payload);
   assert.match(Buffer.from(reply).toString("latin1"), /"counter":1/);
 });

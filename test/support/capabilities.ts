@@ -86,7 +86,10 @@ export function fakeContext(invoke: Invoke = () => new Uint8Array(0), claim?: Cl
     linkName: "default",
     config: {},
     signal: new AbortController().signal,
-    listeners: { answered: () => undefined, claim: claim ?? (() => Promise.reject(new Error("no listeners in this test"))) },
+    listeners: {
+      answered: () => undefined,
+      claim: claim ?? (() => Promise.reject(new Error("no listeners in this test"))),
+    },
     invoke: async (link, operation, payload, options = {}) => invoke(link, operation, payload, options),
     actorLog: [],
     lines: [],

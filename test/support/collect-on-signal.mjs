@@ -7,7 +7,7 @@ import { BroadcastChannel, isMainThread } from "node:worker_threads";
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc");
 const channel = new BroadcastChannel("collect garbage");
-channel.onmessage = () => setImmediate(collect);
+channel.addEventListener("message", () => setImmediate(() => collect()));
 channel.unref();
 
 if (isMainThread) {

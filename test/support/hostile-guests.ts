@@ -5,7 +5,9 @@ import { manyFunctions, manyLocals } from "./generated-modules.ts";
 import { assemble, guestText, hostile, textOf } from "./guests.ts";
 
 /** What a call must come to: its error's code and words, or a check of its reply. */
-export type Ending = { readonly code: string; readonly text?: RegExp } | { readonly reply: (bytes: Uint8Array) => void };
+export type Ending =
+  | { readonly code: string; readonly text?: RegExp }
+  | { readonly reply: (bytes: Uint8Array) => void };
 
 export interface HostileCall {
   readonly ends: Ending;
@@ -90,7 +92,12 @@ function refused(name: string, code: string, text: RegExp, bytes?: Uint8Array): 
   return guest(name, [], { refused: { code, text }, ...(bytes ? { bytes } : {}) });
 }
 
-const doomed = (where: string) => refused(`spin-in-${where}`, "GUEST_START_FAILED", new RegExp(`failed to start in .*${where.replaceAll("-section", "")}`));
+const doomed = (where: string) =>
+  refused(
+    `spin-in-${where}`,
+    "GUEST_START_FAILED",
+    new RegExp(`failed to start in .*${where.replaceAll("-section", "")}`),
+  );
 
 /** Asks `contract` the same for ever, in a loop like that of `spin-host-calls`. */
 const spinOn = (contract: string, operation: string) =>
@@ -149,7 +156,9 @@ export const hostileGuests: Readonly<Record<string, HostileGuest>> = {
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((how) => ({ ends: outside, payload: way(how) })),
   ),
   "error-of-1-gib": guest("error-of-1-gib", [outside]),
-  "error-of-60-mib": guest("error-of-60-mib", [{ code: "GUEST_FAILED", text: /^error-of-60-mib failed Op: x{65536}$/ }]),
+  "error-of-60-mib": guest("error-of-60-mib", [
+    { code: "GUEST_FAILED", text: /^error-of-60-mib failed Op: x{65536}$/ },
+  ]),
   "hold-host-call": guest("hold-host-call", [{ ends: late, timeoutMs: 200 }]),
   "call-self": guest("call-self", [{ code: "HOPS_EXCEEDED", text: /the call chain reached 16 hops/ }], {
     callAlias: "test:self",

@@ -48,8 +48,7 @@ export function metered(
 }
 
 export function instantiate(bytes: Uint8Array, imports: Imports = {}): MeteredExports {
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), imports)
-    .exports as MeteredExports;
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes), imports).exports;
 }
 
 /** A function export, typed by what the test knows of it. */

@@ -118,7 +118,11 @@ class Generator {
     const defaults = signature.results.flatMap((type) => this.#constant(type));
     const code = [
       ...this.#spend(),
-      ...[0x04, 0x40, ...defaults, 0x0f, 0x0b],
+      0x04,
+      0x40,
+      ...defaults,
+      0x0f,
+      0x0b,
       ...this.#statements(),
       ...this.#tail(signature),
     ];
@@ -237,11 +241,27 @@ class Generator {
     const operands = [...this.#expression(i32), ...this.#expression(i64)];
     const swapped = [0x20, ...wide, 0x20, ...narrow];
     const body = () => [
-      ...[0x21, ...wide, 0x21, ...narrow],
-      ...[...swapped, ...this.#spend(), 0x0d, 1, 0x1a, 0x1a],
+      0x21,
+      ...wide,
+      0x21,
+      ...narrow,
+      ...swapped,
+      ...this.#spend(),
+      0x0d,
+      1,
+      0x1a,
+      0x1a,
       ...this.#statements(),
-      ...[0x20, ...narrow, 0x20, ...wide, ...this.#expression(i32), 0x0d, 0],
-      ...[0x1a, 0x1a, ...swapped],
+      0x20,
+      ...narrow,
+      0x20,
+      ...wide,
+      ...this.#expression(i32),
+      0x0d,
+      0,
+      0x1a,
+      0x1a,
+      ...swapped,
     ];
     const inside = this.#nested(() => this.#nested(body, [i32, i64]), [i64, i32]);
     return [...operands, 0x02, 2, 0x03, 2, ...inside, 0x0b, 0x0b, 0x1a, 0x1a];
@@ -302,7 +322,7 @@ class Generator {
     if (this.#exceptions === "legacy") {
       switch (this.#pick(3)) {
         case 0:
-          return [0x06, 0x40, ...this.#nested(body), 0x18, ...leb(this.#pick(this.#labels.length)), ...[]];
+          return [0x06, 0x40, ...this.#nested(body), 0x18, ...leb(this.#pick(this.#labels.length))];
         case 1:
           return [0x06, 0x40, ...this.#nested(body), 0x07, tag, 0x10, note, ...this.#nested(body), 0x0b];
         default:
