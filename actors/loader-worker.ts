@@ -1,5 +1,5 @@
 import { parentPort } from "node:worker_threads";
-import { describe, failFrom, isLatticeError } from "../lattice/index.ts";
+import { describe, failFrom, isLatticeError, keepCompiled } from "../lattice/index.ts";
 import type { FromLoader, ToLoader } from "./loader.ts";
 import { ActorModule } from "./module.ts";
 import { prepare } from "./prepared.ts";
@@ -8,6 +8,7 @@ import { prepare } from "./prepared.ts";
 const port = parentPort!;
 
 port.on("message", (message: ToLoader) => port.postMessage(answer(message)));
+keepCompiled();
 
 function answer({ requestId, bytes, origin, limits, trust }: ToLoader): FromLoader {
   try {

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { fail, failFrom, fromWire, KeyPair, type WireError } from "../lattice/index.ts";
+import { fail, failFrom, fromWire, KeyPair, threadEnvironment, type WireError } from "../lattice/index.ts";
 import { ActorModule, type Trust } from "./module.ts";
 import { prepare, type PreparedModule, type PrepareOptions } from "./prepared.ts";
 
@@ -91,7 +91,10 @@ export class Loader {
     clearTimeout(this.#resting);
     if (this.#worker) return this.#worker;
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    const worker = new Worker(new URL(`./loader-worker.${extension}`, import.meta.url), { name: "lattice loader" });
+    const worker = new Worker(new URL(`./loader-worker.${extension}`, import.meta.url), {
+      name: "lattice loader",
+      env: threadEnvironment(),
+    });
     worker.on("message", (message: FromLoader) => this.#settle(message));
     worker.on("error", (error: Error) => {
       this.#worker = undefined;

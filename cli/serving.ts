@@ -1,4 +1,5 @@
 import type { Host } from "../host/index.ts";
+import { keepCompiled } from "../lattice/index.ts";
 import { exitCodeOf, onInterrupt } from "./interrupt.ts";
 import type { Output } from "./output.ts";
 import { Progress } from "./progress.ts";
@@ -8,6 +9,7 @@ import { Progress } from "./progress.ts";
  * at once with 130. Also returns when a control command stops the host.
  */
 export async function serveUntilStopped(host: Host, output: Output): Promise<void> {
+  keepCompiled();
   const stopped = whenStopped(host);
   const { promise: interrupted, resolve } = Promise.withResolvers<void>();
   onInterrupt(() => {

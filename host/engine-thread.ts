@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { LinkStatus } from "../capabilities/index.ts";
-import { fail, fromWire, type LatticeError, type VerifiedInvocation } from "../lattice/index.ts";
+import { fail, fromWire, type LatticeError, threadEnvironment, type VerifiedInvocation } from "../lattice/index.ts";
 import type { ActorLogLine, EngineChange, EngineStats, FromEngine, Place, ToEngine } from "./engine-messages.ts";
 import type { EngineWorkerData } from "./engine-worker.ts";
 import type { EngineHandle } from "./engine.ts";
@@ -33,6 +33,7 @@ export class EngineThread implements EngineHandle {
     this.worker = new Worker(threadEntry(import.meta.url, "engine-worker"), {
       workerData: data,
       name: `engine-${data.place}`,
+      env: threadEnvironment(),
     });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;

@@ -8,6 +8,7 @@ import { LogBatch } from "./log-batch.ts";
 import type { Limits } from "./limits.ts";
 import { loadExtensions } from "./extensions.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
+import { keepCompiled } from "../lattice/index.ts";
 import { asLatticeError, Wire } from "./wire.ts";
 
 export interface EngineWorkerData {
@@ -69,6 +70,7 @@ port.on("message", (message: ToEngine) => {
   }
 });
 send({ type: "ready" });
+keepCompiled();
 
 /** What was logged before goes first, so that the log of what stops is whole. */
 function answer(requestId: number, work: Promise<LinkStatus | EngineStats | undefined | void>): void {

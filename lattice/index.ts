@@ -5,6 +5,7 @@ export * from "./links.ts";
 export * from "./invocations.ts";
 export * from "./nkeys.ts";
 export * from "./nuid.ts";
+export * from "./compile-cache.ts";
 export * from "./tokens.ts";
 export * from "./claims.ts";
 export * from "./msgpack-shape.ts";
