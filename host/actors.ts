@@ -3,7 +3,7 @@ import { type ActorModule, type GuestLimits, Loader, type PreparedModule, prepar
 import { checkDates, defaultLinkName, fail, KeyPair, localInvocation } from "../lattice/index.ts";
 import type { PlacementSpec, ProviderSpec } from "./engine-messages.ts";
 import type { Links } from "./links.ts";
-import { askPolicy, type HostParts } from "./parts.ts";
+import { askPolicyToStart, type HostParts } from "./parts.ts";
 import { describePortable } from "./portable-provider.ts";
 import type { Providers } from "./providers.ts";
 import { type ActorHandle, actorHandle, isPrepared, type PlacementRecord } from "./wanted.ts";
@@ -85,7 +85,7 @@ export class Actors {
     // Claimed at once, so that the same start coming twice is refused rather than run twice.
     this.#parts.wanted.placements.set(spec.id, record);
     try {
-      await askPolicy(this.#parts, {
+      await askPolicyToStart(this.#parts, {
         action: "start_actor",
         actor: prepared.key,
         name: claims.name,

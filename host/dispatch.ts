@@ -1,19 +1,12 @@
 import type { CallSite, GuestCall, GuestHost } from "../actors/index.ts";
-import type { Link, ProviderCall } from "../capabilities/index.ts";
-import {
-  fail,
-  failFrom,
-  describe,
-  isLatticeError,
-  localInvocation,
-  type Target,
-  type VerifiedInvocation,
-} from "../lattice/index.ts";
+import { defaultLinkName, fail, localInvocation, type Target, type VerifiedInvocation } from "../lattice/index.ts";
+import { Deadlines, graceMs } from "./deadlines.ts";
 import type { Place } from "./engine-messages.ts";
 import type { Answer, Around } from "./middleware.ts";
-import type { Policy } from "./policy.ts";
+import { askPolicy, type Policy, type PolicyRequest } from "./policy.ts";
+import { ProviderCalls } from "./provider-calls.ts";
 import { resolveRoute, type Route } from "./routes.ts";
-import type { LinkRow, PlacementRow, ProviderRow, Tables } from "./tables.ts";
+import type { PlacementRow, Tables } from "./tables.ts";
 
 /** Another engine of this host, where a thing runs that does not run here. */
 export interface Peer {
@@ -38,14 +31,16 @@ export interface DispatchOptions {
 
 /**
  * The crossroads. Every call, from a guest, a provider, an operator or another engine, enters
- * `invoke` as a verified invocation and passes the same steps in the same order: hops, deadline,
- * who is meant, may they, here or there.
+ * `invoke` as a verified invocation and passes the same steps in the same order: hops, size, who is
+ * meant, may they, here or there. Nobody waits for an answer beyond the deadline of the call.
  */
 export class Dispatch {
   readonly peers = new Map<Place, Peer>();
   unclaimed = 0;
   readonly #options: DispatchOptions;
   readonly #tables: Tables;
+  readonly #deadlines = new Deadlines();
+  readonly #providers = new ProviderCalls(this.#deadlines);
   readonly #warned = new Set<string>();
   #turn = 0;
 
@@ -59,7 +54,7 @@ export class Dispatch {
    * @throws LatticeError as the catalogue says, directly or by rejection.
    */
   invoke(invocation: VerifiedInvocation, route: Route = this.#resolve(invocation)): Uint8Array | Promise<Uint8Array> {
-    const { hopLimit, payloadBytes, policy } = this.#options;
+    const { hopLimit, payloadBytes, policy, aroundActor, aroundProvider } = this.#options;
     if (invocation.hops >= hopLimit) throw fail("HOPS_EXCEEDED", nameOf(invocation.target), hopLimit);
     if (invocation.payload.byteLength > payloadBytes) {
       throw fail(
@@ -69,11 +64,12 @@ export class Dispatch {
         payloadBytes,
       );
     }
-    if (route.kind === "refused") throw route.error();
-    const answer = this.#local(invocation, route);
+    if (route.kind === "service" && route.unclaimed) this.#noteUnclaimed(invocation, route.contractId);
+    const answer = this.#answerOf(invocation, route);
     // Policy and middleware run once, in the engine that answers.
     if (typeof answer !== "function") return answer;
-    return policy ? this.#afterPolicy(policy, invocation, route, answer) : this.#around(invocation, route, answer);
+    const around = route.kind === "actor" ? aroundActor : aroundProvider;
+    return policy || around ? this.#guarded(policy, around, invocation, answer) : answer(invocation);
   }
 
   /** The way out of one placement's guests. */
@@ -99,45 +95,62 @@ export class Dispatch {
     };
   }
 
+  /** Drops what is remembered of a placement that is gone. */
+  forget(placementId: string): void {
+    for (const name of this.#warned) if (name.startsWith(`${placementId} `)) this.#warned.delete(name);
+  }
+
+  /** Fails what still waits for an answer. */
+  stop(): void {
+    this.#deadlines.stop();
+  }
+
+  /** The same for calls that come whole, from outside the guests of this engine. */
   #resolve({ origin, target }: VerifiedInvocation): Route {
-    if (target.kind === "actor") return { kind: "actor", key: target.key };
-    const placement = origin.kind === "actor" ? this.#tables.placements.get(origin.placement) : undefined;
-    if (!placement)
-      return { kind: "refused", error: () => fail("LINK_ABSENT", origin.kind, target.contractId, target.linkName) };
-    return resolveRoute(
-      this.#tables,
-      placement,
-      { binding: target.linkName, namespace: target.contractId },
-      this.#options.strict,
+    if (origin.kind !== "actor") {
+      if (target.kind === "actor") return { kind: "actor", key: target.key };
+      const who = origin.kind === "operator" ? origin.name : origin.key;
+      return { kind: "refused", error: () => fail("LINK_ABSENT", who, target.contractId, target.linkName) };
+    }
+    const placement = this.#tables.placements.get(origin.placement);
+    if (!placement) return { kind: "refused", error: () => fail("PLACEMENT_ABSENT", origin.placement) };
+    const site =
+      target.kind === "actor"
+        ? { binding: defaultLinkName, namespace: target.key }
+        : { binding: target.linkName, namespace: target.contractId };
+    return resolveRoute(this.#tables, placement, site, this.#options.strict);
+  }
+
+  /** Policy and middleware around the last step of a call; what they need promises for is bounded too. */
+  #guarded(
+    policy: Policy | undefined,
+    around: Around | undefined,
+    invocation: VerifiedInvocation,
+    answer: Answer,
+  ): Uint8Array | Promise<Uint8Array> {
+    const { operation, deadline } = invocation;
+    const what = `${operation} on ${nameOf(invocation.target)}`;
+    const asked = policy && askPolicy(policy, policyRequest(invocation), what);
+    if (!asked && !around) return answer(invocation);
+    const since = performance.now();
+    // After a wait the tables may have changed: whoever answers by then.
+    const last: Answer = (each) => {
+      const found = this.#answerOf(each, this.#resolve(each));
+      return typeof found === "function" ? found(each) : found;
+    };
+    const run = () => (around ? around(invocation, last) : last(invocation));
+    const outcome = asked ? asked.then(run) : run();
+    if (outcome instanceof Uint8Array) return outcome;
+    return this.#deadlines.bound(outcome, deadline + graceMs, () =>
+      fail("DEADLINE_EXCEEDED", what, Math.round(deadline - since)),
     );
   }
 
-  async #afterPolicy(
-    policy: Policy,
-    invocation: VerifiedInvocation,
-    route: Route,
-    answer: Answer,
-  ): Promise<Uint8Array> {
-    const { origin, target, operation } = invocation;
-    const request = {
-      action: "perform_invocation" as const,
-      origin: origin.kind === "operator" ? origin.name : origin.key,
-      target: target.kind === "actor" ? target.key : target.contractId,
-      operation,
-    };
-    const what = `${operation} on ${nameOf(target)}`;
-    const decision = await Promise.resolve()
-      .then(() => policy(request))
-      .catch((error: unknown) => ({ deny: `the policy itself failed: ${describe(error)}` }));
-    if ("deny" in decision) throw fail("POLICY_REFUSED", what, decision.deny);
-    return this.#around(invocation, route, answer);
-  }
-
   /** Who answers here, or, when the target runs in another engine, the answer of that engine. */
-  #local(invocation: VerifiedInvocation, route: Route): Answer | Promise<Uint8Array> {
+  #answerOf(invocation: VerifiedInvocation, route: Route): Answer | Promise<Uint8Array> {
     switch (route.kind) {
       case "actor": {
-        const row = this.#choose(invocation.target);
+        const row = this.#choose(invocation);
         const { pool } = row;
         return pool ? (each) => pool.call(each) : this.#askPeer(row.spec.places, invocation, row.origin.name);
       }
@@ -145,13 +158,13 @@ export class Dispatch {
         const { link } = route;
         const { spec, provider, draining } = link.provider;
         if (draining) throw fail("DRAINING", spec.name);
-        if (provider) return (each) => this.#askProvider(each, link);
-        link.calls++;
-        return this.#counted(link, this.#askPeer(spec.places, invocation, spec.name));
+        return provider
+          ? (each) => this.#providers.overLink(each, link)
+          : this.#askPeer(spec.places, invocation, spec.name);
       }
       case "service":
-        if (route.unclaimed) this.#noteUnclaimed(invocation, route.contractId);
-        return (each) => this.#askService(each, route.provider, route.linkName);
+        // Those run in every engine.
+        return (each) => this.#providers.service(each, route.provider, route.link);
       case "refused":
         throw route.error();
       default:
@@ -159,91 +172,24 @@ export class Dispatch {
     }
   }
 
-  #around(invocation: VerifiedInvocation, route: Route, answer: Answer): Uint8Array | Promise<Uint8Array> {
-    const { aroundActor, aroundProvider } = this.#options;
-    const around = route.kind === "actor" ? aroundActor : aroundProvider;
-    return around ? around(invocation, answer) : answer(invocation);
-  }
-
   /** Local first; another engine's placement only when none runs here. */
-  #choose(target: Target): PlacementRow {
+  #choose({ target, origin, hops }: VerifiedInvocation): PlacementRow {
     // Only actor targets are routed here.
     const { key, placement: wanted } = target as Extract<Target, { kind: "actor" }>;
     const rows = this.#tables.placementsOf(key);
+    // A provider has encoded for one era; while an update goes through the placements they may differ.
+    const era = origin.kind === "provider" ? rows[0]?.linkedActor.era : undefined;
     let chosen: PlacementRow | undefined;
     for (const row of rows) {
-      if (wanted !== undefined && row.spec.id !== wanted) continue;
+      if (wanted !== undefined ? row.spec.id !== wanted : era !== undefined && row.spec.module.era !== era) continue;
       if (!chosen || load(row) < load(chosen)) chosen = row;
     }
     if (!chosen) throw fail("ACTOR_ABSENT", key);
-    const { origin, expired, draining, spec } = chosen;
-    if (expired) throw fail("TOKEN_EXPIRED", origin.name, isoSeconds(spec.module.claims.expiresAt));
-    if (draining) throw fail("DRAINING", origin.name);
+    const { origin: actor, expired, draining, spec } = chosen;
+    if (expired) throw fail("TOKEN_EXPIRED", actor.name, isoSeconds(spec.module.claims.expiresAt));
+    // Nested calls may belong to chains that it still has to finish; its pool knows.
+    if (draining && hops === 0) throw fail("DRAINING", actor.name);
     return chosen;
-  }
-
-  #askProvider(invocation: VerifiedInvocation, row: LinkRow): Uint8Array | Promise<Uint8Array> {
-    row.calls++;
-    const { provider: behind } = row;
-    behind.calls++;
-    let answer: Uint8Array | Promise<Uint8Array>;
-    try {
-      // `#local` has seen that it runs here.
-      answer = behind.provider!.handle(providerCall(invocation, row.link));
-    } catch (error) {
-      row.errors++;
-      throw providerError(error, behind, invocation.operation);
-    }
-    if (answer instanceof Uint8Array) return answer;
-    const settled = this.#counted(row, contain(answer, behind, invocation.operation));
-    return row.deadlineMs > 0 ? within(settled, row.deadlineMs, behind.spec.name) : settled;
-  }
-
-  #askService(invocation: VerifiedInvocation, behind: ProviderRow, linkName: string): Uint8Array | Promise<Uint8Array> {
-    // `resolveRoute` names host services only, and those run in every engine.
-    const provider = behind.provider!;
-    behind.calls++;
-    try {
-      const answer = provider.handle(providerCall(invocation, this.#serviceLink(invocation, behind, linkName)));
-      return answer instanceof Uint8Array ? answer : contain(answer, behind, invocation.operation);
-    } catch (error) {
-      throw providerError(error, behind, invocation.operation);
-    }
-  }
-
-  readonly #serviceLinks = new Map<string, Link>();
-
-  /** Host services need no link; they get one made up per placement, since a provider sees links only. */
-  #serviceLink({ origin }: VerifiedInvocation, behind: ProviderRow, linkName: string): Link {
-    // Only a placement's calls are routed to host services.
-    const { placement: id } = origin as Extract<VerifiedInvocation["origin"], { kind: "actor" }>;
-    const name = `${id} ${behind.spec.id} ${linkName}`;
-    let link = this.#serviceLinks.get(name);
-    if (!link) {
-      const placement = this.#tables.placements.get(id);
-      if (!placement) throw fail("PLACEMENT_ABSENT", id);
-      const { linkedActor } = placement;
-      const { contractId, key } = behind.spec;
-      link = {
-        id: name,
-        actor: linkedActor.key,
-        provider: key,
-        contractId,
-        linkName,
-        values: {},
-        revision: 1,
-        linkedActor,
-      };
-      this.#serviceLinks.set(name, link);
-    }
-    return link;
-  }
-
-  /** Drops what was made up for a placement that is gone. */
-  forget(placementId: string): void {
-    for (const name of this.#serviceLinks.keys())
-      if (name.startsWith(`${placementId} `)) this.#serviceLinks.delete(name);
-    for (const name of this.#warned) if (name.startsWith(`${placementId} `)) this.#warned.delete(name);
   }
 
   #askPeer(places: readonly Place[], invocation: VerifiedInvocation, name: string): Promise<Uint8Array> {
@@ -261,57 +207,15 @@ export class Dispatch {
     this.#warned.add(name);
     this.#options.onUnclaimed(placement, contractId);
   }
-
-  async #counted(row: LinkRow, answer: Promise<Uint8Array>): Promise<Uint8Array> {
-    try {
-      return await answer;
-    } catch (error) {
-      row.errors++;
-      throw error;
-    }
-  }
 }
 
-function providerCall(invocation: VerifiedInvocation, link: Link): ProviderCall {
-  const { origin, target } = invocation;
+function policyRequest({ origin, target, operation }: VerifiedInvocation): PolicyRequest {
   return {
-    contractId: target.kind === "contract" ? target.contractId : link.contractId,
-    operation: invocation.operation,
-    payload: invocation.payload,
-    linkName: link.linkName,
-    origin,
-    era: link.linkedActor.era,
-    link,
-    deadline: invocation.deadline,
-    hops: invocation.hops,
-    trace: invocation.trace,
+    action: "perform_invocation",
+    origin: origin.kind === "operator" ? origin.name : origin.key,
+    target: target.kind === "actor" ? target.key : target.contractId,
+    operation,
   };
-}
-
-/** A provider's own failure, whatever it threw, stays behind its contract. */
-function providerError(error: unknown, behind: ProviderRow, operation: string): unknown {
-  return isLatticeError(error)
-    ? error
-    : failFrom(error, "PROVIDER_FAILED", behind.spec.name, operation, describe(error));
-}
-
-async function contain(answer: Promise<Uint8Array>, behind: ProviderRow, operation: string): Promise<Uint8Array> {
-  let bytes: unknown;
-  try {
-    bytes = await answer;
-  } catch (error) {
-    throw providerError(error, behind, operation);
-  }
-  if (bytes instanceof Uint8Array) return bytes;
-  throw fail("REPLY_MALFORMED", behind.spec.name, operation, "a provider answers bytes");
-}
-
-/** Bounds a wait by the link's own deadline; the late answer is dropped. */
-export function within<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(fail("DEADLINE_EXCEEDED", what, ms)), ms);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }
 
 /** Waiting calls weigh most; a placement of another engine loses against one that runs here. */

@@ -16,7 +16,8 @@ import {
   type ErrorCode,
   type VerifiedInvocation,
 } from "../lattice/index.ts";
-import { Dispatch, type Peer, within } from "./dispatch.ts";
+import { within } from "./deadlines.ts";
+import { Dispatch, type Peer } from "./dispatch.ts";
 import { linkDeadline } from "./link-deadline.ts";
 import type {
   ActorLogLine,
@@ -35,7 +36,7 @@ import { compileMiddleware, type Middleware } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
 import { portableProvider } from "./portable-provider.ts";
 import { contextOf } from "./provider-context.ts";
-import { type LinkRow, type PlacementRow, type ProviderRow, Tables } from "./tables.ts";
+import { type LinkRow, type PlacementRow, type ProviderRow, providerRow, Tables } from "./tables.ts";
 
 export interface EngineOptions {
   readonly place: Place;
@@ -311,13 +312,7 @@ export class Engine implements EngineHandle {
   }
 
   async #putProvider(spec: ProviderSpec): Promise<undefined> {
-    const row: ProviderRow = {
-      spec,
-      provider: spec.places.includes(this.place) ? this.#makeProvider(spec) : undefined,
-      abort: new AbortController(),
-      calls: 0,
-      draining: false,
-    };
+    const row = providerRow(spec, spec.places.includes(this.place) ? this.#makeProvider(spec) : undefined);
     await row.provider?.start?.(contextOf(this, row, this.#options));
     this.tables.providers.set(spec.id, row);
     this.tables.changed();
@@ -439,7 +434,7 @@ export class Engine implements EngineHandle {
       source: { kind: "object" },
       places: [this.place],
     };
-    const row: ProviderRow = { spec, provider, abort: new AbortController(), calls: 0, draining: false };
+    const row = providerRow(spec, provider);
     this.tables.hostServices.set(contractId, row);
     void provider.start?.(contextOf(this, row, this.#options));
   }

@@ -1,4 +1,4 @@
-import type { VerifiedInvocation } from "../lattice/index.ts";
+import { describe, failFrom, isLatticeError, type VerifiedInvocation } from "../lattice/index.ts";
 
 /** Go on with these bytes, or halt here and answer with these. */
 export type BeforeStep = { readonly continue: Uint8Array } | { readonly halt: Uint8Array };
@@ -26,25 +26,46 @@ export function compileMiddleware(chain: readonly Middleware[], side: "actor" | 
   const links = chain.flatMap((each) => {
     const before = side === "actor" ? each.beforeActor?.bind(each) : each.beforeProvider?.bind(each);
     const after = side === "actor" ? each.afterActor?.bind(each) : each.afterProvider?.bind(each);
-    return before || after ? [{ before, after }] : [];
+    return before || after ? [{ name: each.name, before, after }] : [];
   });
   if (links.length === 0) return undefined;
   return async (invocation, answer) => {
     let current = invocation;
     let reached = 0;
     let reply: Uint8Array | undefined;
-    for (const { before } of links) {
+    for (const { name, before } of links) {
       reached++;
       if (!before) continue;
-      const step = await before(current);
+      const step = await named(name, invocation, () => before(current));
+      const bytes = step && ("halt" in step ? step.halt : step.continue);
+      if (!(bytes instanceof Uint8Array))
+        throw broken(name, invocation, "it says neither continue nor halt with bytes");
       if ("halt" in step) {
-        reply = step.halt;
+        reply = bytes;
         break;
       }
-      if (step.continue !== current.payload) current = { ...current, payload: step.continue };
+      if (bytes !== current.payload) current = { ...current, payload: bytes };
     }
     reply ??= await answer(current);
-    for (const { after } of links.slice(0, reached).toReversed()) if (after) reply = await after(current, reply);
+    for (const { name, after } of links.slice(0, reached).toReversed()) {
+      if (!after) continue;
+      const last: Uint8Array = reply;
+      reply = await named(name, invocation, () => after(current, last));
+      if (!(reply instanceof Uint8Array)) throw broken(name, invocation, "it gives back no bytes");
+    }
     return reply;
   };
+}
+
+/** An error of the catalogue is the middleware's word; anything else it throws fails under its name. */
+async function named<T>(name: string, invocation: VerifiedInvocation, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw isLatticeError(error) ? error : broken(name, invocation, describe(error), error);
+  }
+}
+
+function broken(name: string, { operation }: VerifiedInvocation, why: string, cause?: unknown) {
+  return failFrom(cause, "MIDDLEWARE_FAILED", name, operation, why);
 }

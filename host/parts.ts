@@ -1,10 +1,12 @@
-import { fail } from "../lattice/index.ts";
+import { within } from "./deadlines.ts";
 import type { EventRing } from "./events.ts";
 import type { Fleet } from "./fleet.ts";
 import type { LogBook } from "./log-ring.ts";
 import type { HostConfig } from "./options.ts";
-import type { Policy, PolicyRequest } from "./policy.ts";
+import { askPolicy, type Policy, type PolicyRequest } from "./policy.ts";
 import type { Wanted } from "./wanted.ts";
+
+type StartRequest = Extract<PolicyRequest, { name: string }>;
 
 /** What the verbs of one host share. */
 export interface HostParts {
@@ -16,9 +18,12 @@ export interface HostParts {
   readonly policy: Policy | undefined;
 }
 
-/** @throws LatticeError POLICY_REFUSED with the policy's reason. */
-export async function askPolicy({ policy }: HostParts, request: PolicyRequest): Promise<void> {
+/**
+ * Asks the policy, when there is one, whether something may start.
+ * @throws LatticeError POLICY_REFUSED with the policy's reason; DEADLINE_EXCEEDED when it does not decide.
+ */
+export async function askPolicyToStart({ policy, config }: HostParts, request: StartRequest): Promise<void> {
   if (!policy) return;
-  const decision = await policy(request);
-  if ("deny" in decision) throw fail("POLICY_REFUSED", request.action, decision.deny);
+  const what = `${request.action} of ${request.name}`;
+  await within(Promise.resolve(askPolicy(policy, request, what)), config.limits.callTimeoutMs, `the policy on ${what}`);
 }

@@ -1,3 +1,5 @@
+import { describe, fail } from "../lattice/index.ts";
+
 /**
  * A policy can only tighten: claims and links are always checked by the host itself, before and
  * whatever the policy says.
@@ -28,8 +30,46 @@ export type PolicyDecision = { readonly allow: true } | { readonly deny: string 
 
 /**
  * Asked after the host's own checks have passed. A promise makes every call wait for it, so answer
- * at once where you can. A throw counts as a refusal.
+ * at once where you can. A throw counts as a refusal, and so does anything but a plain `allow: true`.
  */
 export type Policy = (request: PolicyRequest) => PolicyDecision | Promise<PolicyDecision>;
 
 export const allowed: PolicyDecision = Object.freeze({ allow: true });
+
+/**
+ * Asks `policy` about `what`; a promise is returned only when the policy needs one.
+ * @throws LatticeError POLICY_REFUSED, directly or by rejection.
+ */
+export function askPolicy(policy: Policy, request: PolicyRequest, what: string): Promise<void> | undefined {
+  let decision: PolicyDecision | Promise<PolicyDecision>;
+  try {
+    decision = policy(request);
+  } catch (error) {
+    throw itselfFailed(error, what);
+  }
+  if (!isPromise(decision)) {
+    check(decision, what);
+    return undefined;
+  }
+  return decision.then(
+    (later) => check(later, what),
+    (error: unknown) => {
+      throw itselfFailed(error, what);
+    },
+  );
+}
+
+/** Policies come from plain JavaScript too, so nothing is taken for granted. */
+function check(decision: unknown, what: string): void {
+  const { allow, deny } = (decision ?? {}) as { allow?: unknown; deny?: unknown };
+  if (allow === true && deny === undefined) return;
+  throw fail("POLICY_REFUSED", what, typeof deny === "string" ? deny : "it did not say allow");
+}
+
+function itselfFailed(error: unknown, what: string) {
+  return fail("POLICY_REFUSED", what, `the policy itself failed: ${describe(error)}`);
+}
+
+function isPromise(value: unknown): value is Promise<PolicyDecision> {
+  return typeof (value as { then?: unknown } | undefined | null)?.then === "function";
+}

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { findBuiltin, type Provider } from "../capabilities/index.ts";
 import { defaultLinkName, fail, KeyPair } from "../lattice/index.ts";
 import type { ProviderSpec } from "./engine-messages.ts";
-import { askPolicy, type HostParts } from "./parts.ts";
+import { askPolicyToStart, type HostParts } from "./parts.ts";
 import { type ProviderHandle, providerHandle, type ProviderRecord } from "./wanted.ts";
 
 export interface StartProviderOptions {
@@ -91,7 +91,7 @@ export class Providers {
     const record: ProviderRecord = { spec, annotations, reference, startedAt: Date.now() };
     this.#parts.wanted.providers.set(spec.id, record);
     try {
-      await askPolicy(this.#parts, { action: "start_provider", provider: key, name, contractId, linkName });
+      await askPolicyToStart(this.#parts, { action: "start_provider", provider: key, name, contractId, linkName });
       await this.#parts.fleet.apply({ type: "put-provider", spec });
     } catch (error) {
       this.#parts.wanted.providers.delete(spec.id);

@@ -1,4 +1,5 @@
 import type { CallSite } from "../actors/index.ts";
+import type { Link } from "../capabilities/index.ts";
 import { canonicalContract, contractOf, fail, isPublicKey, type LatticeError } from "../lattice/index.ts";
 import type { LinkRow, PlacementRow, ProviderRow, Tables } from "./tables.ts";
 
@@ -8,8 +9,9 @@ export type Route =
   | {
       readonly kind: "service";
       readonly contractId: string;
-      readonly linkName: string;
       readonly provider: ProviderRow;
+      /** Made up, since providers see links only. */
+      readonly link: Link;
       readonly unclaimed: boolean;
     }
   | { readonly kind: "actor"; readonly key: string }
@@ -41,7 +43,8 @@ export function resolveRoute(
   if (claimed && link) return { kind: "provider", contractId: namespace, link };
   const service = hostServiceContracts.has(contract) ? tables.hostServices.get(contract) : undefined;
   if (service && (claimed || (caller.spec.module.era === "E4" && !strict))) {
-    return { kind: "service", contractId: namespace, linkName: binding, provider: service, unclaimed: !claimed };
+    const made = serviceLink(caller, service, binding);
+    return { kind: "service", contractId: namespace, provider: service, link: made, unclaimed: !claimed };
   }
   const key = tables.keyOfAlias(namespace);
   if (key !== undefined) return actorRoute(tables, caller, key);
@@ -69,6 +72,22 @@ function serves(tables: Tables, portable: PlacementRow, actor: string): boolean 
     if (spec.actor === actor && source.kind === "portable" && source.placement === portable.spec.id) return true;
   }
   return false;
+}
+
+/** Host services need no link; each way to one carries its own. */
+function serviceLink({ spec: { id }, linkedActor }: PlacementRow, { spec }: ProviderRow, linkName: string): Link {
+  const { key: provider, contractId } = spec;
+  const actor = linkedActor.key;
+  return {
+    id: `${id} ${spec.id} ${linkName}`,
+    actor,
+    provider,
+    contractId,
+    linkName,
+    values: {},
+    revision: 1,
+    linkedActor,
+  };
 }
 
 function refused(error: () => LatticeError): Route {

@@ -23,7 +23,13 @@ export interface ProviderRow {
   readonly spec: ProviderSpec;
   readonly provider: Provider | undefined;
   readonly abort: AbortController;
+  /** Links by which it may call actors, from before it opens them until it has closed them. */
+  readonly links: Map<string, LinkRow>;
   calls: number;
+  /** Calls that it has not answered yet. */
+  inFlight: number;
+  /** Called when the last of them is answered. */
+  onIdle: (() => void) | undefined;
   draining: boolean;
 }
 
@@ -31,7 +37,7 @@ export interface LinkRow {
   readonly spec: LinkSpec;
   /** The provider's view: one object from put to delete. */
   readonly link: Link;
-  provider: ProviderRow;
+  readonly provider: ProviderRow;
   /** The link's own bound on a call, in milliseconds; 0 = none. */
   readonly deadlineMs: number;
   calls: number;
@@ -39,6 +45,20 @@ export interface LinkRow {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** A provider as it enters the tables. */
+export function providerRow(spec: ProviderSpec, provider: Provider | undefined): ProviderRow {
+  return {
+    spec,
+    provider,
+    abort: new AbortController(),
+    links: new Map(),
+    calls: 0,
+    inFlight: 0,
+    onIdle: undefined,
+    draining: false,
+  };
+}
 
 /**
  * What one engine knows of its host: placements, providers, links. Every change raises `epoch`, so

@@ -335,6 +335,12 @@ export const catalogue = {
     text: (provider: string, operation: string, why: string) => `${provider} failed ${operation}: ${why}`,
     hint: "Look at the provider: lattice describe provider.",
   },
+  MIDDLEWARE_FAILED: {
+    kind: "provider",
+    http: 500,
+    text: (name: string, operation: string, why: string) => `middleware ${name} failed ${operation}: ${why}`,
+    hint: "Look at that middleware: this host runs it around each call.",
+  },
   REPLY_MALFORMED: {
     kind: "provider",
     text: (what: string, operation: string, why: string) =>

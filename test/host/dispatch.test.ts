@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setTimeout as nextTurn } from "node:timers/promises";
+import type { ProviderCall } from "../../capabilities/index.ts";
 import { Dispatch, type DispatchOptions } from "../../host/dispatch.ts";
-import { compileMiddleware } from "../../host/middleware.ts";
+import { compileMiddleware, type Middleware } from "../../host/middleware.ts";
+import type { Policy } from "../../host/policy.ts";
 import type { PlacementRow } from "../../host/tables.ts";
 import { isLatticeError, KeyPair, localInvocation, type VerifiedInvocation } from "../../lattice/index.ts";
 import { FakeWorld, site } from "./fake-tables.ts";
@@ -215,6 +218,128 @@ describe("dispatch", () => {
     await refuses(() => ask(dispatchOf(world), actor, "wasmcloud:keyvalue"), "DEADLINE_EXCEEDED");
   });
 
+  test("a provider learns the deadline of its link, and what it answers later is dropped", async () => {
+    const world = new FakeWorld();
+    const actor = world.actor({ key: counterKey, name: "counter", claims: ["wasmcloud:keyvalue"] });
+    let answer: (reply: Uint8Array) => void = () => {};
+    let left = Number.NaN;
+    const slow = {
+      contractId: "wasmcloud:keyvalue",
+      name: "slow",
+      handle: ({ deadline }: ProviderCall) => {
+        left = deadline - performance.now();
+        return new Promise<Uint8Array>((resolve) => (answer = resolve));
+      },
+    };
+    const link = world.link(actor, world.provider(slow), 40);
+    await assert.rejects(ask(dispatchOf(world), actor, "wasmcloud:keyvalue"), /Get of slow did not answer in 40 ms/);
+    assert.ok(left > 0 && left <= 40, `${left}`);
+    answer(bytes("late"));
+    assert.deepEqual([link.calls, link.errors], [1, 1]);
+  });
+
+  test("a link's deadline of a thousand years is none", async () => {
+    const world = new FakeWorld();
+    const actor = world.actor({ key: counterKey, name: "counter", claims: ["wasmcloud:keyvalue"] });
+    const provider = {
+      contractId: "wasmcloud:keyvalue",
+      name: "store",
+      handle: () => nextTurn(30, bytes("in time")),
+    };
+    world.link(actor, world.provider(provider), 1_000 * 365 * 86_400_000);
+    assert.equal(await ask(dispatchOf(world), actor, "wasmcloud:keyvalue"), "in time");
+  });
+
+  test("a provider that never answers holds nobody beyond the deadline of the call", async () => {
+    const world = new FakeWorld();
+    const actor = world.actor({ key: counterKey, name: "counter", claims: ["wasmcloud:keyvalue"] });
+    const link = world.link(
+      actor,
+      world.provider({ contractId: "wasmcloud:keyvalue", name: "silent", handle: () => new Promise(() => {}) }),
+    );
+    const call = localInvocation(
+      actor.origin,
+      { kind: "contract", contractId: "wasmcloud:keyvalue", linkName: "default" },
+      "Get",
+      bytes("in"),
+      performance.now() + 20,
+      1,
+      undefined,
+    );
+    await refuses(async () => dispatchOf(world).invoke(call), "DEADLINE_EXCEEDED");
+    assert.equal(link.errors, 1);
+  });
+
+  test("a provider reads a call in the era of the guest that made it, also when its module was replaced meanwhile", async () => {
+    const world = new FakeWorld();
+    const old = world.actor({ key: counterKey, name: "counter", claims: ["wascc:keyvalue"], era: "E2" });
+    const eras: string[] = [];
+    const provider = {
+      contractId: "wasmcloud:keyvalue",
+      name: "store",
+      handle: ({ era }: ProviderCall) => {
+        eras.push(era);
+        return bytes("");
+      },
+    };
+    world.link(old, world.provider(provider));
+    const updated = world.actor({ key: counterKey, name: "counter", claims: ["wasmcloud:keyvalue"], era: "E4" });
+    const dispatch = dispatchOf(world);
+    await ask(dispatch, old, "wascc:keyvalue");
+    await ask(dispatch, updated, "wasmcloud:keyvalue");
+    assert.deepEqual(eras, ["E2", "E4"]);
+  });
+
+  test("a call in flight of a placement that has gone still reaches the host's services", async () => {
+    const world = new FakeWorld();
+    const actor = world.actor({ key: counterKey, name: "talker", claims: ["wasmcloud:builtin:logging"] });
+    const log = world.provider({
+      contractId: "wasmcloud:builtin:logging",
+      name: "log",
+      handle: ({ link }) => bytes(link.linkedActor.name),
+    });
+    world.tables.hostServices.set("wasmcloud:builtin:logging", log);
+    const dispatch = dispatchOf(world);
+    world.tables.placements.delete(actor.spec.id);
+    world.tables.changed();
+    assert.equal(await ask(dispatch, actor, "wasmcloud:builtin:logging"), "talker");
+  });
+
+  test("a draining actor takes no new calls but those of chains that it is part of", async () => {
+    const world = new FakeWorld();
+    const actor = world.actor({ key: counterKey, name: "self" }, () => bytes("again"));
+    actor.draining = true;
+    const dispatch = dispatchOf(world);
+    assert.equal(await ask(dispatch, actor, counterKey), "again");
+    const fresh = localInvocation(
+      { kind: "operator", name: "test" },
+      { kind: "actor", key: counterKey },
+      "Echo",
+      bytes("in"),
+      performance.now() + 1_000,
+      0,
+      undefined,
+    );
+    await refuses(async () => dispatch.invoke(fresh), "DRAINING");
+  });
+
+  test("a call that another engine passes on is checked as if it were made here", async () => {
+    const world = new FakeWorld();
+    const old = world.actor({ key: counterKey, name: "old", era: "E2" });
+    const other = moduleKey();
+    world.actor({ key: other, name: "other" }, () => assert.fail("it was called"));
+    const call = localInvocation(
+      old.origin,
+      { kind: "actor", key: other },
+      "Echo",
+      bytes("in"),
+      performance.now() + 1_000,
+      1,
+      undefined,
+    );
+    await refuses(async () => dispatchOf(world).invoke(call), "ACTOR_CALL_REFUSED");
+  });
+
   test("an expired actor takes no more calls", async () => {
     const world = new FakeWorld();
     const row = world.actor({ key: counterKey, name: "old" });
@@ -241,6 +366,53 @@ describe("policy", () => {
   test("it cannot allow what they refuse, and is not even asked", async () => {
     const dispatch = dispatchOf(world, { policy: () => assert.fail("it was asked") });
     await refuses(() => ask(dispatch, actor, "wasmcloud:messaging"), "CLAIM_ABSENT");
+  });
+
+  test("one that decides at once costs no wait", () => {
+    const dispatch = dispatchOf(world, { policy: () => ({ allow: true }) });
+    const call = { operation: "outer", payload: new Uint8Array(), deadline: 1e9, hops: 0, trace: undefined };
+    const answer = dispatch.hostOf(actor, () => {}).hostCall(site("wasmcloud:keyvalue", "Get"), bytes("in"), call);
+    assert.ok(answer instanceof Uint8Array);
+  });
+
+  test("anything but a plain yes is a no", async () => {
+    for (const decision of [undefined, null, {}, { allow: false }, "yes", { allow: true, deny: "but" }]) {
+      for (const policy of [() => decision, () => Promise.resolve(decision)]) {
+        const dispatch = dispatchOf(world, { policy: policy as unknown as Policy });
+        await refuses(() => ask(dispatch, actor, "wasmcloud:keyvalue"), "POLICY_REFUSED");
+      }
+    }
+  });
+
+  test("one that never decides holds nobody beyond the deadline of the call", async () => {
+    const dispatch = dispatchOf(world, { policy: () => new Promise(() => {}) });
+    const call = localInvocation(
+      actor.origin,
+      { kind: "contract", contractId: "wasmcloud:keyvalue", linkName: "default" },
+      "Get",
+      bytes("in"),
+      performance.now() + 20,
+      1,
+      undefined,
+    );
+    await refuses(async () => dispatch.invoke(call), "DEADLINE_EXCEEDED");
+  });
+
+  test("what was allowed goes to whoever answers by then", async () => {
+    let decide: () => void = () => {};
+    const policy = () =>
+      new Promise<{ allow: true }>((resolve) => {
+        decide = () => resolve({ allow: true });
+      });
+    const own = new FakeWorld();
+    const caller = own.actor({ key: moduleKey(), name: "caller" });
+    const key = moduleKey();
+    const old = own.actor({ key, name: "old" }, () => assert.fail("the one that was replaced"));
+    const reply = ask(dispatchOf(own, { policy }), caller, key);
+    own.tables.placements.delete(old.spec.id);
+    own.actor({ key, name: "new" }, () => bytes("new"));
+    decide();
+    assert.equal(await reply, "new");
   });
 
   test("a policy that throws refuses", async () => {
@@ -279,6 +451,22 @@ describe("middleware", () => {
       aroundProvider: compileMiddleware([append("a"), halt, append("b")], "provider"),
     });
     assert.equal(await ask(dispatch, actor, "wasmcloud:keyvalue"), "cached<a");
+  });
+
+  test("one that fails or gives no step fails the call under its name", async () => {
+    for (const before of [
+      () => assert.fail("out of cheese"),
+      () => undefined,
+      () => ({ continue: "text" }),
+      () => ({ halt: "text" }),
+    ]) {
+      const broken = { name: "taster", beforeProvider: before } as unknown as Middleware;
+      const dispatch = dispatchOf(world, { aroundProvider: compileMiddleware([broken], "provider") });
+      await assert.rejects(ask(dispatch, actor, "wasmcloud:keyvalue"), /middleware taster failed Get: /);
+    }
+    const broken = { name: "taster", afterProvider: () => "text" } as unknown as Middleware;
+    const dispatch = dispatchOf(world, { aroundProvider: compileMiddleware([broken], "provider") });
+    await assert.rejects(ask(dispatch, actor, "wasmcloud:keyvalue"), /middleware taster failed Get: /);
   });
 
   test("none of a side costs nothing: there is no chain to call", () => {

@@ -1,12 +1,13 @@
 import type { CallSite, Pool, PreparedModule } from "../../actors/index.ts";
 import type { Provider } from "../../capabilities/index.ts";
 import type { LinkRow, PlacementRow, ProviderRow } from "../../host/tables.ts";
-import { Tables } from "../../host/tables.ts";
+import { providerRow, Tables } from "../../host/tables.ts";
 import { canonicalContract, type Era, type Invocation, linkId } from "../../lattice/index.ts";
 
 /** Tables of one engine with actors and providers that are plain functions: dispatch without guests. */
 export class FakeWorld {
   readonly tables = new Tables(-1);
+  #next = 1;
 
   /** An actor that answers with `answer`; `claims` are contracts and keys. */
   actor(
@@ -29,7 +30,7 @@ export class FakeWorld {
       origin: name,
       claims: { name, key, issuer, capabilities: claims, tags: [], callAlias: alias, portableProvider: portable },
     } as unknown as PreparedModule;
-    const id = `placement-${name}`;
+    const id = `placement-${name}-${this.#next++}`;
     const row: PlacementRow = {
       spec: { id, module, limits: {} as never, env: {}, places: [-1] },
       pool: { call: async (call: Invocation) => answer(call), pressure: 0 } as unknown as Pool,
@@ -50,13 +51,11 @@ export class FakeWorld {
     source: ProviderRow["spec"]["source"] = { kind: "object" },
   ): ProviderRow {
     const { name, contractId } = provider;
-    const row: ProviderRow = {
-      spec: { id: `provider-${name}`, key: `V-${name}`, name, contractId, linkName, config: {}, source, places: [-1] },
+    const id = `provider-${name}`;
+    const row = providerRow(
+      { id, key: `V-${name}`, name, contractId, linkName, config: {}, source, places: [-1] },
       provider,
-      abort: new AbortController(),
-      calls: 0,
-      draining: false,
-    };
+    );
     this.tables.providers.set(row.spec.id, row);
     this.tables.changed();
     return row;

@@ -1,0 +1,89 @@
+import { fail, type LatticeError } from "../lattice/index.ts";
+
+/** How late a deadline may be noticed, in milliseconds. */
+const sweepMs = 10;
+
+/**
+ * Pools end their guests at the deadline of the call; whatever those waited for is bounded a little
+ * later, so that a guest meets one end and not two.
+ */
+export const graceMs = 30;
+
+interface Wait {
+  readonly deadline: number;
+  readonly late: () => void;
+}
+
+/**
+ * Bounds what no pool watches: answers of providers, policies, middleware. No timer is made per
+ * call: while anything waits, one interval looks at the deadlines.
+ */
+export class Deadlines {
+  readonly #waits = new Set<Wait>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * Calls `late` once when `deadline` (of this thread's `performance.now()`) has passed. What it
+   * returns ends the watch, and answers whether it came in time.
+   */
+  watch(deadline: number, late: () => void): () => boolean {
+    const wait: Wait = { deadline, late };
+    this.#waits.add(wait);
+    this.#timer ??= setInterval(() => this.#sweep(), sweepMs);
+    return () => this.#waits.delete(wait);
+  }
+
+  /** What `work` answers, or the error of `late`; then the answer is dropped when it comes. */
+  bound<T>(work: Promise<T>, deadline: number, late: () => LatticeError): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const inTime = this.watch(deadline, () => reject(late()));
+      work.then(
+        (value) => {
+          if (inTime()) resolve(value);
+        },
+        (error: unknown) => {
+          if (inTime()) reject(error);
+        },
+      );
+    });
+  }
+
+  /** Ends every wait as if its deadline had passed. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    for (const wait of this.#waits) {
+      this.#waits.delete(wait);
+      wait.late();
+    }
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const wait of this.#waits) {
+      if (now < wait.deadline) continue;
+      this.#waits.delete(wait);
+      wait.late();
+    }
+    if (this.#waits.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/**
+ * Bounds a wait of the host's own (a health check, the stop of a provider) by a timer; what comes
+ * later is dropped. For calls there is `Deadlines`.
+ * @throws LatticeError DEADLINE_EXCEEDED naming `what`.
+ */
+export async function within<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(fail("DEADLINE_EXCEEDED", what, ms)), Math.min(ms, 2 ** 31 - 1));
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
