@@ -1,5 +1,5 @@
 import { pathToFileURL } from "node:url";
-import { failFrom, describe } from "../lattice/index.ts";
+import { describe, fail, failFrom } from "../lattice/index.ts";
 import type { Middleware } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
 
@@ -25,24 +25,40 @@ export function extensionPaths({ policy, middleware }: Extensions): ExtensionPat
   };
 }
 
-/** @throws LatticeError FILE_UNREADABLE naming the module that cannot be imported. */
+/**
+ * A module that exports something else must not count as a policy that allows everything.
+ * @throws LatticeError FILE_UNREADABLE naming the module that cannot be imported or exports no such thing.
+ */
 export async function loadExtensions({
   policy,
   middleware,
 }: Extensions): Promise<{ policy: Policy | undefined; middleware: readonly Middleware[] }> {
   return {
-    policy: typeof policy === "string" ? await defaultExport<Policy>(policy) : policy,
+    policy: typeof policy === "string" ? await defaultExport(policy, "policy", isPolicy) : policy,
     middleware: await Promise.all(
-      middleware.map((each) => (typeof each === "string" ? defaultExport<Middleware>(each) : Promise.resolve(each))),
+      middleware.map((each) =>
+        typeof each === "string" ? defaultExport(each, "middleware", isMiddleware) : Promise.resolve(each),
+      ),
     ),
   };
 }
 
-async function defaultExport<T>(path: string): Promise<T> {
+async function defaultExport<T>(path: string, what: string, fits: (found: unknown) => found is T): Promise<T> {
+  let found: unknown;
   try {
-    const module: { default: T } = await import(path.startsWith("file:") ? path : pathToFileURL(path).href);
-    return module.default;
+    const module: { default?: unknown } = await import(path.startsWith("file:") ? path : pathToFileURL(path).href);
+    found = module.default;
   } catch (error) {
     throw failFrom(error, "FILE_UNREADABLE", path, describe(error));
   }
+  if (fits(found)) return found;
+  throw fail("FILE_UNREADABLE", path, `its default export is no ${what}`);
+}
+
+function isPolicy(found: unknown): found is Policy {
+  return typeof found === "function";
+}
+
+function isMiddleware(found: unknown): found is Middleware {
+  return typeof found === "object" && found !== null && "name" in found && typeof found.name === "string";
 }
