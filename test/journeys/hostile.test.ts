@@ -7,13 +7,19 @@ import { test } from "node:test";
 import { fileBytes } from "../support/actors.ts";
 import { example } from "../support/examples.ts";
 import { type HostileCall, hostileCpuMs, hostileGuests, partners } from "../support/hostile-guests.ts";
-import { type Holdings, HostProcess, type Refusal } from "../support/host-process.ts";
+import { type EngineTime, type Holdings, HostProcess, type Refusal } from "../support/host-process.ts";
 import { type Steadiness, steadinessText, SteadyLoad } from "../support/steady-load.ts";
 import { until } from "../support/until.ts";
 
-/** What 99 of 100 requests to the neighbour may wait, on a machine that others use too. Unfair would be 1 000 and more. */
+/** What 99 of 100 requests to the neighbour may wait when nobody else uses the machine. Unfair would be 1 000 and more. */
 const fairMs = 150;
 const MiB = 2 ** 20;
+
+/** How much longer everything takes for an engine that shares the processors: the factor since `since`. */
+function crowding(host: HostProcess, since: EngineTime): number {
+  const { ran, waited } = host.engineTime();
+  return 1 + (waited - since.waited) / Math.max(1, ran - since.ran);
+}
 
 /** A host with an echo behind HTTP, and a client that asks it without a pause. */
 async function startNeighbour(limits: Readonly<Record<string, number>>) {
@@ -42,50 +48,59 @@ test("an echo beside three endless loops answers within the fairness bound", { t
   await using _host = host;
   await using _load = load;
   const spin = await host.startActor("spin", hostileGuests.spin!.bytes);
-  let calm = 0;
   // One good stretch is enough: a host that lets guests hold its engine has none.
   for (let stretch = 1; ; stretch++) {
     await load.read();
-    const calls = [1, 2, 3].map(() => host.call(spin, "Op", new Uint8Array(), 30_000).catch((error: Refusal) => error.code));
+    const since = host.engineTime();
+    const calls = [1, 2, 3].map(() =>
+      host.call(spin, "Op", new Uint8Array(), 30_000).catch((error: Refusal) => error.code),
+    );
     assert.deepEqual(await Promise.all(calls), Array(3).fill("GUEST_CPU_EXCEEDED"));
     const figures = await load.read();
-    context.diagnostic(`beside three endless loops: ${steadinessText(figures)}`);
+    const bound = fairMs * crowding(host, since);
+    context.diagnostic(`beside three endless loops: ${steadinessText(figures)}; bound ${Math.round(bound)} ms`);
     await assertUnharmed(host, figures);
     assert.ok(figures.answers > 100);
-    calm = figures.p99;
-    if (calm < fairMs || stretch === 4) break;
+    if (figures.p99 < bound) break;
+    assert.ok(stretch < 4, `p99 ${figures.p99} ms, bound ${bound} ms`);
   }
-  assert.ok(calm < fairMs, `p99 ${calm} ms`);
 });
 
-test("three rounds of every hostile guest leave a host as it was, and its neighbour unharmed", { timeout: 170_000 }, async (context) => {
-  const { host, load } = await startNeighbour({ cpuMs: hostileCpuMs, startupMs: 200, idleMs: 200 });
-  await using _host = host;
-  await using _load = load;
-  await host.ask("start.provider", { reference: "builtin:keyvalue-memory" });
-  for (const [name, bytes] of Object.entries(partners)) await host.startActor(name, bytes, 32);
-  const before = await quiet(host);
-  context.diagnostic(holdingsText("before", before));
+test(
+  "three rounds of every hostile guest leave a host as it was, and its neighbour unharmed",
+  { timeout: 170_000 },
+  async (context) => {
+    const { host, load } = await startNeighbour({ cpuMs: hostileCpuMs, startupMs: 200, idleMs: 200 });
+    await using _host = host;
+    await using _load = load;
+    await host.ask("start.provider", { reference: "builtin:keyvalue-memory" });
+    for (const [name, bytes] of Object.entries(partners)) await host.startActor(name, bytes, 32);
+    const before = await quiet(host);
+    context.diagnostic(holdingsText("before", before));
 
-  const rounds: { p99: number; holdings: Holdings }[] = [];
-  for (const round of [1, 2, 3]) {
-    await load.read();
-    await sufferAll(host);
-    // One of its instances went with those it held.
-    await host.call("test:host", "Ping", new Uint8Array(), 5_000);
-    const figures = await load.read();
-    await assertUnharmed(host, figures);
-    const first = rounds[0]?.holdings;
-    const holdings = await quiet(host, (now) => returned(now, before, first));
-    context.diagnostic(`round ${round}: ${steadinessText(figures)}`);
-    context.diagnostic(holdingsText(`round ${round}`, holdings));
-    assert.ok(returned(holdings, before, first), `${JSON.stringify([before, first, holdings])}`);
-    rounds.push({ p99: figures.p99, holdings });
-  }
-  const best = Math.min(...rounds.map(({ p99 }) => p99));
-  assert.ok(best < fairMs, `p99 ${best} ms in the best round`);
-  assert.equal((await load.read()).unanswered <= 1, true);
-});
+    let first: Holdings | undefined;
+    /** By how much each round kept its bound. */
+    const margins: number[] = [];
+    for (const round of [1, 2, 3]) {
+      await load.read();
+      const since = host.engineTime();
+      await sufferAll(host);
+      // One of its instances went with those it held.
+      await host.call("test:host", "Ping", new Uint8Array(), 5_000);
+      const figures = await load.read();
+      await assertUnharmed(host, figures);
+      const bound = fairMs * crowding(host, since);
+      const holdings = await quiet(host, (now) => returned(now, before, first));
+      context.diagnostic(`round ${round}: ${steadinessText(figures)}; bound ${Math.round(bound)} ms`);
+      context.diagnostic(holdingsText(`round ${round}`, holdings));
+      assert.ok(returned(holdings, before, first), JSON.stringify([before, first, holdings]));
+      first ??= holdings;
+      margins.push(bound - figures.p99);
+    }
+    assert.ok(Math.max(...margins) > 0, `p99 over the bound by ${margins.map((each) => -each).join(", ")} ms`);
+    assert.equal((await load.read()).unanswered <= 1, true);
+  },
+);
 
 /** Starts each guest, makes its calls twice at once, and stops it; a few guests at a time. */
 async function sufferAll(host: HostProcess): Promise<void> {
@@ -113,7 +128,11 @@ async function suffer(host: HostProcess, name: string, key: string, call: Hostil
   else ends.reply(await answer.catch((error: Refusal) => assert.fail(`${name}: ${error.code} ${error.error}`)));
 }
 
-async function assertRefused(work: Promise<unknown>, wanted: { code: string; text: RegExp }, what: string): Promise<void> {
+async function assertRefused(
+  work: Promise<unknown>,
+  wanted: { code: string; text: RegExp },
+  what: string,
+): Promise<void> {
   const refusal = await work.then(
     () => assert.fail(`${what} went well instead of ${wanted.code}`),
     (error: Refusal) => error,
@@ -137,9 +156,9 @@ function returned(now: Holdings, before: Holdings, first: Holdings | undefined):
   return (
     now.instances === before.instances &&
     now.external < before.external + 2 * MiB &&
-    now.mappings < (first?.mappings ?? before.mappings + 1_500) + 150 &&
+    now.mappings < (first?.mappings ?? before.mappings + 1_500) + 400 &&
     now.heap < (first?.heap ?? before.heap) + 12 * MiB &&
-    now.resident < (first?.resident ?? before.resident + 400 * MiB) + 100 * MiB
+    now.resident < (first?.resident ?? before.resident + 400 * MiB) + 200 * MiB
   );
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { Home, ready, type Running } from "./cli.ts";
@@ -20,6 +20,13 @@ export interface Holdings {
   readonly external: number;
   readonly heap: number;
   readonly resident: number;
+}
+
+/** What the system gave an engine's thread so far, in milliseconds. */
+export interface EngineTime {
+  readonly ran: number;
+  /** Ready to run, while others had the processors. */
+  readonly waited: number;
 }
 
 /** A failure as the control socket tells it. */
@@ -137,6 +144,14 @@ export class HostProcess implements AsyncDisposable {
       resident: await sum("process_resident_memory_bytes"),
       mappings: readFileSync(`/proc/${this.pid}/maps`, "utf8").split("\n").length,
     };
+  }
+
+  /** Of engine 0, by the kernel's account. */
+  engineTime(): EngineTime {
+    const tasks = `/proc/${this.pid}/task`;
+    const engine = readdirSync(tasks).find((id) => readFileSync(`${tasks}/${id}/comm`, "utf8").startsWith("engine-0"));
+    const [ran = 0, waited = 0] = readFileSync(`${tasks}/${engine}/schedstat`, "utf8").split(" ").map(Number);
+    return { ran: ran / 1e6, waited: waited / 1e6 };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
