@@ -8,8 +8,8 @@ export interface MeterHost {
   readonly wait?: () => number | Promise<number>;
   readonly poll?: () => number;
   readonly next?: () => number | Promise<number>;
-  readonly size?: () => number;
-  readonly done?: (rc: number, fuelLeft: number) => void;
+  readonly size?: (which: number) => number;
+  readonly done?: (rc: number, fuelLeft: number) => number;
 }
 
 export type Imports = Record<string, Record<string, WebAssembly.ImportValue>>;
