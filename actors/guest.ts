@@ -96,6 +96,8 @@ export class Guest implements GuestFrame {
    */
   async start(): Promise<void> {
     const { module, name, limits } = this.#environment;
+    // The pool may have stopped between the decision to start and now.
+    if (this.#ended) throw fail("STOPPED", name);
     this.#startDeadline = performance.now() + limits.startupMs;
     this.#entry = "instantiation";
     const { imports, memory } = this.#imports();

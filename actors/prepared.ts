@@ -153,7 +153,8 @@ const nsPerFunction = 1_800;
 /**
  * V8 compiles a function when it is first called, on the thread that calls. A module for which that
  * could take long (50 000 small functions: 88 ms) is compiled as a whole here instead; the engines
- * that it is posted to share the code.
+ * that it is posted to share the code. The switch is the process's own; nobody else compiles while
+ * it stands but another loader, which then compiles eagerly too.
  */
 function compile({ bytes, codeBytes, shift }: Instrumented, origin: string): WebAssembly.Module {
   const eager = codeBytes * nsPerByte + shift.defined * nsPerFunction > lazyNs;

@@ -8,6 +8,9 @@ import { until } from "../support/until.ts";
 const echo = prepared(assemble(echoText), "echo");
 const relay = prepared(assemble(relayText), "relay");
 
+/** Once round the event loop: sockets and timers have had their turn. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 /** A host that answers `Relay` when told to, with the payload it was given. */
 function heldAnswers() {
   const held: { readonly payload: string; readonly answer: () => void; readonly refuse: (why: string) => void }[] = [];
@@ -192,6 +195,23 @@ void test("a drain gives up at its deadline, and a stop ends what is left", asyn
   assert.equal(world.census.total, 0);
 });
 
+void test("a stop while the first instance starts ends the call that waits for it", async () => {
+  await using world = startWorld();
+  const guest = world.pool(prepared(hostile("spin-in-_start")), { limits: { startupMs: 5_000 } });
+  for (const wait of [() => undefined, turn]) {
+    const pool = world.pool(prepared(hostile("spin-in-_start")), { limits: { startupMs: 5_000 } });
+    const call = assert.rejects(pool.call(), { code: "STOPPED" });
+    await wait();
+    await pool.pool.stop();
+    await call;
+  }
+  const warming = assert.rejects(guest.pool.warm(), { code: /STOPPED|GUEST_START_FAILED/ });
+  await turn();
+  await guest.pool.stop();
+  await warming;
+  assert.equal(world.census.total, 0);
+});
+
 void test("an actor that calls itself under load does not wait for itself", async () => {
   await using world = startWorld();
   const guest = world.pool(relay, {
@@ -237,9 +257,6 @@ void test("the limit of instances follows the kernel's limit of mappings", () =>
   assert.equal(instanceLimit(32_500), 5_000);
   assert.equal(instanceLimit(100), 16);
 });
-
-/** Once round the event loop: sockets and timers have had their turn. */
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 void test("callers in a tight loop do not starve the event loop", async () => {
   await using world = startWorld();
