@@ -43,17 +43,18 @@ const name = "opcode.wasm";
 const bytesOf = ({ prefix, code }: Opcode): Code => (prefix === 0 ? [code] : [prefix, ...leb(code)]);
 
 const empty = 0x40;
-const plain = (own: Code): Code => own;
+const bare = (own: Code): Code => own;
 const zeros =
   (count: number) =>
   (own: Code): Code => [...own, ...Array.from({ length: count }, () => 0)];
+const threeHandlers = [3, 0, 0, 0, 1, 0, 1, 2, 0];
 const block = (own: Code): Code => [...own, empty, 0x0b];
 
 /** By shape: the instruction with immediates that fit the module of `moduleAround`, and what it needs around it. */
 const instructions: Record<Exclude<ShapeName, "refused" | "prefix">, (own: Code) => Code> = {
-  plain,
-  leave: plain,
-  return: plain,
+  plain: bare,
+  leave: bare,
+  return: bare,
   local: zeros(1),
   global: zeros(1),
   index: zeros(1),
@@ -87,11 +88,7 @@ const instructions: Record<Exclude<ShapeName, "refused" | "prefix">, (own: Code)
   leaveIndex: (own) => (own[0] === 0x09 ? [0x06, empty, 0x19, ...own, 0, 0x0b] : [...own, 0]),
   else: (own) => [0x04, empty, 0x01, ...own, 0x01, 0x0b],
   // Handlers of three kinds; the one that pushes a reference leads to a block that wants it.
-  tryTable: (own) => [
-    ...[0x02, 0x69, 0x02, empty],
-    ...[...own, empty, 3, 0, 0, 0, 1, 0, 1, 2, 0, 0x0b],
-    ...[0x0b, 0x00, 0x0b, 0x1a],
-  ],
+  tryTable: (own) => [0x02, 0x69, 0x02, empty, ...own, empty, ...threeHandlers, 0x0b, 0x0b, 0x00, 0x0b, 0x1a],
   catch: (own) => [0x06, empty, ...own, 0, 0x0b],
   catchAll: (own) => [0x06, empty, ...own, 0x0b],
   delegate: (own) => [0x06, empty, ...own, 0],

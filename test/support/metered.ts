@@ -12,10 +12,10 @@ export interface MeterHost {
   readonly done?: (rc: number, fuelLeft: number) => number;
 }
 
-export type Imports = Record<string, Record<string, WebAssembly.ImportValue>>;
+type Imports = WebAssembly.Imports;
 
 /** The exports of an instrumented module, fresh. */
-export type MeteredExports = Record<string, WebAssembly.ExportValue>;
+export type MeteredExports = WebAssembly.Instance["exports"];
 
 /** A guest that asks for what its test did not foresee. */
 function unforeseen(what: string): () => never {
@@ -51,15 +51,12 @@ export function instantiate(bytes: Uint8Array, imports: Imports = {}): MeteredEx
   return new WebAssembly.Instance(new WebAssembly.Module(bytes), imports).exports;
 }
 
-/** A function export, typed by what the test knows of it. */
-export function callable<A extends readonly unknown[], R>(exports: MeteredExports, name: string): (...args: A) => R {
-  return exports[name] as unknown as (...args: A) => R;
+/** A function export; what it takes and gives are numbers of 32 bits, or nothing. */
+export function callable(exports: MeteredExports, name: string): (...parameters: number[]) => number {
+  return exports[name] as (...parameters: number[]) => number;
 }
 
 /** As `callable`, run where it may suspend. */
-export function suspendable<A extends readonly unknown[], R>(
-  exports: MeteredExports,
-  name: string,
-): (...args: A) => Promise<R> {
-  return WebAssembly.promising(exports[name] as Function) as unknown as (...args: A) => Promise<R>;
+export function suspendable(exports: MeteredExports, name: string): (...parameters: number[]) => Promise<number> {
+  return WebAssembly.promising(exports[name] as Function) as (...parameters: number[]) => Promise<number>;
 }
