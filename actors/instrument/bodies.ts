@@ -52,14 +52,19 @@ export class Bodies {
     this.least = new Int32Array(defined);
     this.callsFrom = new Int32Array(defined + 1);
     this.hintsFrom = new Int32Array(defined + 1);
-    const count = declarations.read("code", (reader) => this.#readAll(reader)) ?? 0;
-    if (count !== defined) throw declarations.malformed(`it declares ${defined} functions and has bodies for ${count}`);
+    if (sections.code === undefined) this.#checkCount(0);
+    declarations.read("code", (reader) => this.#readAll(reader));
   }
 
-  #readAll(reader: ByteReader): number {
+  #checkCount(count: number): void {
     const { defined } = this.#declarations;
+    if (count === defined) return;
+    throw this.#declarations.malformed(`it declares ${defined} functions and has bodies for ${count}`);
+  }
+
+  #readAll(reader: ByteReader): void {
     const count = reader.count("function bodies", 2);
-    if (count !== defined) return count;
+    this.#checkCount(count);
     for (let index = 0; index < count; index++) {
       const length = reader.u32();
       const start = reader.at;
@@ -68,7 +73,6 @@ export class Bodies {
     }
     this.callsFrom[count] = this.calls.length;
     this.hintsFrom[count] = this.hints.length;
-    return count;
   }
 
   #readOne(index: number, start: number, end: number): void {
