@@ -6,6 +6,7 @@ import type { Links } from "./links.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
 import { describePortable } from "./portable-provider.ts";
 import type { Providers } from "./providers.ts";
+import { Turns } from "./turns.ts";
 import { type ActorHandle, actorHandle, isPrepared, type PlacementRecord } from "./wanted.ts";
 
 export interface StartActorOptions {
@@ -24,6 +25,8 @@ export class Actors {
   readonly #parts: HostParts;
   readonly #providers: Providers;
   readonly #links: Links;
+  /** What is asked of one actor key is done in the order in which it was asked. */
+  readonly #turns = new Turns();
   /** Signs unsigned modules on load; made anew for each start, known to nobody else. */
   readonly #developmentKey: KeyPair | undefined;
   readonly #loader: Loader | undefined;
@@ -61,6 +64,11 @@ export class Actors {
    */
   async start(module: ActorModule | PreparedModule, options: StartActorOptions = {}): Promise<ActorHandle> {
     const prepared = this.#admit(module);
+    const reference = options.reference ?? (isPrepared(module) ? prepared.claims.name : module.origin);
+    return this.#turns.take(prepared.key, () => this.#start(prepared, options, reference));
+  }
+
+  async #start(prepared: PreparedModule, options: StartActorOptions, reference: string): Promise<ActorHandle> {
     const { claims } = prepared;
     const annotations = options.annotations ?? {};
     for (const other of this.#parts.wanted.placements.values()) {
@@ -79,10 +87,10 @@ export class Actors {
     const record: PlacementRecord = {
       spec,
       annotations,
-      reference: options.reference ?? (isPrepared(module) ? claims.name : module.origin),
+      reference,
       startedAt: Date.now(),
     };
-    // Claimed at once, so that the same start coming twice is refused rather than run twice.
+    // Claimed at once, so that no other actor takes its alias meanwhile.
     this.#parts.wanted.placements.set(spec.id, record);
     try {
       await askPolicyToStart(this.#parts, {
@@ -123,20 +131,24 @@ export class Actors {
     reference?: string,
   ): Promise<ActorHandle> {
     const prepared = this.#admit(module);
+    const { key } = this.#parts.wanted.findActor(target).spec.module;
+    if (key !== prepared.key) {
+      const why = `its key is ${prepared.key}, the running actor's is ${key}`;
+      throw fail("TOKEN_KIND", prepared.claims.name, why);
+    }
+    const origin = reference ?? (isPrepared(module) ? undefined : module.origin);
+    return this.#turns.take(key, () => this.#update(target, prepared, origin));
+  }
+
+  async #update(target: ActorHandle | string, prepared: PreparedModule, origin?: string): Promise<ActorHandle> {
+    for (const other of this.#parts.wanted.placements.values()) this.#checkAlias(prepared, other);
     const records = this.#parts.wanted.findPlacements(target);
     for (const record of records) {
-      const { spec } = record;
-      if (spec.module.key !== prepared.key)
-        throw fail(
-          "TOKEN_KIND",
-          prepared.claims.name,
-          `its key is ${prepared.key}, the running actor's is ${spec.module.key}`,
-        );
-      const next = { ...spec, module: prepared };
+      const next = { ...record.spec, module: prepared };
       await this.#parts.fleet.apply({ type: "put-placement", spec: next });
       record.spec = next;
-      if (prepared.claims.portableProvider) await this.#links.renewBehind(spec.id);
-      record.reference = reference ?? (isPrepared(module) ? record.reference : module.origin);
+      if (prepared.claims.portableProvider) await this.#links.renewBehind(next.id);
+      record.reference = origin ?? record.reference;
     }
     this.#parts.events.emit("actor_updated", { public_key: prepared.key, revision: prepared.claims.revision ?? 0 });
     return actorHandle(records[0]);
@@ -146,15 +158,24 @@ export class Actors {
   async scale(target: ActorHandle | string, instances: number): Promise<void> {
     if (!Number.isInteger(instances) || instances < 1 || instances > 10_000)
       throw fail("OPTION_OUT_OF_RANGE", "instances", instances, "a whole number from 1 to 10000");
-    for (const record of this.#parts.wanted.findPlacements(target)) {
-      await this.#parts.fleet.apply({ type: "resize-placement", id: record.spec.id, instances });
-      record.spec = { ...record.spec, limits: { ...record.spec.limits, instances } };
-      this.#parts.events.emit("actor_scaled", { public_key: record.spec.module.key, max_instances: instances });
-    }
+    const { wanted, fleet, events } = this.#parts;
+    const { key } = wanted.findActor(target).spec.module;
+    await this.#turns.take(key, async () => {
+      for (const record of wanted.findPlacements(target)) {
+        await fleet.apply({ type: "resize-placement", id: record.spec.id, instances });
+        record.spec = { ...record.spec, limits: { ...record.spec.limits, instances } };
+        events.emit("actor_scaled", { public_key: key, max_instances: instances });
+      }
+    });
   }
 
   /** Lets the calls in flight finish, then stops. Links stay. */
   async stop(target: ActorHandle | string): Promise<void> {
+    const { key } = this.#parts.wanted.findActor(target).spec.module;
+    await this.#turns.take(key, () => this.#stop(target));
+  }
+
+  async #stop(target: ActorHandle | string): Promise<void> {
     for (const { spec } of this.#parts.wanted.findPlacements(target)) {
       const portable = [...this.#parts.wanted.providers.values()].find(
         ({ spec: { source } }) => source.kind === "portable" && source.placement === spec.id,

@@ -207,12 +207,13 @@ export class Host implements AsyncDisposable {
    * Calls an actor: bytes in, bytes out, in the actor's own encoding.
    * @throws LatticeError whatever the call meets.
    */
-  call(
+  async call(
     target: ActorHandle | string,
     operation: string,
     payload: Uint8Array,
     options: CallOptions = {},
   ): Promise<Uint8Array> {
+    this.#mustRun();
     const { spec } = this.wanted.findActor(target);
     const { timeoutMs = this.config.limits.callTimeoutMs, trace, as = "operator" } = options;
     const to = {
