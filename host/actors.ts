@@ -93,13 +93,7 @@ export class Actors {
     // Claimed at once, so that no other actor takes its alias meanwhile.
     this.#parts.wanted.placements.set(spec.id, record);
     try {
-      await askPolicyToStart(this.#parts, {
-        action: "start_actor",
-        actor: prepared.key,
-        name: claims.name,
-        issuer: claims.issuer,
-        capabilities: claims.capabilities,
-      });
+      await this.#askPolicy(prepared);
       await this.#parts.fleet.apply({ type: "put-placement", spec });
       if (claims.portableProvider) await this.#startPortable(record);
     } catch (error) {
@@ -142,6 +136,7 @@ export class Actors {
 
   async #update(target: ActorHandle | string, prepared: PreparedModule, origin?: string): Promise<ActorHandle> {
     for (const other of this.#parts.wanted.placements.values()) this.#checkAlias(prepared, other);
+    await this.#askPolicy(prepared);
     const records = this.#parts.wanted.findPlacements(target);
     for (const record of records) {
       const next = { ...record.spec, module: prepared };
@@ -237,6 +232,11 @@ export class Actors {
     const trusted = claims.issuer === this.#developmentKey?.publicKey || !issuers || issuers.includes(claims.issuer);
     if (!trusted) throw fail("ISSUER_NOT_ALLOWED", claims.name, claims.issuer);
     return isPrepared(module) ? module : prepare(module, { memoryBytes: limits.memoryBytes });
+  }
+
+  /** An update is asked about as a start is: other code, and perhaps another issuer. */
+  #askPolicy({ key, claims: { name, issuer, capabilities } }: PreparedModule): Promise<void> {
+    return askPolicyToStart(this.#parts, { action: "start_actor", actor: key, name, issuer, capabilities });
   }
 
   /** The first actor keeps its alias; the same issuer's next ones run without it, another issuer's are refused. */

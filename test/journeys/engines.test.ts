@@ -12,11 +12,18 @@ const nothing = new Uint8Array();
 
 async function counterHost(options: Parameters<typeof startHost>[0]): Promise<{ host: Host; url: string }> {
   const host = await startHost(options);
-  const file = example("kvcounter-rust");
-  const counter = await host.startActor(await host.load(await readFile(file), file));
-  const { urls } = await host.link(counter, await host.startProvider("builtin:httpserver"), { values: { port: "0" } });
-  await host.link(counter, await host.startProvider("builtin:keyvalue-memory"));
-  return { host, url: urls[0]! };
+  try {
+    const file = example("kvcounter-rust");
+    const counter = await host.startActor(await host.load(await readFile(file), file));
+    const web = await host.startProvider("builtin:httpserver");
+    const { urls } = await host.link(counter, web, { values: { port: "0" } });
+    await host.link(counter, await host.startProvider("builtin:keyvalue-memory"));
+    return { host, url: urls[0]! };
+  } catch (error) {
+    // No test is left waiting for a host that nobody stops.
+    await host.stop();
+    throw error;
+  }
 }
 
 /** One request on a connection of its own, so that the kernel picks an engine each time. */
@@ -54,7 +61,7 @@ for (const [how, operation] of [
   ["dies", "test.Exit"],
 ] as const) {
   test(`an engine that ${how} is replaced and its placements are restored`, async () => {
-    const { host, url } = await counterHost({ engines: 1, middleware: [unruly], limits: { engineSilenceMs: 300 } });
+    const { host, url } = await counterHost({ engines: 1, middleware: [unruly], limits: { engineSilenceMs: 700 } });
     await using _ = host;
     assert.match(await get(url), /"counter":1/);
     await assert.rejects(
