@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type ActorModule, type GuestLimits, Loader, type PreparedModule, prepare } from "../actors/index.ts";
+import { type ActorModule, type GuestLimits, type PreparedModule, prepare } from "../actors/index.ts";
 import { checkDates, defaultLinkName, fail, KeyPair, localInvocation } from "../lattice/index.ts";
 import type { PlacementSpec, ProviderSpec } from "./engine-messages.ts";
 import type { Links } from "./links.ts";
@@ -27,16 +27,15 @@ export class Actors {
   readonly #links: Links;
   /** What is asked of one actor key is done in the order in which it was asked. */
   readonly #turns = new Turns();
+  #started = 0;
   /** Signs unsigned modules on load; made anew for each start, known to nobody else. */
   readonly #developmentKey: KeyPair | undefined;
-  readonly #loader: Loader | undefined;
 
   constructor(parts: HostParts, providers: Providers, links: Links) {
     this.#parts = parts;
     this.#providers = providers;
     this.#links = links;
     this.#developmentKey = parts.config.development ? KeyPair.generate("account") : undefined;
-    this.#loader = parts.config.engines > 0 ? new Loader() : undefined;
   }
 
   /**
@@ -46,7 +45,7 @@ export class Actors {
   load(bytes: Uint8Array, origin: string): Promise<PreparedModule> {
     const { issuers, limits } = this.#parts.config;
     const development = this.#developmentKey?.seed;
-    return (this.#loader ?? Loader.inThread).load(bytes, {
+    return this.#parts.loader.load(bytes, {
       origin,
       trust: {
         ...(issuers ? { issuers } : {}),
@@ -79,6 +78,7 @@ export class Actors {
     }
     const spec: PlacementSpec = {
       id: randomUUID(),
+      order: ++this.#started,
       module: prepared,
       limits: this.#guestLimits(prepared, options),
       env: options.env ?? {},
@@ -98,7 +98,7 @@ export class Actors {
       if (claims.portableProvider) await this.#startPortable(record);
     } catch (error) {
       this.#parts.wanted.placements.delete(spec.id);
-      await this.#parts.fleet.apply({ type: "drop-placement", id: spec.id, drainMs: 0 }).catch(() => {});
+      await this.#parts.fleet.apply({ type: "drop-placement", id: spec.id }).catch(() => {});
       this.#parts.events.emit("actor_start_failed", {
         actor_ref: record.reference,
         error: error instanceof Error ? error.message : "",
@@ -176,11 +176,13 @@ export class Actors {
         ({ spec: { source } }) => source.kind === "portable" && source.placement === spec.id,
       );
       if (portable) await this.#providers.stop(portable.spec.id);
+      // In every engine before it is dropped in one: its calls in flight may need the others.
       await this.#parts.fleet.apply({
-        type: "drop-placement",
+        type: "drain-placement",
         id: spec.id,
         drainMs: this.#parts.config.limits.drainMs,
       });
+      await this.#parts.fleet.apply({ type: "drop-placement", id: spec.id });
       this.#parts.wanted.placements.delete(spec.id);
       this.#parts.logs.stop(spec.id);
       this.#parts.events.emit("actor_stopped", { public_key: spec.module.key, name: spec.module.claims.name });
@@ -189,7 +191,7 @@ export class Actors {
 
   /** Ends the loader thread. */
   async close(): Promise<void> {
-    await this.#loader?.stop();
+    await this.#parts.loader.stop();
   }
 
   /** A portable provider's module is a placement that also stands behind a contract. */

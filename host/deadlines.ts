@@ -11,7 +11,7 @@ export const graceMs = 30;
 
 interface Wait {
   readonly deadline: number;
-  readonly late: () => void;
+  readonly end: (why: LatticeError | undefined) => void;
 }
 
 /**
@@ -23,11 +23,11 @@ export class Deadlines {
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * Calls `late` once when `deadline` (of this thread's `performance.now()`) has passed. What it
-   * returns ends the watch, and answers whether it came in time.
+   * Calls `end` once when `deadline` (of this thread's `performance.now()`) has passed, or with the
+   * reason when nobody waits any more. What it returns ends the watch, and answers whether it came in time.
    */
-  watch(deadline: number, late: () => void): () => boolean {
-    const wait: Wait = { deadline, late };
+  watch(deadline: number, end: (why: LatticeError | undefined) => void): () => boolean {
+    const wait: Wait = { deadline, end };
     this.#waits.add(wait);
     this.#timer ??= setInterval(() => this.#sweep(), sweepMs);
     return () => this.#waits.delete(wait);
@@ -36,7 +36,7 @@ export class Deadlines {
   /** What `work` answers, or the error of `late`; then the answer is dropped when it comes. */
   bound<T>(work: Promise<T>, deadline: number, late: () => LatticeError): Promise<T> {
     return new Promise((resolve, reject) => {
-      const inTime = this.watch(deadline, () => reject(late()));
+      const inTime = this.watch(deadline, (why) => reject(why ?? late()));
       work.then(
         (value) => {
           if (inTime()) resolve(value);
@@ -48,13 +48,13 @@ export class Deadlines {
     });
   }
 
-  /** Ends every wait as if its deadline had passed. */
-  stop(): void {
+  /** Ends every wait with `why`. */
+  stop(why: LatticeError): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
     for (const wait of this.#waits) {
       this.#waits.delete(wait);
-      wait.late();
+      wait.end(why);
     }
   }
 
@@ -63,7 +63,7 @@ export class Deadlines {
     for (const wait of this.#waits) {
       if (now < wait.deadline) continue;
       this.#waits.delete(wait);
-      wait.late();
+      wait.end(undefined);
     }
     if (this.#waits.size > 0) return;
     clearInterval(this.#timer);

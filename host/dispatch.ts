@@ -102,7 +102,7 @@ export class Dispatch {
 
   /** Fails what still waits for an answer. */
   stop(): void {
-    this.#deadlines.stop();
+    this.#deadlines.stop(fail("STOPPED", "the host"));
   }
 
   /** The same for calls that come whole, from outside the guests of this engine. */

@@ -13,6 +13,8 @@ export const callerPlace: Place = -1;
 /** One placement: the unit that owns pool, limits, link overlay, logs and inventory row. */
 export interface PlacementSpec {
   readonly id: string;
+  /** Grows with each start on this host: of two with one call alias the older keeps it. */
+  readonly order: number;
   readonly module: PreparedModule;
   readonly limits: GuestLimits;
   /** Configuration of this placement, added to the values of its links. */
@@ -44,14 +46,21 @@ export interface LinkSpec extends LinkDefinition {
   readonly placement?: string;
   /** `id` of the ProviderSpec that stands behind it now. */
   readonly providerId: string;
+  /** Grows with each put on this host; whoever puts a link leaves it to the fleet. */
   readonly revision: number;
 }
 
-/** A change of the tables. Applied in order; acknowledged when it has taken effect in that engine. */
+/**
+ * A change of the tables, acknowledged when it has taken effect in that engine. Changes of one thing
+ * come one after the other, changes of different things at once.
+ */
 export type EngineChange =
   | { readonly type: "put-placement"; readonly spec: PlacementSpec }
   | { readonly type: "resize-placement"; readonly id: string; readonly instances: number }
-  | { readonly type: "drop-placement"; readonly id: string; readonly drainMs: number }
+  /** Takes no new calls, and stays known so that those in flight in other engines can finish. */
+  | { readonly type: "drain-placement"; readonly id: string; readonly drainMs: number }
+  /** Ends it with all that it still holds. */
+  | { readonly type: "drop-placement"; readonly id: string }
   | { readonly type: "put-provider"; readonly spec: ProviderSpec }
   | { readonly type: "drop-provider"; readonly id: string; readonly drainMs: number }
   | { readonly type: "put-link"; readonly link: LinkSpec }

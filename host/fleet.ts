@@ -1,7 +1,7 @@
 import { MessageChannel } from "node:worker_threads";
 import { Census, instanceLimit } from "../actors/index.ts";
 import type { LinkStatus, Provider } from "../capabilities/index.ts";
-import { describe, isLatticeError, canonicalContract, contractOf } from "../lattice/index.ts";
+import { describe, fail, isLatticeError } from "../lattice/index.ts";
 import {
   type ActorLogLine,
   callerPlace,
@@ -9,12 +9,11 @@ import {
   type EngineStats,
   type LinkSpec,
   type Place,
-  type PlacementSpec,
-  type ProviderSpec,
 } from "./engine-messages.ts";
 import { EngineThread } from "./engine-thread.ts";
 import { Engine } from "./engine.ts";
 import type { ExtensionPaths } from "./extensions.ts";
+import { FleetTables, nameOfChange } from "./fleet-tables.ts";
 import type { Limits } from "./limits.ts";
 import type { Middleware } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
@@ -40,6 +39,9 @@ export interface FleetOptions {
   readonly onReplaced: (place: Place, reason: string) => void;
 }
 
+/** Longest wait for an engine that is on its way, in milliseconds. */
+const returnMs = 5_000;
+
 /**
  * The engines of one host. Every engine holds the whole tables; a change is acknowledged when each
  * has it. An engine that falls silent or dies is replaced and given the tables again.
@@ -52,12 +54,14 @@ export class Fleet {
   readonly #options: FleetOptions;
   readonly #census: Census;
   readonly #threads = new Map<Place, EngineThread>();
-  readonly #placements = new Map<string, PlacementSpec>();
-  readonly #providers = new Map<string, ProviderSpec>();
-  readonly #links = new Map<string, LinkSpec>();
+  readonly #tables = new FleetTables();
   /** For each engine on its way: what it must be told before it may join. */
   readonly #joining = new Set<EngineChange[]>();
   readonly #reasons = new Map<Place, string>();
+  /** Those who wait for an engine to join. */
+  readonly #waiting = new Set<() => void>();
+  #revision = 0;
+  #state: "running" | "draining" | "stopped" = "running";
   #supervisor: Supervisor<Supervised & { readonly thread: EngineThread }> | undefined;
 
   private constructor(options: FleetOptions) {
@@ -97,38 +101,38 @@ export class Fleet {
 
   /**
    * Makes a change take effect in every engine. A put that fails in one is taken back in all.
-   * Links open at their home first: what it took effect with (a real port) goes to the others.
+   * @throws LatticeError ENGINE_LOST when no engine that should run it comes back in time; STOPPED.
    */
   async apply(change: EngineChange): Promise<LinkStatus | undefined> {
-    if (change.type === "put-link") return this.#applyLink(change.link);
+    await this.#reach(this.#tables.placesOf(change));
+    if (this.#state === "stopped") throw fail("STOPPED", "the host");
     const asked = this.#all();
-    const results = await Promise.allSettled(asked.map((engine) => engine.apply(change)));
-    const failed = results.find((result) => result.status === "rejected" && !wentWithIt(change, result.reason));
-    if (failed?.status !== "rejected") {
-      this.#remember(change);
-      await this.#catchUp(asked, change);
-      return undefined;
-    }
-    await this.#takeBack(change);
-    throw failed.reason;
-  }
-
-  async #applyLink(link: LinkSpec): Promise<LinkStatus | undefined> {
-    const known = this.#links.get(link.id);
-    const asked = this.#all();
-    const [first, ...others] = asked.toSorted((a, b) => Number(b.place === this.home) - Number(a.place === this.home));
     try {
-      const status = await first!.apply({ type: "put-link", link });
-      const settled = status?.values ? { ...link, values: status.values } : link;
-      const rest = await Promise.all(others.map((engine) => engine.apply({ type: "put-link", link: settled })));
-      this.#remember({ type: "put-link", link: settled });
-      await this.#catchUp(asked, { type: "put-link", link: settled });
-      return status ?? rest.find((each) => each !== undefined);
+      if (change.type === "put-link") return await this.#applyLink(change.link, asked);
+      const results = await Promise.allSettled(asked.map((engine) => engine.apply(change)));
+      const failed = results.find((result) => result.status === "rejected" && !wentWithIt(change, result.reason));
+      if (failed?.status === "rejected") throw failed.reason;
+      await this.#settle(asked, change);
+      return undefined;
     } catch (error) {
-      if (!known)
-        await Promise.allSettled(this.#all().map((engine) => engine.apply({ type: "drop-link", id: link.id })));
+      const undo = this.#tables.undo(change, ++this.#revision);
+      if (undo) await Promise.allSettled(this.#all().map((engine) => engine.apply(undo)));
       throw error;
     }
+  }
+
+  /** Links open at their home first: what it took effect with (a real port) goes to the others. */
+  async #applyLink(
+    wanted: Omit<LinkSpec, "revision">,
+    asked: readonly (Engine | EngineThread)[],
+  ): Promise<LinkStatus | undefined> {
+    const link = { ...wanted, revision: ++this.#revision };
+    const [first, ...others] = asked.toSorted((a, b) => Number(b.place === this.home) - Number(a.place === this.home));
+    const status = await first!.apply({ type: "put-link", link });
+    const settled = status?.values ? { ...link, values: status.values } : link;
+    const rest = await Promise.all(others.map((engine) => engine.apply({ type: "put-link", link: settled })));
+    await this.#settle(asked, { type: "put-link", link: settled });
+    return status ?? rest.find((each) => each !== undefined);
   }
 
   /** Figures of every engine that answers. */
@@ -137,11 +141,15 @@ export class Fleet {
     return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
   }
 
+  /** An engine that joins later drains too. */
   async drain(deadlineMs: number): Promise<void> {
+    if (this.#state === "running") this.#state = "draining";
     await Promise.allSettled(this.#all().map((engine) => engine.drain(deadlineMs)));
   }
 
   async stop(): Promise<void> {
+    this.#state = "stopped";
+    for (const wake of this.#waiting) wake();
     this.#supervisor?.release();
     await Promise.allSettled(this.#all().map((engine) => engine.stop()));
     await this.#supervisor?.stop();
@@ -193,10 +201,11 @@ export class Fleet {
   /** Gives a new engine the tables, then what changed meanwhile, then its peers: it misses nothing. */
   async #join(thread: EngineThread): Promise<void> {
     await thread.ready;
-    const missed = [...this.#everything()];
+    const missed = [...this.#tables.everything()];
     this.#joining.add(missed);
     try {
-      for (let change = missed.shift(); change; change = missed.shift()) await thread.apply(change);
+      for (let change = missed.shift(); change; change = missed.shift()) await this.#restore(thread, change);
+      if (this.#state !== "running") await thread.drain(0);
     } finally {
       this.#joining.delete(missed);
     }
@@ -207,22 +216,47 @@ export class Fleet {
     }
     this.#threads.set(thread.place, thread);
     this.caller.connect(thread.place, thread.wire);
+    for (const wake of this.#waiting) wake();
   }
 
-  /** A change that was under way when an engine joined reaches that engine too. One lost meanwhile gets it with the tables. */
-  async #catchUp(asked: readonly (Engine | EngineThread)[], change: EngineChange): Promise<void> {
+  /** What cannot be restored any more (an address that was taken meanwhile) does not keep away the rest. */
+  async #restore(thread: EngineThread, change: EngineChange): Promise<void> {
+    try {
+      await thread.apply(change);
+    } catch (error) {
+      if (isLost(error)) throw error;
+      const text = `engine ${thread.place} runs without ${nameOfChange(change)}: ${describe(error)}`;
+      this.#options.onReport("error", text);
+    }
+  }
+
+  /** A change has taken effect where it was asked for. An engine that joined meanwhile gets it too, one on its way with the tables. */
+  async #settle(asked: readonly (Engine | EngineThread)[], change: EngineChange): Promise<void> {
+    this.#tables.remember(change);
+    for (const missed of this.#joining) missed.push(change);
     const joined = this.#all().filter((engine) => !asked.includes(engine));
     await Promise.allSettled(joined.map((engine) => engine.apply(change)));
   }
 
-  /** The tables as changes, in the order in which they can be made. */
-  *#everything(): Generator<EngineChange> {
-    for (const spec of this.#placements.values()) yield { type: "put-placement", spec };
-    for (const spec of this.#providers.values()) yield { type: "put-provider", spec };
-    // Those that let requests in come last, when what the actors need stands again.
-    const opens = ({ contractId }: LinkSpec) => canonicalContract(contractId) === contractOf("httpserver");
-    const links = [...this.#links.values()].toSorted((a, b) => Number(opens(a)) - Number(opens(b)));
-    for (const link of links) yield { type: "put-link", link };
+  /** Waits while every engine of `places` is on its way; what is put meanwhile could be neither checked nor opened. */
+  async #reach(places: readonly Place[]): Promise<void> {
+    const up = () =>
+      this.#state === "stopped" ||
+      places.length === 0 ||
+      places.some((place) => place === callerPlace || this.#threads.has(place));
+    if (up()) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = () => {
+      if (up()) resolve();
+    };
+    const timer = setTimeout(() => reject(fail("ENGINE_LOST", places.join(", "))), returnMs);
+    this.#waiting.add(look);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(look);
+    }
   }
 
   #lost(thread: EngineThread): void {
@@ -231,59 +265,13 @@ export class Fleet {
     this.caller.disconnect(place);
     this.restarts.set(place, (this.restarts.get(place) ?? 0) + 1);
   }
-
-  #remember(change: EngineChange): void {
-    for (const missed of this.#joining) missed.push(change);
-    switch (change.type) {
-      case "put-placement":
-        this.#placements.set(change.spec.id, change.spec);
-        return;
-      case "resize-placement": {
-        const spec = this.#placements.get(change.id);
-        if (spec) this.#placements.set(change.id, { ...spec, limits: { ...spec.limits, instances: change.instances } });
-        return;
-      }
-      case "drop-placement":
-        this.#placements.delete(change.id);
-        return;
-      case "put-provider":
-        this.#providers.set(change.spec.id, change.spec);
-        return;
-      case "drop-provider":
-        this.#providers.delete(change.id);
-        for (const [id, link] of this.#links) if (link.providerId === change.id) this.#links.delete(id);
-        return;
-      case "put-link":
-        this.#links.set(change.link.id, change.link);
-        return;
-      case "drop-link":
-        this.#links.delete(change.id);
-        return;
-      default:
-        change satisfies never;
-    }
-  }
-
-  async #takeBack(change: EngineChange): Promise<void> {
-    const undo: EngineChange | undefined =
-      change.type === "put-placement"
-        ? (optional(this.#placements.get(change.spec.id), (spec) => ({ type: "put-placement", spec })) ?? {
-            type: "drop-placement",
-            id: change.spec.id,
-            drainMs: 0,
-          })
-        : change.type === "put-provider"
-          ? { type: "drop-provider", id: change.spec.id, drainMs: 0 }
-          : undefined;
-    if (undo) await Promise.allSettled(this.#all().map((engine) => engine.apply(undo)));
-  }
 }
 
-function optional<T>(value: T | undefined, make: (value: T) => EngineChange): EngineChange | undefined {
-  return value === undefined ? undefined : make(value);
-}
-
-/** What was to be dropped in an engine that was lost went with it. */
+/** What was to be changed or dropped in an engine that was lost went with it; the next one gets it with the tables. */
 function wentWithIt(change: EngineChange, error: unknown): boolean {
-  return change.type.startsWith("drop-") && isLatticeError(error) && error.code === "ENGINE_LOST";
+  return !change.type.startsWith("put-") && isLost(error);
+}
+
+function isLost(error: unknown): boolean {
+  return isLatticeError(error) && error.code === "ENGINE_LOST";
 }

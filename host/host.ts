@@ -1,4 +1,4 @@
-import type { ActorModule, PreparedModule } from "../actors/index.ts";
+import { type ActorModule, Loader, type PreparedModule } from "../actors/index.ts";
 import type { Provider } from "../capabilities/index.ts";
 import { fail, KeyPair, localInvocation, type TraceContext } from "../lattice/index.ts";
 import { Actors, type StartActorOptions } from "./actors.ts";
@@ -57,6 +57,7 @@ export class Host implements AsyncDisposable {
     config: HostConfig,
     policy: Policy | undefined,
     fleet: Fleet,
+    loader: Loader,
     logs: LogBook,
     logger: HostLogger,
     events: EventRing,
@@ -68,7 +69,7 @@ export class Host implements AsyncDisposable {
     this.logs = logs;
     this.logger = logger;
     this.events = events;
-    const parts = { config, wanted: this.wanted, fleet, events, logs, policy };
+    const parts = { config, wanted: this.wanted, fleet, loader, events, logs, policy };
     this.#providers = new Providers(parts);
     this.#links = new Links(parts);
     this.#actors = new Actors(parts, this.#providers, this.#links);
@@ -94,6 +95,9 @@ export class Host implements AsyncDisposable {
     const events = new EventRing(limits.events);
     const extensions = extensionPaths(config);
     const { policy, middleware } = await loadExtensions(config);
+    const loader = new Loader({ thread: engines > 0 });
+    // Its thread starts beside those of the engines, so that the first module finds it ready.
+    loader.warm();
     const fleet = await Fleet.start({
       engines,
       limits,
@@ -109,7 +113,7 @@ export class Host implements AsyncDisposable {
       onLost: (engine, reason) => void events.emit("engine_lost", { engine, reason }),
       onReplaced: (place, reason) => events.emit("engine_replaced", { engine: place, reason }),
     });
-    const host = new Host(key.publicKey, config, policy, fleet, logs, logger, events);
+    const host = new Host(key.publicKey, config, policy, fleet, loader, logs, logger, events);
     try {
       host.#faces = await openFaces(host, () => void host.stop());
     } catch (error) {

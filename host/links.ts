@@ -12,7 +12,6 @@ export interface LinkOptions {
 /** The verbs of one host about links. */
 export class Links {
   readonly #parts: HostParts;
-  #revision = 0;
 
   constructor(parts: HostParts) {
     this.#parts = parts;
@@ -46,7 +45,7 @@ export class Links {
       contractId,
       linkName,
       values: { ...own?.env, ...options.values },
-      revision: ++this.#revision,
+      revision: 0,
     };
     const status = await this.#parts.fleet.apply({ type: "put-link", link: spec });
     const link: LinkRecord = { spec, urls: status?.urls ?? [] };
@@ -82,8 +81,7 @@ export class Links {
   /** Links that were put before the actor ran take effect with what it is now. */
   async renew(key: string): Promise<void> {
     for (const { spec } of this.#parts.wanted.links.values()) {
-      if (spec.actor === key && !spec.placement)
-        await this.#parts.fleet.apply({ type: "put-link", link: { ...spec, revision: ++this.#revision } });
+      if (spec.actor === key && !spec.placement) await this.#parts.fleet.apply({ type: "put-link", link: spec });
     }
   }
 
@@ -93,7 +91,7 @@ export class Links {
     for (const { spec } of wanted.links.values()) {
       const source = wanted.providers.get(spec.providerId)?.spec.source;
       if (source?.kind !== "portable" || source.placement !== placement) continue;
-      await fleet.apply({ type: "put-link", link: { ...spec, revision: ++this.#revision } });
+      await fleet.apply({ type: "put-link", link: spec });
     }
   }
 }

@@ -1,4 +1,5 @@
 import { within } from "./deadlines.ts";
+import type { Loader } from "../actors/index.ts";
 import type { EventRing } from "./events.ts";
 import type { Fleet } from "./fleet.ts";
 import type { LogBook } from "./log-ring.ts";
@@ -13,6 +14,8 @@ export interface HostParts {
   readonly config: HostConfig;
   readonly wanted: Wanted;
   readonly fleet: Fleet;
+  /** On a thread of its own, or in the caller's where that runs everything. */
+  readonly loader: Loader;
   readonly events: EventRing;
   readonly logs: LogBook;
   readonly policy: Policy | undefined;

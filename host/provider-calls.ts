@@ -60,17 +60,19 @@ export class ProviderCalls {
   ): Promise<Uint8Array> {
     const { name } = behind.spec;
     const since = performance.now();
-    behind.inFlight++;
+    behind.inFlight.begin();
+    row?.inFlight.begin();
     return new Promise((resolve, reject) => {
       const refuse = (error: unknown) => {
         if (row) row.errors++;
         reject(error);
       };
-      const inTime = this.#deadlines.watch(end, () =>
-        refuse(fail("DEADLINE_EXCEEDED", `${operation} of ${name}`, Math.round(deadline - since))),
+      const inTime = this.#deadlines.watch(end, (why) =>
+        refuse(why ?? fail("DEADLINE_EXCEEDED", `${operation} of ${name}`, Math.round(deadline - since))),
       );
       const settled = () => {
-        if (--behind.inFlight === 0) behind.onIdle?.();
+        behind.inFlight.end();
+        row?.inFlight.end();
         return inTime();
       };
       // It may be no promise at all: providers are written in plain JavaScript too.

@@ -6,12 +6,21 @@ import {
   localInvocation,
   type Origin,
   type Target,
+  type VerifiedInvocation,
 } from "../lattice/index.ts";
-import type { Engine, EngineOptions } from "./engine.ts";
-import type { ProviderRow, Tables } from "./tables.ts";
+import type { EngineOptions } from "./engine-options.ts";
+import type { Listeners } from "./listeners.ts";
+import type { LinkRow, ProviderRow, Tables } from "./tables.ts";
+
+/** What of its engine a provider reaches. */
+export interface CallsActors {
+  readonly tables: Tables;
+  readonly listeners: Listeners;
+  invoke(invocation: VerifiedInvocation, link: LinkRow): Promise<Uint8Array>;
+}
 
 /** What a provider gets of its engine. Its calls to actors pass dispatch like every other. */
-export function contextOf(engine: Engine, row: ProviderRow, options: EngineOptions): ProviderContext {
+export function contextOf(engine: CallsActors, row: ProviderRow, options: EngineOptions): ProviderContext {
   const { spec } = row;
   const origin: Origin = Object.freeze({
     kind: "provider",
@@ -29,13 +38,15 @@ export function contextOf(engine: Engine, row: ProviderRow, options: EngineOptio
     // Not async, and `signal` is not read: each layer of promises costs a call 0.1 us, the signal of an
     // HTTP request 3 us. A local call runs on when its asker has gone, who drops the answer.
     invoke(link, operation, payload, { timeoutMs, trace, cause } = {}) {
-      const held = engine.tables.links.get(link.id);
-      const refusal = held ? claimRefusal(engine.tables, link) : linkAbsent(link);
+      const held = row.links.get(link.id);
+      const refusal = held ? claimRefusal(engine.tables, held) : linkAbsent(link);
       if (!held || refusal) return Promise.reject(refusal);
       const own = held.deadlineMs > 0 ? Math.min(held.deadlineMs, longest) : longest;
       const budget = timeoutMs === undefined ? own : Math.min(timeoutMs, own);
       const target: Target = { kind: "actor", key: link.actor, placement: held.spec.placement };
-      const deadline = performance.now() + budget;
+      const end = performance.now() + budget;
+      // Whoever made the provider ask does not wait longer for what comes of it.
+      const deadline = cause ? Math.min(end, cause.deadline) : end;
       const hops = cause ? cause.hops + 1 : 0;
       held.calls++;
       return engine.invoke(
@@ -53,8 +64,9 @@ function linkAbsent(link: Link): LatticeError {
 }
 
 /** A provider may call an actor that is linked to it and claims its contract; why it may not, else. */
-function claimRefusal(tables: Tables, link: Link): LatticeError | undefined {
-  const [placement] = tables.placementsOf(link.actor);
+function claimRefusal(tables: Tables, { link, spec }: LinkRow): LatticeError | undefined {
+  const placement =
+    spec.placement === undefined ? tables.placementsOf(link.actor)[0] : tables.placements.get(spec.placement);
   if (!placement) return fail("ACTOR_ABSENT", link.actor);
   if (placement.claims.has(canonicalContract(link.contractId))) return undefined;
   return fail("CLAIM_ABSENT", link.linkedActor.name, link.contractId);

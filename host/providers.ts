@@ -41,6 +41,11 @@ export class Providers {
           : config;
       spec = { id, key, name, contractId, linkName, config: own, source: { kind: "builtin", reference }, places };
     } else {
+      for (const [running, object] of this.#parts.fleet.objects) {
+        const held = this.#parts.wanted.providers.get(running)?.spec;
+        if (object === provider)
+          throw fail("PROVIDER_CONFLICT", provider.contractId, held?.linkName ?? linkName, provider.name);
+      }
       const key = provider.key ?? KeyPair.generate("service").publicKey;
       spec = {
         id,
@@ -83,14 +88,15 @@ export class Providers {
     reference: string,
     annotations: Readonly<Record<string, string>>,
   ): Promise<ProviderHandle> {
-    for (const { spec: other } of this.#parts.wanted.providers.values()) {
-      if (other.key === spec.key && other.linkName === spec.linkName)
-        throw fail("PROVIDER_CONFLICT", spec.contractId, spec.linkName, other.name);
-    }
     const { key, name, contractId, linkName } = spec;
     const record: ProviderRecord = { spec, annotations, reference, startedAt: Date.now() };
-    this.#parts.wanted.providers.set(spec.id, record);
     try {
+      for (const { spec: other } of this.#parts.wanted.providers.values()) {
+        if (other.key === key && other.linkName === linkName)
+          throw fail("PROVIDER_CONFLICT", contractId, linkName, other.name);
+      }
+      // Claimed at once, so that the same start coming twice is refused rather than run twice.
+      this.#parts.wanted.providers.set(spec.id, record);
       await askPolicyToStart(this.#parts, { action: "start_provider", provider: key, name, contractId, linkName });
       await this.#parts.fleet.apply({ type: "put-provider", spec });
     } catch (error) {

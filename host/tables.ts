@@ -2,6 +2,7 @@ import type { Pool } from "../actors/index.ts";
 import type { Link, LinkedActor, Provider } from "../capabilities/index.ts";
 import { canonicalContract, type Origin } from "../lattice/index.ts";
 import type { LinkSpec, PlacementSpec, Place, ProviderSpec } from "./engine-messages.ts";
+import { InFlight } from "./in-flight.ts";
 
 /** A placement as one engine sees it; `pool` is there when it runs in this engine. */
 export interface PlacementRow {
@@ -11,8 +12,8 @@ export interface PlacementRow {
   claims: ReadonlySet<string>;
   /** Proven origin of every call that it makes. */
   origin: Extract<Origin, { kind: "actor" }>;
-  /** What providers see of it; live across updates of the same actor. */
-  readonly linkedActor: Mutable<LinkedActor>;
+  /** What providers see of its key; one for all placements, live across updates. */
+  readonly linkedActor: LinkedActor;
   /** Set when its token has run out while it ran. */
   expired: boolean;
   draining: boolean;
@@ -25,11 +26,9 @@ export interface ProviderRow {
   readonly abort: AbortController;
   /** Links by which it may call actors, from before it opens them until it has closed them. */
   readonly links: Map<string, LinkRow>;
-  calls: number;
   /** Calls that it has not answered yet. */
-  inFlight: number;
-  /** Called when the last of them is answered. */
-  onIdle: (() => void) | undefined;
+  readonly inFlight: InFlight;
+  calls: number;
   draining: boolean;
 }
 
@@ -40,6 +39,8 @@ export interface LinkRow {
   readonly provider: ProviderRow;
   /** The link's own bound on a call, in milliseconds; 0 = none. */
   readonly deadlineMs: number;
+  /** The actor's calls over it that are not answered yet. */
+  readonly inFlight: InFlight;
   calls: number;
   errors: number;
 }
@@ -53,9 +54,8 @@ export function providerRow(spec: ProviderSpec, provider: Provider | undefined):
     provider,
     abort: new AbortController(),
     links: new Map(),
+    inFlight: new InFlight(),
     calls: 0,
-    inFlight: 0,
-    onIdle: undefined,
     draining: false,
   };
 }
@@ -81,7 +81,7 @@ export class Tables {
     this.place = place;
   }
 
-  /** Placements of an actor key, in the order they were put; empty when there is none. */
+  /** Placements of an actor key, in the order they were started; empty when there is none. */
   placementsOf(key: string): readonly PlacementRow[] {
     return this.#byKey.get(key) ?? [];
   }
@@ -92,7 +92,7 @@ export class Tables {
   }
 
   /** The live description of an actor key that providers hold; made on first use, also before it runs. */
-  actor(key: string): Mutable<LinkedActor> {
+  actor(key: string): LinkedActor {
     let actor = this.#actors.get(key);
     if (!actor) {
       actor = { key, name: key, era: "E4", language: "other", issuer: "", capabilities: [], tags: [] };
@@ -116,7 +116,8 @@ export class Tables {
     this.epoch++;
     this.#byKey.clear();
     this.#byAlias.clear();
-    for (const row of this.placements.values()) {
+    // By when they were started, not by when they came: so all engines agree who keeps an alias.
+    for (const row of [...this.placements.values()].toSorted((a, b) => a.spec.order - b.spec.order)) {
       const key = row.spec.module.key;
       const rows = this.#byKey.get(key);
       if (rows) rows.push(row);
@@ -124,10 +125,29 @@ export class Tables {
       const alias = row.spec.module.claims.callAlias;
       if (alias && !this.#byAlias.has(alias)) this.#byAlias.set(alias, key);
     }
+    for (const [key, rows] of this.#byKey) this.#describe(key, rows);
     this.#byLink.clear();
     for (const row of this.links.values()) {
       const { actor, placement, contractId, linkName } = row.spec;
       this.#byLink.set(`${placement ?? actor} ${canonicalContract(contractId)} ${linkName}`, row);
     }
+  }
+
+  /** Forgets everything but the host's own services. */
+  clear(): void {
+    this.placements.clear();
+    this.providers.clear();
+    this.links.clear();
+    this.changed();
+  }
+
+  /** Providers see the first placement that takes calls; `Dispatch` sends what they encode to its like. */
+  #describe(key: string, rows: readonly PlacementRow[]): void {
+    const speaker = rows.find(({ draining, expired }) => !draining && !expired) ?? rows[0];
+    if (!speaker) return;
+    const { claims, era, language } = speaker.spec.module;
+    const { name, issuer, capabilities, tags } = claims;
+    this.actor(key);
+    Object.assign(this.#actors.get(key)!, { name, era, language, issuer, capabilities, tags });
   }
 }

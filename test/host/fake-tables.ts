@@ -1,5 +1,6 @@
 import type { CallSite, Pool, PreparedModule } from "../../actors/index.ts";
 import type { Provider } from "../../capabilities/index.ts";
+import { InFlight } from "../../host/in-flight.ts";
 import type { LinkRow, PlacementRow, ProviderRow } from "../../host/tables.ts";
 import { providerRow, Tables } from "../../host/tables.ts";
 import { canonicalContract, type Era, type Invocation, linkId } from "../../lattice/index.ts";
@@ -32,7 +33,7 @@ export class FakeWorld {
     } as unknown as PreparedModule;
     const id = `placement-${name}-${this.#next++}`;
     const row: PlacementRow = {
-      spec: { id, module, limits: {} as never, env: {}, places: [-1] },
+      spec: { id, order: this.#next, module, limits: {} as never, env: {}, places: [-1] },
       pool: { call: async (call: Invocation) => answer(call), pressure: 0 } as unknown as Pool,
       claims: new Set(claims.flatMap((each) => [each, canonicalContract(each)])),
       origin: { kind: "actor", key, name, placement: id, era },
@@ -70,6 +71,7 @@ export class FakeWorld {
       link: { ...spec, linkedActor: actor.linkedActor },
       provider,
       deadlineMs,
+      inFlight: new InFlight(),
       calls: 0,
       errors: 0,
     };

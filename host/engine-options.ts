@@ -1,0 +1,27 @@
+import type { Census } from "../actors/index.ts";
+import type { Provider } from "../capabilities/index.ts";
+import type { ActorLogLine, Place } from "./engine-messages.ts";
+import type { Limits } from "./limits.ts";
+import type { Middleware } from "./middleware.ts";
+import type { Policy } from "./policy.ts";
+
+/** What an engine is made of; the same for one in a thread of its own and one in the caller's. */
+export interface EngineOptions {
+  readonly place: Place;
+  readonly limits: Limits;
+  /** Of the whole process. */
+  readonly census: Census;
+  readonly strict: boolean;
+  readonly policy: Policy | undefined;
+  readonly middleware: readonly Middleware[];
+  /** Several engines listen on one port. */
+  readonly sharePorts: boolean;
+  /** Provider objects of this thread, by provider id. */
+  readonly objects: ReadonlyMap<string, Provider>;
+  readonly onLog: (line: ActorLogLine) => void;
+  readonly onReport: (
+    level: "debug" | "info" | "warn" | "error",
+    text: string,
+    fields?: Record<string, unknown>,
+  ) => void;
+}

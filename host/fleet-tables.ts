@@ -1,0 +1,83 @@
+import { canonicalContract, contractOf } from "../lattice/index.ts";
+import type { EngineChange, LinkSpec, Place, PlacementSpec, ProviderSpec } from "./engine-messages.ts";
+
+/** What the engines of a host hold: what a new one is told before it may join. */
+export class FleetTables {
+  readonly #placements = new Map<string, PlacementSpec>();
+  readonly #providers = new Map<string, ProviderSpec>();
+  readonly #links = new Map<string, LinkSpec>();
+
+  link(id: string): LinkSpec | undefined {
+    return this.#links.get(id);
+  }
+
+  /** Where a put must take effect to be worth anything; empty for other changes, which never wait. */
+  placesOf(change: EngineChange): readonly Place[] {
+    if (change.type === "put-link") return this.#providers.get(change.link.providerId)?.places ?? [];
+    return change.type === "put-placement" || change.type === "put-provider" ? change.spec.places : [];
+  }
+
+  /** A change has taken effect. */
+  remember(change: EngineChange): void {
+    switch (change.type) {
+      case "put-placement":
+        this.#placements.set(change.spec.id, change.spec);
+        return;
+      case "resize-placement": {
+        const spec = this.#placements.get(change.id);
+        if (spec) this.#placements.set(change.id, { ...spec, limits: { ...spec.limits, instances: change.instances } });
+        return;
+      }
+      case "drain-placement":
+      case "drop-placement":
+        this.#placements.delete(change.id);
+        return;
+      case "put-provider":
+        this.#providers.set(change.spec.id, change.spec);
+        return;
+      case "drop-provider":
+        this.#providers.delete(change.id);
+        for (const [id, link] of this.#links) if (link.providerId === change.id) this.#links.delete(id);
+        return;
+      case "put-link":
+        this.#links.set(change.link.id, change.link);
+        return;
+      case "drop-link":
+        this.#links.delete(change.id);
+        return;
+      default:
+        change satisfies never;
+    }
+  }
+
+  /** What takes back a put that took effect in some engines only; links come back at this `revision`. */
+  undo(change: EngineChange, revision: number): EngineChange | undefined {
+    if (change.type === "put-placement") {
+      const spec = this.#placements.get(change.spec.id);
+      return spec ? { type: "put-placement", spec } : { type: "drop-placement", id: change.spec.id };
+    }
+    if (change.type === "put-provider") return { type: "drop-provider", id: change.spec.id, drainMs: 0 };
+    if (change.type !== "put-link") return undefined;
+    const link = this.#links.get(change.link.id);
+    return link ? { type: "put-link", link: { ...link, revision } } : { type: "drop-link", id: change.link.id };
+  }
+
+  /** All of it as changes, in the order in which they can be made. */
+  *everything(): Generator<EngineChange> {
+    for (const spec of this.#placements.values()) yield { type: "put-placement", spec };
+    for (const spec of this.#providers.values()) yield { type: "put-provider", spec };
+    // Those that let requests in come last, when what the actors need stands again.
+    const opens = ({ contractId }: LinkSpec) => canonicalContract(contractId) === contractOf("httpserver");
+    const links = [...this.#links.values()].toSorted((a, b) => Number(opens(a)) - Number(opens(b)));
+    for (const link of links) yield { type: "put-link", link };
+  }
+}
+
+/** What a change is about, for messages. */
+export function nameOfChange(change: EngineChange): string {
+  if (change.type === "put-placement") return `actor ${change.spec.module.claims.name}`;
+  if (change.type === "put-provider") return `provider ${change.spec.name}`;
+  if (change.type !== "put-link") return change.type;
+  const { linkName, actor, contractId } = change.link;
+  return `link "${linkName}" of ${actor} to ${contractId}`;
+}

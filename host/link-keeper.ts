@@ -1,0 +1,69 @@
+import type { Link, LinkStatus } from "../capabilities/index.ts";
+import { fail } from "../lattice/index.ts";
+import type { LinkSpec } from "./engine-messages.ts";
+import { InFlight } from "./in-flight.ts";
+import { linkDeadline } from "./link-deadline.ts";
+import type { ProviderSteps } from "./provider-steps.ts";
+import type { LinkRow, Tables } from "./tables.ts";
+
+/** The links of one engine. */
+export class LinkKeeper {
+  readonly #tables: Tables;
+  readonly #steps: ProviderSteps;
+  readonly #drainMs: number;
+
+  constructor(tables: Tables, steps: ProviderSteps, drainMs: number) {
+    this.#tables = tables;
+    this.#steps = steps;
+    this.#drainMs = drainMs;
+  }
+
+  /** The provider checks and opens first; the tables change only when it has. */
+  async put(spec: LinkSpec): Promise<LinkStatus | undefined> {
+    const provider = this.#tables.providers.get(spec.providerId);
+    if (!provider) throw fail("PROVIDER_ABSENT", spec.provider);
+    const held = this.#tables.links.get(spec.id);
+    if (held && held.provider === provider && held.spec.revision >= spec.revision) return undefined;
+    const link: Link = { ...spec, linkedActor: this.#tables.actor(spec.actor) };
+    const row: LinkRow = {
+      spec,
+      link,
+      provider,
+      deadlineMs: linkDeadline(spec),
+      inFlight: new InFlight(),
+      calls: held?.calls ?? 0,
+      errors: held?.errors ?? 0,
+    };
+    // It may call the actor from now on: its first request may come at once.
+    const before = provider.links.get(spec.id);
+    provider.links.set(spec.id, row);
+    let status: LinkStatus | void;
+    try {
+      status = await this.#steps.begin(provider, "putLink", () => provider.provider?.putLink?.(link));
+    } catch (error) {
+      if (before) provider.links.set(spec.id, before);
+      else provider.links.delete(spec.id);
+      throw error;
+    }
+    this.#tables.links.set(spec.id, row);
+    this.#tables.changed();
+    if (held && held.provider !== provider) await this.#close(held);
+    return status ?? undefined;
+  }
+
+  /** No new call uses it; those in flight are waited for, then the provider closes what it opened. */
+  async drop(id: string): Promise<void> {
+    const row = this.#tables.links.get(id);
+    if (!row) return;
+    this.#tables.links.delete(id);
+    this.#tables.changed();
+    await this.#close(row);
+  }
+
+  async #close(row: LinkRow): Promise<void> {
+    const { provider, link, inFlight } = row;
+    await this.#steps.end(provider, "drain", this.#drainMs, () => inFlight.idle());
+    await this.#steps.end(provider, "deleteLink", this.#drainMs, () => provider.provider?.deleteLink?.(link));
+    if (provider.links.get(link.id) === row) provider.links.delete(link.id);
+  }
+}

@@ -1,0 +1,167 @@
+import { Pool, type Scheduler } from "../actors/index.ts";
+import { canonicalContract, fail } from "../lattice/index.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { PlacementSpec, PlacementStats } from "./engine-messages.ts";
+import type { EngineOptions } from "./engine-options.ts";
+import type { PlacementRow, Tables } from "./tables.ts";
+
+/** The placements of one engine: their pools from the first instance to the last. */
+export class PlacementKeeper {
+  readonly #options: EngineOptions;
+  readonly #tables: Tables;
+  readonly #dispatch: Dispatch;
+  readonly #scheduler: Scheduler;
+  readonly #expiry = new Map<string, NodeJS.Timeout>();
+  /** Replaced by an update, finishing what they hold. */
+  readonly #retiring = new Set<Pool>();
+  #stopped = false;
+
+  constructor(options: EngineOptions, tables: Tables, dispatch: Dispatch, scheduler: Scheduler) {
+    this.#options = options;
+    this.#tables = tables;
+    this.#dispatch = dispatch;
+    this.#scheduler = scheduler;
+  }
+
+  /** Warms the new pool before anyone sees it; an update drains the old one afterwards. */
+  async put(spec: PlacementSpec): Promise<void> {
+    const row = this.#row(spec);
+    if (spec.places.includes(this.#options.place)) {
+      const pool = this.#pool(row);
+      row.pool = pool;
+      try {
+        await pool.warm();
+        if (this.#stopped) throw fail("STOPPED", "the host");
+      } catch (error) {
+        await pool.stop();
+        throw error;
+      }
+    }
+    const held = this.#tables.placements.get(spec.id);
+    this.#tables.placements.set(spec.id, row);
+    this.#tables.changed();
+    this.#watchExpiry(row);
+    if (held?.pool) this.#retire(held.pool);
+  }
+
+  async resize(id: string, instances: number): Promise<void> {
+    const row = this.get(id);
+    row.spec = { ...row.spec, limits: { ...row.spec.limits, instances } };
+    row.pool?.resize({ max: instances });
+  }
+
+  /** Takes no new calls; resolves when those in flight are done, or at the deadline. It stays known until `drop`. */
+  async drain(id: string, deadlineMs: number): Promise<void> {
+    const row = this.#tables.placements.get(id);
+    if (!row) return;
+    row.draining = true;
+    this.#tables.changed();
+    await row.pool?.drain(deadlineMs);
+  }
+
+  /** Ends it at once, and every call that it still holds. */
+  async drop(id: string): Promise<void> {
+    const row = this.#tables.placements.get(id);
+    if (!row) return;
+    row.draining = true;
+    this.#tables.placements.delete(id);
+    this.#tables.changed();
+    this.#dispatch.forget(id);
+    clearTimeout(this.#expiry.get(id));
+    this.#expiry.delete(id);
+    await row.pool?.stop();
+  }
+
+  /** @throws LatticeError PLACEMENT_ABSENT */
+  get(id: string): PlacementRow {
+    const row = this.#tables.placements.get(id);
+    if (!row) throw fail("PLACEMENT_ABSENT", id);
+    return row;
+  }
+
+  /** Of those that run here. */
+  stats(): PlacementStats[] {
+    return [...this.#tables.placements.values()].flatMap(({ spec, pool }) =>
+      pool ? [{ id: spec.id, ...pool.stats() }] : [],
+    );
+  }
+
+  async drainAll(deadlineMs: number): Promise<void> {
+    await Promise.all(this.#pools().map((pool) => pool.drain(deadlineMs)));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#expiry.values()) clearTimeout(timer);
+    this.#expiry.clear();
+    await Promise.all(this.#pools().map((pool) => pool.stop()));
+  }
+
+  #pools(): Pool[] {
+    return [...[...this.#tables.placements.values()].flatMap(({ pool }) => pool ?? []), ...this.#retiring];
+  }
+
+  #row(spec: PlacementSpec): PlacementRow {
+    const { key, era, claims } = spec.module;
+    return {
+      spec,
+      pool: undefined,
+      claims: new Set(claims.capabilities.flatMap((each) => [each, canonicalContract(each)])),
+      origin: Object.freeze({ kind: "actor", key, name: claims.name, placement: spec.id, era }),
+      linkedActor: this.#tables.actor(key),
+      expired: false,
+      draining: false,
+    };
+  }
+
+  #pool(row: PlacementRow): Pool {
+    const { id, module, limits } = row.spec;
+    const { name } = module.claims;
+    const host = this.#dispatch.hostOf(row, (stream, text, call) =>
+      this.#options.onLog({
+        placement: id,
+        actor: name,
+        at: Date.now(),
+        level: "info",
+        stream,
+        text,
+        traceId: traceId(call?.trace?.traceparent),
+      }),
+    );
+    return new Pool({ module, host, limits, scheduler: this.#scheduler, census: this.#options.census, name });
+  }
+
+  #retire(pool: Pool): void {
+    this.#retiring.add(pool);
+    void pool
+      .drain(this.#options.limits.drainMs)
+      .then(() => pool.stop())
+      .finally(() => this.#retiring.delete(pool));
+  }
+
+  /** An actor whose token runs out while it runs accepts no more calls; those in flight finish. */
+  #watchExpiry(row: PlacementRow): void {
+    const { id, module } = row.spec;
+    clearTimeout(this.#expiry.get(id));
+    this.#expiry.delete(id);
+    if (module.claims.expiresAt === undefined) return;
+    // Timers hold 31 bits of milliseconds; a later date is looked at again by then.
+    const left = module.claims.expiresAt * 1_000 - Date.now();
+    const timer = setTimeout(
+      () => {
+        if (left > 2 ** 31 - 1) return this.#watchExpiry(row);
+        row.expired = true;
+        this.#tables.changed();
+        if (row.pool)
+          this.#options.onReport("warn", `the token of ${row.origin.name} has expired; it takes no more calls`);
+      },
+      Math.min(Math.max(left, 0), 2 ** 31 - 1),
+    );
+    this.#expiry.set(id, timer.unref());
+  }
+}
+
+/** The trace id inside a W3C traceparent. */
+function traceId(traceparent: string | undefined): string | undefined {
+  return traceparent?.split("-")[1];
+}

@@ -1,0 +1,147 @@
+import { actorLogging, builtins, numberGenerator, type Provider } from "../capabilities/index.ts";
+import { contractOf, describe, fail } from "../lattice/index.ts";
+import { within } from "./deadlines.ts";
+import type { ProviderSpec } from "./engine-messages.ts";
+import type { EngineOptions } from "./engine-options.ts";
+import type { PlacementKeeper } from "./placement-keeper.ts";
+import { portableProvider } from "./portable-provider.ts";
+import { type CallsActors, contextOf } from "./provider-context.ts";
+import type { ProviderSteps } from "./provider-steps.ts";
+import { type ProviderRow, providerRow, type Tables } from "./tables.ts";
+
+/** Longest wait for a provider's word on its health, in milliseconds. */
+const healthMs = 1_000;
+
+/** The providers of one engine, the host's own services among them, from start to stop. */
+export class ProviderKeeper {
+  readonly #options: EngineOptions;
+  readonly #engine: CallsActors;
+  readonly #tables: Tables;
+  readonly #placements: PlacementKeeper;
+  readonly #steps: ProviderSteps;
+  #stopped = false;
+
+  constructor(options: EngineOptions, engine: CallsActors, placements: PlacementKeeper, steps: ProviderSteps) {
+    this.#options = options;
+    this.#engine = engine;
+    this.#tables = engine.tables;
+    this.#placements = placements;
+    this.#steps = steps;
+    this.#hostService("logging", actorLogging());
+    this.#hostService("numbers", numberGenerator());
+  }
+
+  async put(spec: ProviderSpec): Promise<void> {
+    const row = providerRow(spec, spec.places.includes(this.#options.place) ? this.#make(spec) : undefined);
+    try {
+      await this.#start(row);
+      if (this.#stopped) throw fail("STOPPED", "the host");
+    } catch (error) {
+      await this.#end(row, this.#options.limits.drainMs);
+      throw error;
+    }
+    this.#tables.providers.set(spec.id, row);
+    this.#tables.changed();
+  }
+
+  /** Lets it finish what it holds, closes its links, stops it; each within `drainMs`, whatever it does. */
+  async drop(id: string, drainMs: number): Promise<void> {
+    const row = this.#tables.providers.get(id);
+    if (!row) return;
+    row.draining = true;
+    await this.#drain(row, drainMs);
+    const links = [...row.links.values()];
+    await Promise.all(
+      links.map(({ link }) => this.#steps.end(row, "deleteLink", drainMs, () => row.provider?.deleteLink?.(link))),
+    );
+    // A link that moved to another provider meanwhile is that one's.
+    for (const link of this.#tables.links.values()) if (link.provider === row) this.#tables.links.delete(link.spec.id);
+    row.links.clear();
+    this.#tables.providers.delete(id);
+    this.#tables.changed();
+    await this.#end(row, drainMs);
+  }
+
+  async drainAll(deadlineMs: number): Promise<void> {
+    await Promise.all([...this.#tables.providers.values()].map((row) => this.#drain(row, deadlineMs)));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    const rows = [...this.#tables.providers.values(), ...this.#tables.hostServices.values()];
+    await Promise.all(rows.map((row) => this.#end(row, this.#options.limits.drainMs)));
+  }
+
+  /** Those that run here and say that they are not well, or do not say. */
+  async unwell(): Promise<{ id: string; message: string }[]> {
+    return (await Promise.all([...this.#tables.providers.values()].map(complaint))).flat();
+  }
+
+  async #start(row: ProviderRow): Promise<void> {
+    const { provider } = row;
+    if (provider?.start)
+      await this.#steps.begin(row, "start", () => provider.start?.(contextOf(this.#engine, row, this.#options)));
+  }
+
+  #drain(row: ProviderRow, ms: number): Promise<void> {
+    return this.#steps.end(row, "drain", ms, () => Promise.all([row.provider?.drain?.(), row.inFlight.idle()]));
+  }
+
+  async #end(row: ProviderRow, ms: number): Promise<void> {
+    row.abort.abort();
+    await this.#steps.end(row, "stop", ms, () => row.provider?.stop?.());
+  }
+
+  #make(spec: ProviderSpec): Provider {
+    const { source } = spec;
+    switch (source.kind) {
+      case "builtin": {
+        const builtin = builtins.get(source.reference);
+        if (!builtin) throw fail("PROVIDER_ABSENT", source.reference);
+        return builtin.create(spec.config);
+      }
+      case "object": {
+        const provider = this.#options.objects.get(spec.id);
+        if (!provider) throw fail("PROVIDER_ABSENT", spec.name);
+        return provider;
+      }
+      case "portable":
+        return portableProvider(spec, (operation, payload, deadline, hops) =>
+          this.#placements.get(source.placement).pool!.call({ operation, payload, deadline, hops, trace: undefined }),
+        );
+      default:
+        return source satisfies never;
+    }
+  }
+
+  #hostService(capability: "logging" | "numbers", provider: Provider): void {
+    const contractId = contractOf(capability);
+    const { name, key = "" } = provider;
+    const places = [this.#options.place];
+    const row = providerRow(
+      {
+        id: `host:${capability}`,
+        key,
+        name,
+        contractId,
+        linkName: "default",
+        config: {},
+        source: { kind: "object" },
+        places,
+      },
+      provider,
+    );
+    this.#tables.hostServices.set(contractId, row);
+    void this.#start(row);
+  }
+}
+
+async function complaint({ spec, provider }: ProviderRow): Promise<{ id: string; message: string }[]> {
+  if (!provider?.health) return [];
+  try {
+    const { healthy, message } = await within(Promise.resolve(provider.health()), healthMs, spec.name);
+    return healthy ? [] : [{ id: spec.id, message: message ?? "it says so" }];
+  } catch (error) {
+    return [{ id: spec.id, message: describe(error) }];
+  }
+}
