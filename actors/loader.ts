@@ -38,8 +38,8 @@ const restMs = 60_000;
 
 /**
  * Turns signed bytes into prepared modules on a thread of its own, so that neither heartbeats nor
- * calls stall behind a 64 MiB module. One module at a time. The thread starts with the first module
- * and does not keep the process alive.
+ * calls stall behind a 64 MiB module. One module at a time. The thread starts with the loader, so that
+ * it is there when the first module comes, and does not keep the process alive.
  */
 export class Loader {
   /** Loads on the caller's thread, for tests and embedding. */
@@ -54,6 +54,9 @@ export class Loader {
 
   constructor({ thread = true }: LoaderOptions = {}) {
     this.#onThread = thread;
+    if (!thread) return;
+    this.#start();
+    this.#rest();
   }
 
   /**
