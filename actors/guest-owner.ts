@@ -41,8 +41,10 @@ export interface GuestOwner {
   /** The guest is free but its turn is over; it takes a call by itself in the next turn of the event loop. */
   parked(guest: Guest): void;
   unparked(guest: Guest): void;
-  /** The guest waits in the middle of a call. */
+  /** The guest waits in the middle of a call, for an answer. */
   suspended(guest: Guest): void;
+  /** The guest waits in the middle of a call, since its turn is over. */
+  yielded(guest: Guest): void;
   answer(ticket: Ticket, reply: Uint8Array): void;
   refuse(ticket: Ticket, error: LatticeError): void;
   /** The guest takes no more calls. */

@@ -343,7 +343,7 @@ export class Guest implements GuestFrame {
     const { scheduler } = this.#environment;
     scheduler.spin(() => this.#respin());
     // Only a call that has used a slice of its own is worth another instance for those behind it.
-    if (!this.#ticket || this.#ticket.cpuNs >= scheduler.sliceMs * 1e6) this.#owner.suspended(this);
+    if (!this.#ticket || this.#ticket.cpuNs >= scheduler.sliceMs * 1e6) this.#owner.yielded(this);
     return promise;
   }
 

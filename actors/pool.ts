@@ -77,6 +77,7 @@ export class Pool implements GuestOwner, Watched {
   #runner: Guest | undefined;
   #starting = 0;
   #parked = 0;
+  #waitsForTurn = false;
   #watched = false;
   #state: "open" | "draining" | "stopped" = "open";
   /** Admitted and not settled. */
@@ -263,6 +264,11 @@ export class Pool implements GuestOwner, Watched {
     if (this.#queue.length > 0) this.#pump();
   }
 
+  yielded(guest: Guest): void {
+    if (this.#runner === guest) this.#runner = undefined;
+    this.#pumpNextTurn();
+  }
+
   answer(ticket: Ticket, reply: Uint8Array): void {
     this.#busy--;
     ticket.resolve(reply);
@@ -280,9 +286,8 @@ export class Pool implements GuestOwner, Watched {
     const place = this.#idle.indexOf(guest);
     if (place >= 0) this.#idle.splice(place, 1);
     if (this.#runner === guest) this.#runner = undefined;
-    if (this.#state === "stopped") return;
-    // Not at once: the guest may be ending below us on the stack.
-    queueMicrotask(() => this.#pump());
+    // Not at once: the guest may be ending below us on the stack, and those behind it may all end so.
+    if (this.#queue.length > 0) this.#pumpNextTurn();
   }
 
   used(ns: number): void {
@@ -308,6 +313,21 @@ export class Pool implements GuestOwner, Watched {
     }
     if (this.#starting > 0 || this.#restartAt > this.#scheduler.coarseNow) return;
     this.#start().catch((error: unknown) => this.#startFailed(error));
+  }
+
+  /**
+   * Wakes the next guest in the next turn of the event loop, since this turn's share is used up. Until
+   * then no other guest begins, not even for calls that come in.
+   */
+  #pumpNextTurn(): void {
+    if (this.#waitsForTurn || this.#state === "stopped") return;
+    this.#waitsForTurn = true;
+    this.#parked++;
+    this.#scheduler.rest(() => {
+      this.#waitsForTurn = false;
+      this.#parked--;
+      this.#pump();
+    });
   }
 
   /** Makes one instance; when it is ready it takes a call by itself. */

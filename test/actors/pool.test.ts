@@ -376,3 +376,58 @@ void test("calls whose deadline passes while they wait leave no room for more in
   assert.deepEqual((await Promise.all([first, second])).map(textOf), ["first", "second"]);
   assert.equal(guest.pool.stats().busy, 0);
 });
+
+void test("guests that trap one after the other leave the event loop its turns", async () => {
+  await using world = startWorld();
+  const guest = world.pool(prepared(hostile("trap"), "trap"));
+  const calls = Array.from({ length: 50 }, () => guest.call().catch((error: { code: string }) => error.code));
+  let turns = 0;
+  let done = false;
+  const counting = (async () => {
+    while (!done) {
+      await turn();
+      turns++;
+    }
+  })();
+  assert.deepEqual(new Set(await Promise.all(calls)), new Set(["GUEST_TRAPPED"]));
+  done = true;
+  await counting;
+  assert.ok(turns >= 49, `${turns} turns`);
+});
+
+void test("after a guest that has used its turn up no other of its pool begins in the same turn", async () => {
+  await using world = startWorld();
+  let begun = 0;
+  let most = 0;
+  // Says that it has begun, then answers 16 MiB again and again: the first time takes more than a slice.
+  const text = `(module
+    (import "wapc" "__guest_response" (func $respond (param i32 i32)))
+    (import "wapc" "__host_call" (func $host_call (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 256)
+    (data (i32.const 0) "defaulttest:hostMark")
+    (func (export "__guest_call") (param i32 i32) (result i32)
+      (drop (call $host_call
+        (i32.const 0) (i32.const 7) (i32.const 7) (i32.const 9) (i32.const 16) (i32.const 4) (i32.const 0) (i32.const 0)))
+      (loop $again (call $respond (i32.const 0) (i32.const 16777216)) (br $again))
+      (i32.const 1)))`;
+  const guest = world.pool(prepared(assemble(text), "marker"), {
+    limits: { cpuMs: 20, instances: 8 },
+    hostCall: () => {
+      begun++;
+      return new Uint8Array(0);
+    },
+  });
+  let done = false;
+  const counting = (async () => {
+    while (!done) {
+      begun = 0;
+      await turn();
+      most = Math.max(most, begun);
+    }
+  })();
+  await Promise.allSettled(Array.from({ length: 8 }, () => guest.call()));
+  done = true;
+  await counting;
+  // One that was waiting for the turn, and one in place of a guest that ended in it.
+  assert.ok(most >= 1 && most <= 2, `${most} began in one turn`);
+});
