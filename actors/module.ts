@@ -1,9 +1,9 @@
-import { createHash, createHmac } from "node:crypto";
+import { createHmac } from "node:crypto";
 import { basename } from "node:path";
 import { checkDates, fail, KeyPair, seedOf, verifyActorToken } from "../lattice/index.ts";
 import type { Era, GuestLanguage, VerifiedActorClaims } from "../lattice/index.ts";
 import { detectEra, guessCapabilities } from "./era-detection.ts";
-import { isTokenSection, matchHash } from "./module-hash.ts";
+import { fileHashes, isTokenSection, matchHash } from "./module-hash.ts";
 import { readSections } from "./sections.ts";
 import type { WasmFile } from "./sections.ts";
 import { signModule } from "./signing.ts";
@@ -61,13 +61,14 @@ export class ActorModule {
       signed = signForDevelopment(bytes, wasm, origin, development);
       wasm = readSections(signed, origin);
     }
-    this.claims = verifyModule(signed, wasm, origin, trust, development?.publicKey);
+    const { claims, digest } = verifyModule(signed, wasm, origin, trust, development?.publicKey);
+    this.claims = claims;
     const profile = detectEra(signed, wasm, origin, this.claims);
     this.era = profile.era;
     this.language = profile.language;
     this.hostCallParameters = profile.hostCallParameters;
     this.bytes = signed;
-    this.digest = createHash("sha256").update(signed).digest("hex");
+    this.digest = digest;
     this.origin = origin;
   }
 
@@ -111,15 +112,16 @@ function verifyModule(
   origin: string,
   trust: Trust,
   alsoAllowed: string | undefined,
-): VerifiedActorClaims {
+): { readonly claims: VerifiedActorClaims; readonly digest: string } {
   const claims = verifyActorToken(readModuleToken(bytes, wasm, origin), origin);
-  const match = matchHash(bytes, wasm, claims.hash, origin);
+  const { raw, digest } = fileHashes(bytes, wasm);
+  const match = matchHash(bytes, wasm, claims.hash, origin, raw);
   if (match === "partial") throw fail("MODULE_HASH_PARTIAL", origin);
   if (match === "none") throw fail("MODULE_TAMPERED", origin);
   checkDates(claims, trust.now, origin);
   if (trust.issuers !== undefined && claims.issuer !== alsoAllowed && !trust.issuers.includes(claims.issuer))
     throw fail("ISSUER_NOT_ALLOWED", origin, claims.issuer);
-  return claims;
+  return { claims, digest };
 }
 
 /**
