@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
 import { encodeHttpRequest } from "../../capabilities/index.ts";
 import { startHost } from "../../host/index.ts";
 import { PlainGuest } from "../plain-guest.ts";
@@ -9,6 +11,9 @@ import { PlainGuest } from "../plain-guest.ts";
  *   node first-reply.ts lattice|plain FILE...
  * `plain` compiles and instantiates the same bytes, unchecked.
  */
+// As the command does: threads read compiled code.
+enableCompileCache(join(String(process.env.XDG_CACHE_HOME), "wasmlattice", "compiled"));
+
 const [side, ...files] = process.argv.slice(2);
 const modules = files.map((file) => readFileSync(file));
 const operation = "HttpServer.HandleRequest";
