@@ -301,8 +301,11 @@ export class Pool implements GuestOwner, Watched {
     return Math.max(0, this.#busy - this.#limits.instances + 1);
   }
 
-  /** Wakes or makes an instance when calls wait that may begin and nobody is about to take them. */
-  #pump(): void {
+  /**
+   * Wakes or makes an instance when calls wait that may begin and nobody is about to take them.
+   * `ownTurn`: this turn of the event loop is ours to make one.
+   */
+  #pump(ownTurn = false): void {
     if (this.#queue.length === 0 || this.#runner || this.#parked > 0 || this.#state === "stopped") return;
     const least = this.#leastHops();
     if (least > 0 && this.#queue.deepest < least) return;
@@ -312,21 +315,28 @@ export class Pool implements GuestOwner, Watched {
       return;
     }
     if (this.#starting > 0 || this.#restartAt > this.#scheduler.coarseNow) return;
+    // An instance runs unseen until its first check, so many that begin and end would hold the thread.
+    if (!ownTurn && this.#scheduler.turnIsOver(performance.now())) {
+      this.#pumpLater((resume) => this.#scheduler.spin(resume), true);
+      return;
+    }
     this.#start().catch((error: unknown) => this.#startFailed(error));
   }
 
-  /**
-   * Wakes the next guest in the next turn of the event loop, since this turn's share is used up. Until
-   * then no other guest begins, not even for calls that come in.
-   */
+  /** Wakes the next guest in the next turn of the event loop, since this turn's share is used up. */
   #pumpNextTurn(): void {
+    this.#pumpLater((resume) => this.#scheduler.rest(resume), false);
+  }
+
+  /** Until then no other guest of the pool begins, not even for calls that come in. */
+  #pumpLater(wait: (resume: () => void) => void, ownTurn: boolean): void {
     if (this.#waitsForTurn || this.#state === "stopped") return;
     this.#waitsForTurn = true;
     this.#parked++;
-    this.#scheduler.rest(() => {
+    wait(() => {
       this.#waitsForTurn = false;
       this.#parked--;
-      this.#pump();
+      this.#pump(ownTurn);
     });
   }
 
