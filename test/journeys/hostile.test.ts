@@ -4,16 +4,27 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fileBytes } from "../support/actors.ts";
+import { fileBytes, signed } from "../support/actors.ts";
 import { example } from "../support/examples.ts";
+import { assemble } from "../support/guests.ts";
 import { type HostileCall, hostileCpuMs, hostileGuests, partners } from "../support/hostile-guests.ts";
 import { type EngineTime, type Holdings, HostProcess, type Refusal } from "../support/host-process.ts";
+import { httpCode, send } from "../support/journey.ts";
 import { type Steadiness, steadinessText, SteadyLoad } from "../support/steady-load.ts";
 import { until } from "../support/until.ts";
 
 /** What 99 of 100 requests to the neighbour may wait when nobody else uses the machine. Unfair would be 1 000 and more. */
 const fairMs = 150;
 const MiB = 2 ** 20;
+const web = ["wasmcloud:httpserver"];
+
+/** Takes some milliseconds to answer, then traps: its pool makes a new instance for each call. */
+const answerAndTrap = `(module
+  (import "wapc" "__guest_response" (func $respond (param i32 i32)))
+  (memory (export "memory") 64)
+  (func (export "__guest_call") (param i32 i32) (result i32)
+    (call $respond (i32.const 0) (i32.const 4194304))
+    unreachable))`;
 
 /** How much longer everything takes for an engine that shares the processors: the factor since `since`. */
 function crowding(host: HostProcess, since: EngineTime): number {
@@ -65,6 +76,31 @@ test("an echo beside three endless loops answers within the fairness bound", { t
     assert.ok(stretch < 4, `p99 ${figures.p99} ms, bound ${bound} ms`);
   }
 });
+
+test(
+  "requests at once into an actor that answers much and traps leave its neighbour alone",
+  { timeout: 50_000 },
+  async (context) => {
+    const { host, load } = await startNeighbour({});
+    await using _host = host;
+    await using _load = load;
+    const trap = await host.startActor("trap", signed(assemble(answerAndTrap), { name: "trap", capabilities: web }));
+    const [url] = await host.link(trap, "wasmcloud:httpserver", { port: "0" });
+    for (let storm = 1; ; storm++) {
+      await load.read();
+      const since = host.engineTime();
+      const answers = await Promise.all(Array.from({ length: 300 }, () => send(url!)));
+      const outcomes = answers.map((each) => `${each.status} ${httpCode(each)}`);
+      assert.deepEqual(new Set(outcomes), new Set(["500 GUEST_TRAPPED"]));
+      const figures = await load.read();
+      const bound = fairMs * crowding(host, since);
+      context.diagnostic(`beside 300 that trap: ${steadinessText(figures)}; bound ${Math.round(bound)} ms`);
+      await assertUnharmed(host, figures);
+      if (figures.p99 < bound) break;
+      assert.ok(storm < 4, `p99 ${figures.p99} ms, bound ${bound} ms`);
+    }
+  },
+);
 
 test(
   "three rounds of every hostile guest leave a host as it was, and its neighbour unharmed",

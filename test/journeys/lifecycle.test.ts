@@ -1,8 +1,8 @@
 /** Starts, updates, stops and drains while calls go on. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type Host, KeyPair, pack, startHost } from "../../index.ts";
-import { calling, fileBytes, obedient, signed } from "../support/actors.ts";
+import { type Host, KeyPair, pack, type Provider, type ProviderContext, startHost } from "../../index.ts";
+import { calling, callingThrough, fileBytes, obedient, signed } from "../support/actors.ts";
 import { example } from "../support/examples.ts";
 import { guestBytes } from "../support/guest-corpus.ts";
 import { assemble, guestText } from "../support/guests.ts";
@@ -139,6 +139,35 @@ for (const engines of [0, 2]) {
         [...others].filter((outcome) => !refusals.some((each) => each.test(outcome))),
         [],
       );
+    });
+
+    test("an actor that is stopped finishes its chains, also those that come by it again, and refuses the rest", async () => {
+      await using host = await startHost({ engines });
+      const first = await start(host, obedient({ name: "first", callAlias: "test/first" }), { instances: 1 });
+      const second = await start(host, obedient({ name: "second", capabilities: keyvalue, callAlias: "test/second" }));
+      let context: ProviderContext | undefined;
+      let asked = 0;
+      const { promise: released, resolve: release } = Promise.withResolvers<void>();
+      const detour: Provider = {
+        contractId: "wasmcloud:keyvalue",
+        name: "detour",
+        start: (own) => void (context = own),
+        handle: async (cause) => {
+          asked++;
+          await released;
+          return context!.invoke(cause.link, "Call", calling("test/first", "Echo", "round and back"), { cause });
+        },
+      };
+      await host.link(second, await host.startProvider(detour));
+      const chain = ask(host, first, "Call", callingThrough(["test/second", "wasmcloud:keyvalue"], "Get"));
+      await until(() => asked === 1);
+      const stopping = host.stopActor(first);
+      // One that came before still waits for the only instance.
+      await until(async () => (await codeOf(host.call(first, "Echo", nothing, { timeoutMs: 50 }))) === "DRAINING");
+      release();
+      assert.equal(await chain, "round and back");
+      await stopping;
+      assert.equal(await codeOf(host.call(first.id, "Echo", nothing)), "ACTOR_ABSENT");
     });
 
     test("taking a link back under load: calls are answered or say that there is no link", async () => {
