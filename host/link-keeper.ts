@@ -46,7 +46,7 @@ export class LinkKeeper {
       throw error;
     }
     this.#tables.links.set(spec.id, row);
-    this.#tables.changed();
+    this.#tables.linkChanged(spec.id);
     if (held && held.provider !== provider) await this.#close(held);
     return status ?? undefined;
   }
@@ -56,7 +56,7 @@ export class LinkKeeper {
     const row = this.#tables.links.get(id);
     if (!row) return;
     this.#tables.links.delete(id);
-    this.#tables.changed();
+    this.#tables.linkChanged(id);
     await this.#close(row);
   }
 

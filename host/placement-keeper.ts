@@ -39,7 +39,7 @@ export class PlacementKeeper {
     }
     const held = this.#tables.placements.get(spec.id);
     this.#tables.placements.set(spec.id, row);
-    this.#tables.changed();
+    this.#tables.placementChanged(spec.id);
     this.#watchExpiry(row);
     if (held?.pool) this.#retire(held.pool);
   }
@@ -55,7 +55,7 @@ export class PlacementKeeper {
     const row = this.#tables.placements.get(id);
     if (!row) return;
     row.draining = true;
-    this.#tables.changed();
+    this.#tables.placementChanged(id);
     await row.pool?.drain(deadlineMs);
   }
 
@@ -65,7 +65,7 @@ export class PlacementKeeper {
     if (!row) return;
     row.draining = true;
     this.#tables.placements.delete(id);
-    this.#tables.changed();
+    this.#tables.placementChanged(id);
     this.#dispatch.forget(id);
     clearTimeout(this.#expiry.get(id));
     this.#expiry.delete(id);
@@ -151,7 +151,7 @@ export class PlacementKeeper {
       () => {
         if (left > 2 ** 31 - 1) return this.#watchExpiry(row);
         row.expired = true;
-        this.#tables.changed();
+        this.#tables.placementChanged(id);
         if (row.pool)
           this.#options.onReport("warn", `the token of ${row.origin.name} has expired; it takes no more calls`);
       },

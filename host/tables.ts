@@ -2,6 +2,7 @@ import type { Pool } from "../actors/index.ts";
 import type { Link, LinkedActor, Provider } from "../capabilities/index.ts";
 import { canonicalContract, type Origin } from "../lattice/index.ts";
 import type { LinkSpec, PlacementSpec, Place, ProviderSpec } from "./engine-messages.ts";
+import { PlacementIndex } from "./placement-index.ts";
 import { InFlight } from "./in-flight.ts";
 
 /** A placement as one engine sees it; `pool` is there when it runs in this engine. */
@@ -72,8 +73,11 @@ export class Tables {
   /** Answer for every actor without a link: logging and numbers, by canonical contract. */
   readonly hostServices = new Map<string, ProviderRow>();
   readonly #actors = new Map<string, Mutable<LinkedActor>>();
-  readonly #byKey = new Map<string, PlacementRow[]>();
-  readonly #byAlias = new Map<string, string>();
+  /** Placements and links as the indexes know them. */
+  readonly #indexed = new Map<string, PlacementRow>();
+  readonly #indexedLinks = new Map<string, LinkRow>();
+  readonly #byKey = new PlacementIndex();
+  readonly #byAlias = new PlacementIndex();
   readonly #byLink = new Map<string, LinkRow>();
   readonly place: Place;
 
@@ -83,12 +87,12 @@ export class Tables {
 
   /** Placements of an actor key, in the order they were started; empty when there is none. */
   placementsOf(key: string): readonly PlacementRow[] {
-    return this.#byKey.get(key) ?? [];
+    return this.#byKey.get(key);
   }
 
   /** The key behind a call alias. */
   keyOfAlias(alias: string): string | undefined {
-    return this.#byAlias.get(alias);
+    return this.#byAlias.get(alias)[0]?.spec.module.key;
   }
 
   /** The live description of an actor key that providers hold; made on first use, also before it runs. */
@@ -102,7 +106,7 @@ export class Tables {
   }
 
   get aliases(): Iterable<[alias: string, key: string]> {
-    return this.#byAlias;
+    return this.#byAlias.firsts().map(([alias, row]) => [alias, row.spec.module.key]);
   }
 
   /** A placement's own link wins over its actor key's. */
@@ -111,26 +115,35 @@ export class Tables {
     return this.#byLink.get(`${placement.spec.id} ${rest}`) ?? this.#byLink.get(`${placement.spec.module.key} ${rest}`);
   }
 
-  /** Rebuilds the indexes after a change. Changes are rare, calls are not. */
+  /** Every placement or link may have changed. */
   changed(): void {
+    for (const id of [...this.#indexed.keys(), ...this.placements.keys()]) this.placementChanged(id);
+    for (const id of [...this.#indexedLinks.keys(), ...this.links.keys()]) this.linkChanged(id);
     this.epoch++;
-    this.#byKey.clear();
-    this.#byAlias.clear();
+  }
+
+  /** One placement was put, changed or taken away; ten thousand may run, so the others are left alone. */
+  placementChanged(id: string): void {
+    this.epoch++;
+    const before = this.#indexed.get(id);
+    const now = this.placements.get(id);
+    if (before) this.#unindex(before);
     // By when they were started, not by when they came: so all engines agree who keeps an alias.
-    for (const row of [...this.placements.values()].toSorted((a, b) => a.spec.order - b.spec.order)) {
-      const key = row.spec.module.key;
-      const rows = this.#byKey.get(key);
-      if (rows) rows.push(row);
-      else this.#byKey.set(key, [row]);
-      const alias = row.spec.module.claims.callAlias;
-      if (alias && !this.#byAlias.has(alias)) this.#byAlias.set(alias, key);
-    }
-    for (const [key, rows] of this.#byKey) this.#describe(key, rows);
-    this.#byLink.clear();
-    for (const row of this.links.values()) {
-      const { actor, placement, contractId, linkName } = row.spec;
-      this.#byLink.set(`${placement ?? actor} ${canonicalContract(contractId)} ${linkName}`, row);
-    }
+    if (now) this.#index(now);
+    const key = (now ?? before)?.spec.module.key;
+    if (key !== undefined) this.#describe(key, this.placementsOf(key));
+  }
+
+  /** One link was put or taken away. */
+  linkChanged(id: string): void {
+    this.epoch++;
+    const before = this.#indexedLinks.get(id);
+    const now = this.links.get(id);
+    if (before) this.#byLink.delete(linkKey(before));
+    this.#indexedLinks.delete(id);
+    if (!now) return;
+    this.#byLink.set(linkKey(now), now);
+    this.#indexedLinks.set(id, now);
   }
 
   /** Forgets everything but the host's own services. */
@@ -139,6 +152,20 @@ export class Tables {
     this.providers.clear();
     this.links.clear();
     this.changed();
+  }
+
+  #index(row: PlacementRow): void {
+    const { key, claims } = row.spec.module;
+    this.#indexed.set(row.spec.id, row);
+    this.#byKey.add(key, row);
+    if (claims.callAlias) this.#byAlias.add(claims.callAlias, row);
+  }
+
+  #unindex(row: PlacementRow): void {
+    const { key, claims } = row.spec.module;
+    this.#indexed.delete(row.spec.id);
+    this.#byKey.delete(key, row);
+    if (claims.callAlias) this.#byAlias.delete(claims.callAlias, row);
   }
 
   /** Providers see the first placement that takes calls; `Dispatch` sends what they encode to its like. */
@@ -150,4 +177,9 @@ export class Tables {
     this.actor(key);
     Object.assign(this.#actors.get(key)!, { name, era, language, issuer, capabilities, tags });
   }
+}
+
+/** A link's name in its index: of one placement, or of every placement of its actor. */
+function linkKey({ spec: { actor, placement, contractId, linkName } }: LinkRow): string {
+  return `${placement ?? actor} ${canonicalContract(contractId)} ${linkName}`;
 }
