@@ -1,22 +1,9 @@
 import { readFileSync } from "node:fs";
-import wabtInit from "wabt";
 import { ActorModule, prepare, type PreparedModule, signModule, withoutTokens } from "../actors/index.ts";
 import { KeyPair } from "../lattice/index.ts";
 import { repositoryFile } from "./processes.ts";
 
-const wabt = await wabtInit();
 const issuer = KeyPair.generate("account");
-
-/** The bytes of `bench/guests/NAME.wat`. */
-export function assembled(name: string): Uint8Array {
-  const file = `bench/guests/${name}.wat`;
-  const module = wabt.parseWat(file, readFileSync(repositoryFile(file), "utf8"));
-  try {
-    return module.toBinary({}).buffer;
-  } finally {
-    module.destroy();
-  }
-}
 
 export interface SignWishes {
   readonly name: string;

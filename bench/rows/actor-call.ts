@@ -1,5 +1,6 @@
 import { startHost } from "../../host/index.ts";
-import { assembled, preparedGuest } from "../guests.ts";
+import { assembled } from "../assembled.ts";
+import { preparedGuest } from "../guests.ts";
 import { median, type Row } from "../harness.ts";
 
 /** Calls inside one outer call; the rest of the outer call is thin against them. */

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { assembled, signed } from "../guests.ts";
+import { assembled } from "../assembled.ts";
+import { signed } from "../guests.ts";
 import { type Figure, median, type Row } from "../harness.ts";
 import { generate } from "../load.ts";
 import { benchEnvironment, latticeRun, repositoryFile } from "../processes.ts";

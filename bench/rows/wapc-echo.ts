@@ -1,6 +1,7 @@
 import { instantiate } from "@wapc/host";
 import { Census, Pool, Scheduler } from "../../actors/index.ts";
-import { assembled, preparedGuest } from "../guests.ts";
+import { assembled } from "../assembled.ts";
+import { preparedGuest } from "../guests.ts";
 import { type Figure, inTurns, rate, type Row } from "../harness.ts";
 
 const operation = "Echo";
