@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import wabtInit from "wabt";
 import { instrument } from "../../actors/index.ts";
 import { assemble } from "../support/guests.ts";
 import { callable, instantiate, metered, suspendable } from "../support/metered.ts";
+
+const wabt = await wabtInit();
 
 /** Runs `go` and ends it when it asks for fuel the `most`th time; says how often it asked. */
 function asksOf(text: string, most = 50, fuel = 1_000, ...parameters: number[]): { asks: number; ended: boolean } {
@@ -44,6 +47,14 @@ const endless: Record<string, string> = {
   "a function put into a table while it runs": `(type $t (func)) (table 1 funcref) (elem declare func $f)
     (func (export "go") (table.set (i32.const 0) (ref.func $f)) (call $f))
     (func $f (call $g)) (func $g (return_call_indirect (type $t) (i32.const 0)))`,
+  "a function that a table leads back to, entered from outside": `(type $t (func)) (table 1 funcref)
+    (elem (i32.const 0) $f)
+    (func (export "go") (call_indirect (type $t) (i32.const 0)))
+    (func $f (return_call_indirect (type $t) (i32.const 0)))`,
+  "an exported function that finds its way into a table": `(type $t (func)) (table 1 funcref)
+    (func (export "go") (call $fill) (call_indirect (type $t) (i32.const 0)))
+    (func $fill (table.set (i32.const 0) (ref.func $f)))
+    (func $f (export "f") (return_call_indirect (type $t) (i32.const 0)))`,
   "a function held by a global": `(type $t (func)) (table 1 funcref) (global $g funcref (ref.func $f))
     (func (export "go") (table.set (i32.const 0) (global.get $g)) (call $f))
     (func $f (return_call_indirect (type $t) (i32.const 0)))`,
@@ -111,6 +122,79 @@ test("the dear arm of a loop is not charged in every iteration", () => {
       (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))`;
   const { asks } = asksOf(text, 1e9, 1_000, 1_000);
   assert.ok(asks > 100 && asks < 5_000, String(asks));
+});
+
+/** Fuel that one run of `go` takes. */
+function fuelOf(text: string, parameter: number): number {
+  const most = 2 ** 30;
+  const exports = metered(assemble(`(module ${text} (func (export "begin") (loop)))`), { fuel: () => most });
+  callable(exports, "begin")();
+  const before = (exports["lattice:fuel"] as WebAssembly.Global).value;
+  callable(exports, "go")(parameter);
+  return before - (exports["lattice:fuel"] as WebAssembly.Global).value;
+}
+
+const countDown = "(br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))";
+
+test("a guest that always takes the dear arm pays at least a sixteenth of it", () => {
+  const dear = "(drop (i32.div_u (i32.const 7) (local.get 0))) ".repeat(2_000);
+  const inLoop = `(func (export "go") (param i32) (loop (if (local.get 0) (then ${dear})) ${countDown}))`;
+  assert.ok(fuelOf(inLoop, 100) > (100 * 2_000 * 10) / 16);
+  const inFunction = `(func $f (param i32) (if (local.get 0) (then ${dear})))
+    (func (export "go") (param i32) (loop (call $f (i32.const 1)) ${countDown}))`;
+  assert.ok(fuelOf(inFunction, 100) > (100 * 2_000 * 10) / 16);
+});
+
+test("what a function uses that is called in a loop is paid beside the loop's own", () => {
+  const callee = `(func $f (param i32) (loop ${countDown}))`;
+  const alone = fuelOf(`${callee} (func (export "go") (param i32) (call $f (local.get 0)))`, 1_000);
+  assert.ok(alone > 4_000);
+  const loops = {
+    direct: `(loop (call $f (i32.const 1000)) ${countDown})`,
+    nested: `(loop (block (loop (call $f (i32.const 1000)) (br_if 1 (i32.const 1)) (br 0))) ${countDown})`,
+    indirect: `(loop (call_indirect (param i32) (i32.const 1000) (i32.const 0)) ${countDown})`,
+  };
+  for (const [way, loop] of Object.entries(loops)) {
+    const text = `${callee} (table 1 funcref) (elem (i32.const 0) $f) (func (export "go") (param i32) ${loop})`;
+    const used = fuelOf(text, 100);
+    assert.ok(used >= 100 * alone && used < 110 * alone, `${way} ${used}`);
+  }
+});
+
+test("a loop pays for the small functions it calls that do not charge themselves", () => {
+  const small = `(func $f (result i32) (i32.const 0) ${"(i32.const 1) (i32.add) ".repeat(25)})`;
+  const text = `${small} (func (export "go") (param i32) (loop (drop (call $f)) ${countDown}))`;
+  // Its own instructions are about 11.
+  assert.ok(fuelOf(text, 1_000) > 1_000 * 20);
+});
+
+test("a loop without calls reads the fuel from memory once before it, not in every iteration", () => {
+  const reads = (loop: string) => {
+    const { bytes } = instrument(assemble(`(module (func $f) (func (export "go") (param i32) ${loop}))`), {
+      name: "guest",
+    });
+    const module = wabt.readWasm(bytes, {});
+    const body = /\(func \(;8;\)[^]*?\n {2}\(func/.exec(module.toText({}))![0];
+    module.destroy();
+    return body.slice(0, body.indexOf("if")).match(/global\.get|loop/g);
+  };
+  assert.deepEqual(reads(`(loop ${countDown})`), ["global.get", "loop"]);
+  assert.deepEqual(reads(`(loop (call $f) ${countDown})`), ["global.get", "loop", "global.get"]);
+  assert.deepEqual(reads(`(loop (loop (br_if 1 (i32.const 0))) ${countDown})`), ["global.get", "loop"]);
+});
+
+test("what a bulk instruction takes in a loop is paid beside the loop's own", () => {
+  const text = `(memory 1) (func (export "go") (param i32)
+    (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 60000)) ${countDown}))`;
+  assert.ok(fuelOf(text, 100) >= (100 * 60_000) / 8);
+});
+
+test("code behind a handler is paid with the dearest that may have led to it", () => {
+  const work = "(drop (i32.div_u (i32.const 7) (local.get 0))) ".repeat(100);
+  const guarded = `(try (do ${work} (throw $t)) (catch $t)) `.repeat(20);
+  const text = `(tag $t) (func $f (param i32) ${guarded})
+    (func (export "go") (param i32) (loop (call $f (i32.const 1)) ${countDown}))`;
+  assert.ok(fuelOf(text, 100) > (100 * 20 * 100 * 10) / 16);
 });
 
 test("a spinning guest yields to the event loop as often as it is told to", async () => {

@@ -263,3 +263,28 @@ test("a table of imported functions alone has nothing to charge", () => {
   );
   assert.ok(WebAssembly.validate(attempt(bytes) as Uint8Array));
 });
+
+test("code behind a try_table is paid with the dearest path that may have led to it", () => {
+  const work = Array.from({ length: 100 }, () => [0x41, 7, 0x20, 0, 0x6e, 0x1a]).flat();
+  const guarded = [0x02, 0x40, 0x1f, 0x40, 1, 2, 0, ...work, 0x08, 0, 0x0b, 0x00, 0x0b];
+  const twenty = Array.from({ length: 20 }, () => guarded).flat();
+  const bytes = moduleOf(
+    [
+      1,
+      vector([
+        [0x60, 1, i32, 0],
+        [0x60, 0, 0],
+      ]),
+    ],
+    [3, [2, 0, 0]],
+    [13, [1, 0, 1]],
+    [7, [1, ...text("go"), 0, 1]],
+    [
+      10,
+      vector([bodyOf(twenty), bodyOf([0x03, 0x40, 0x41, 1, 0x10, 0, 0x20, 0, 0x41, 1, 0x6b, 0x22, 0, 0x0d, 0, 0x0b])]),
+    ],
+  );
+  const exports = metered(bytes, { fuel: () => 2 ** 30 });
+  callable(exports, "go")(100);
+  assert.ok(2 ** 30 - (exports["lattice:fuel"] as WebAssembly.Global).value > (100 * 20 * 100 * 10) / 4);
+});
