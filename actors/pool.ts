@@ -87,6 +87,7 @@ export class Pool implements GuestOwner, Watched {
   #calls = 0;
   #errors = 0;
   #traps = 0;
+  #losses = 0;
   #cpuNs = 0;
   #queueMs = 0;
   #restartAt = 0;
@@ -112,6 +113,11 @@ export class Pool implements GuestOwner, Watched {
   /** Calls inside: being answered and waiting. What a chooser between pools compares. */
   get pressure(): number {
     return this.#outstanding;
+  }
+
+  /** Instances that have ended, whatever the reason: what they held in memory went with them. */
+  get losses(): number {
+    return this.#losses;
   }
 
   /**
@@ -281,6 +287,7 @@ export class Pool implements GuestOwner, Watched {
   }
 
   ended(guest: Guest, trapped: boolean): void {
+    this.#losses++;
     if (trapped) this.#traps++;
     this.#guests.delete(guest);
     const place = this.#idle.indexOf(guest);

@@ -1,6 +1,6 @@
 import { Packr, Unpackr } from "msgpackr";
 import type { Link, Provider } from "../capabilities/index.ts";
-import { describe, fail } from "../lattice/index.ts";
+import { describe, fail, type TraceContext } from "../lattice/index.ts";
 import type { ProviderSpec } from "./engine-messages.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
@@ -12,17 +12,27 @@ const noHandler = /bad dispatch|unknown operation|no handler|not handled|could n
 /** Longest wait for the guest to take or drop a binding, in milliseconds. */
 const bindMs = 10_000;
 
-type Ask = (operation: string, payload: Uint8Array, deadline: number, hops: number) => Promise<Uint8Array>;
+type Ask = (
+  operation: string,
+  payload: Uint8Array,
+  deadline: number,
+  hops: number,
+  trace?: TraceContext,
+) => Promise<Uint8Array>;
 
 /**
  * A waSCC portable provider: a signed module (`prov: true`) that answers a contract. One instance
  * serves, since bindings live in its memory. Payloads pass as they are: these guests speak E2.
  *
- * A link becomes `BindActor`, or `Configure` for the older ones that know no `BindActor`.
+ * A link becomes `BindActor`, or `Configure` for the older ones that know no `BindActor`. An instance
+ * that takes the place of a lost one knows none: it is told all before it answers. `losses` counts
+ * the lost ones.
  * Source: waPC and actors reference, sections 11.0 and 13.
  */
-export function portableProvider(spec: ProviderSpec, ask: Ask): Provider {
-  const bound = new Map<string, string>();
+export function portableProvider(spec: ProviderSpec, ask: Ask, losses: () => number): Provider {
+  const bound = new Map<string, Link>();
+  let known = losses();
+  let restored: Promise<unknown> | undefined;
   const tell = async (operations: readonly string[], message: object) => {
     const payload = new Uint8Array(packr.pack(message));
     for (const operation of operations) {
@@ -34,22 +44,35 @@ export function portableProvider(spec: ProviderSpec, ask: Ask): Provider {
       }
     }
   };
+  const bind = (link: Link) =>
+    tell(["BindActor", "Configure"], { module: link.actor, values: { ...link.values, ...aboutActor(link) } });
+  const restore = () => {
+    known = losses();
+    const all = Promise.all([...bound.values()].map(bind));
+    const ended = () => {
+      if (restored === all) restored = undefined;
+    };
+    all.then(ended, ended);
+    restored = all;
+  };
   return {
     contractId: spec.contractId,
     name: spec.name,
     key: spec.key,
     async putLink(link) {
       if (bound.has(link.id)) await tell(["RemoveActor"], { module: link.actor, values: {} });
-      await tell(["BindActor", "Configure"], { module: link.actor, values: { ...link.values, ...aboutActor(link) } });
-      bound.set(link.id, link.actor);
+      await bind(link);
+      bound.set(link.id, link);
     },
     async deleteLink(link) {
       if (bound.delete(link.id)) await tell(["RemoveActor"], { module: link.actor, values: {} });
     },
     handle(call) {
       if (call.origin.kind !== "actor") throw fail("OPERATION_UNKNOWN", spec.contractId, call.operation);
+      if (losses() !== known) restore();
       // Nested calls may make one more instance per hop; this guest keeps its bindings in one.
-      return ask(call.operation, call.payload, call.deadline, 0);
+      const answer = () => ask(call.operation, call.payload, call.deadline, 0, call.trace);
+      return restored ? restored.then(answer) : answer();
     },
   };
 }

@@ -106,8 +106,11 @@ export class ProviderKeeper {
         return provider;
       }
       case "portable":
-        return portableProvider(spec, (operation, payload, deadline, hops) =>
-          this.#placements.get(source.placement).pool!.call({ operation, payload, deadline, hops, trace: undefined }),
+        return portableProvider(
+          spec,
+          (operation, payload, deadline, hops, trace) =>
+            this.#placements.get(source.placement).pool!.call({ operation, payload, deadline, hops, trace }),
+          () => this.#placements.get(source.placement).pool!.losses,
         );
       default:
         return source satisfies never;
