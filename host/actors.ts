@@ -1,12 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { type ActorModule, type GuestLimits, type PreparedModule, prepare } from "../actors/index.ts";
-import { checkDates, defaultLinkName, fail, KeyPair, localInvocation } from "../lattice/index.ts";
-import type { PlacementSpec, ProviderSpec } from "./engine-messages.ts";
+import {
+  type ActorModule,
+  type GuestLimits,
+  type PreparedModule,
+  type PrepareOptions,
+  prepare,
+} from "../actors/index.ts";
+import { checkDates, describe, fail, KeyPair } from "../lattice/index.ts";
+import type { PlacementSpec } from "./engine-messages.ts";
+import { limitProblem } from "./limits.ts";
 import type { Links } from "./links.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
-import { describePortable } from "./portable-provider.ts";
+import { placementLimits } from "./placement-limits.ts";
 import type { Providers } from "./providers.ts";
-import { Turns } from "./turns.ts";
 import { type ActorHandle, actorHandle, isPrepared, type PlacementRecord } from "./wanted.ts";
 
 export interface StartActorOptions {
@@ -25,8 +31,6 @@ export class Actors {
   readonly #parts: HostParts;
   readonly #providers: Providers;
   readonly #links: Links;
-  /** What is asked of one actor key is done in the order in which it was asked. */
-  readonly #turns = new Turns();
   #started = 0;
   /** Signs unsigned modules on load; made anew for each start, known to nobody else. */
   readonly #developmentKey: KeyPair | undefined;
@@ -42,7 +46,7 @@ export class Actors {
    * Verifies, rewrites and compiles a module on the loader thread (in this thread without engines).
    * @throws LatticeError as `ActorModule.fromBytes`.
    */
-  load(bytes: Uint8Array, origin: string): Promise<PreparedModule> {
+  load(bytes: Uint8Array, origin: string, options: PrepareOptions = {}): Promise<PreparedModule> {
     const { issuers, limits } = this.#parts.config;
     const development = this.#developmentKey?.seed;
     return this.#parts.loader.load(bytes, {
@@ -52,24 +56,31 @@ export class Actors {
         maxModuleBytes: limits.moduleBytes,
         ...(development ? { development } : {}),
       },
-      limits: { memoryBytes: limits.memoryBytes },
+      limits: { memoryBytes: limits.memoryBytes, ...options },
     });
   }
 
   /**
    * Runs an actor on this host.
    * @throws LatticeError ALREADY_RUNNING for the same key and annotations, ALIAS_TAKEN, ISSUER_NOT_ALLOWED,
-   * TOKEN_EXPIRED, POLICY_REFUSED, GUEST_START_FAILED.
+   * TOKEN_EXPIRED, OPTION_OUT_OF_RANGE, POLICY_REFUSED, GUEST_START_FAILED.
    */
   async start(module: ActorModule | PreparedModule, options: StartActorOptions = {}): Promise<ActorHandle> {
-    const prepared = this.#admit(module);
+    const given =
+      options.instances === undefined ? options.limits : { instances: options.instances, ...options.limits };
+    const limits = placementLimits(this.#parts.config.limits, given);
+    const prepared = this.#admit(module, limits.memoryBytes);
     const reference = options.reference ?? (isPrepared(module) ? prepared.claims.name : module.origin);
-    return this.#turns.take(prepared.key, () => this.#start(prepared, options, reference));
+    return this.#parts.turns.take(prepared.key, () => this.#start(prepared, limits, options, reference));
   }
 
-  async #start(prepared: PreparedModule, options: StartActorOptions, reference: string): Promise<ActorHandle> {
+  async #start(
+    prepared: PreparedModule,
+    limits: GuestLimits,
+    { annotations = {}, env = {} }: StartActorOptions,
+    reference: string,
+  ): Promise<ActorHandle> {
     const { claims } = prepared;
-    const annotations = options.annotations ?? {};
     for (const other of this.#parts.wanted.placements.values()) {
       if (other.spec.module.key === prepared.key && sameTexts(other.annotations, annotations)) {
         throw fail("ALREADY_RUNNING", `${claims.name} (${prepared.key})`);
@@ -80,8 +91,8 @@ export class Actors {
       id: randomUUID(),
       order: ++this.#started,
       module: prepared,
-      limits: this.#guestLimits(prepared, options),
-      env: options.env ?? {},
+      limits: claims.portableProvider ? { ...limits, instances: 1 } : limits,
+      env,
       places: claims.portableProvider ? [this.#parts.fleet.home] : this.#parts.fleet.actorPlaces,
     };
     const record: PlacementRecord = {
@@ -95,20 +106,17 @@ export class Actors {
     try {
       await this.#askPolicy(prepared);
       await this.#parts.fleet.apply({ type: "put-placement", spec });
-      if (claims.portableProvider) await this.#startPortable(record);
+      if (claims.portableProvider) await this.#providers.putPortable(record);
     } catch (error) {
       this.#parts.wanted.placements.delete(spec.id);
       await this.#parts.fleet.apply({ type: "drop-placement", id: spec.id }).catch(() => {});
-      this.#parts.events.emit("actor_start_failed", {
-        actor_ref: record.reference,
-        error: error instanceof Error ? error.message : "",
-      });
+      this.#parts.events.emit("actor_start_failed", { actor_ref: reference, error: describe(error) });
       throw error;
     }
     this.#parts.events.emit("actor_started", {
       public_key: prepared.key,
       name: claims.name,
-      image_ref: record.reference,
+      image_ref: reference,
       annotations,
     });
     await this.#links.renew(prepared.key);
@@ -124,39 +132,56 @@ export class Actors {
     module: ActorModule | PreparedModule,
     reference?: string,
   ): Promise<ActorHandle> {
-    const prepared = this.#admit(module);
-    const { key } = this.#parts.wanted.findActor(target).spec.module;
-    if (key !== prepared.key) {
-      const why = `its key is ${prepared.key}, the running actor's is ${key}`;
-      throw fail("TOKEN_KIND", prepared.claims.name, why);
-    }
+    const running = this.#parts.wanted.findActor(target).spec;
+    const { key } = running.module;
+    const prepared = this.#admit(module, running.limits.memoryBytes);
+    const { name, portableProvider } = prepared.claims;
+    if (key !== prepared.key)
+      throw fail("TOKEN_KIND", name, `its key is ${prepared.key}, the running actor's is ${key}`);
+    if (portableProvider !== running.module.claims.portableProvider)
+      throw fail("TOKEN_KIND", name, "an actor cannot become a portable provider, nor a portable provider an actor");
     const origin = reference ?? (isPrepared(module) ? undefined : module.origin);
-    return this.#turns.take(key, () => this.#update(target, prepared, origin));
+    return this.#parts.turns.take(key, () => this.#update(this.#records(key, target), prepared, origin));
   }
 
-  async #update(target: ActorHandle | string, prepared: PreparedModule, origin?: string): Promise<ActorHandle> {
-    for (const other of this.#parts.wanted.placements.values()) this.#checkAlias(prepared, other);
-    await this.#askPolicy(prepared);
-    const records = this.#parts.wanted.findPlacements(target);
-    for (const record of records) {
-      const next = { ...record.spec, module: prepared };
-      await this.#parts.fleet.apply({ type: "put-placement", spec: next });
-      record.spec = next;
-      if (prepared.claims.portableProvider) await this.#links.renewBehind(next.id);
-      record.reference = origin ?? record.reference;
+  /** All of them or, when one cannot take the new module, none. */
+  async #update(records: readonly PlacementRecord[], prepared: PreparedModule, origin?: string): Promise<ActorHandle> {
+    const { wanted, fleet, events } = this.#parts;
+    const { key, claims } = prepared;
+    const before = new Map<PlacementRecord, PlacementSpec>();
+    try {
+      for (const other of wanted.placements.values()) this.#checkAlias(prepared, other);
+      await this.#askPolicy(prepared);
+      for (const record of records) {
+        const next = { ...record.spec, module: prepared };
+        await fleet.apply({ type: "put-placement", spec: next });
+        before.set(record, record.spec);
+        record.spec = next;
+        if (claims.portableProvider) await this.#links.renewBehind(next.id);
+      }
+    } catch (error) {
+      for (const [record, spec] of before) {
+        await fleet.apply({ type: "put-placement", spec }).catch(() => {});
+        record.spec = spec;
+      }
+      events.emit("actor_update_failed", { public_key: key, error: describe(error) });
+      throw error;
     }
-    this.#parts.events.emit("actor_updated", { public_key: prepared.key, revision: prepared.claims.revision ?? 0 });
-    return actorHandle(records[0]);
+    for (const record of records) record.reference = origin ?? record.reference;
+    events.emit("actor_updated", { public_key: key, revision: claims.revision ?? 0 });
+    return actorHandle(records[0]!);
   }
 
   /** Instances per engine, 1 to the host's limit; calls beyond them wait. */
   async scale(target: ActorHandle | string, instances: number): Promise<void> {
-    if (!Number.isInteger(instances) || instances < 1 || instances > 10_000)
-      throw fail("OPTION_OUT_OF_RANGE", "instances", instances, "a whole number from 1 to 10000");
-    const { wanted, fleet, events } = this.#parts;
-    const { key } = wanted.findActor(target).spec.module;
-    await this.#turns.take(key, async () => {
-      for (const record of wanted.findPlacements(target)) {
+    const problem = limitProblem("instances", instances);
+    if (problem !== undefined) throw fail("OPTION_OUT_OF_RANGE", "instances", instances, problem);
+    const { wanted, fleet, events, turns } = this.#parts;
+    const { key, claims } = wanted.findActor(target).spec.module;
+    if (claims.portableProvider && instances !== 1)
+      throw fail("OPTION_OUT_OF_RANGE", "instances", instances, `1 for ${claims.name}, a portable provider`);
+    await turns.take(key, async () => {
+      for (const record of this.#records(key, target)) {
         await fleet.apply({ type: "resize-placement", id: record.spec.id, instances });
         record.spec = { ...record.spec, limits: { ...record.spec.limits, instances } };
         events.emit("actor_scaled", { public_key: key, max_instances: instances });
@@ -164,29 +189,33 @@ export class Actors {
     });
   }
 
-  /** Lets the calls in flight finish, then stops. Links stay. */
+  /** Lets the calls in flight finish, then stops. Links stay, but for those of a placement with configuration of its own. */
   async stop(target: ActorHandle | string): Promise<void> {
     const { key } = this.#parts.wanted.findActor(target).spec.module;
-    await this.#turns.take(key, () => this.#stop(target));
+    await this.#parts.turns.take(key, async () => {
+      for (const record of this.#records(key, target)) await this.#stop(record);
+    });
   }
 
-  async #stop(target: ActorHandle | string): Promise<void> {
-    for (const { spec } of this.#parts.wanted.findPlacements(target)) {
-      const portable = [...this.#parts.wanted.providers.values()].find(
-        ({ spec: { source } }) => source.kind === "portable" && source.placement === spec.id,
-      );
-      if (portable) await this.#providers.stop(portable.spec.id);
-      // In every engine before it is dropped in one: its calls in flight may need the others.
-      await this.#parts.fleet.apply({
-        type: "drain-placement",
-        id: spec.id,
-        drainMs: this.#parts.config.limits.drainMs,
-      });
-      await this.#parts.fleet.apply({ type: "drop-placement", id: spec.id });
-      this.#parts.wanted.placements.delete(spec.id);
-      this.#parts.logs.stop(spec.id);
-      this.#parts.events.emit("actor_stopped", { public_key: spec.module.key, name: spec.module.claims.name });
-    }
+  async #stop({ spec }: PlacementRecord): Promise<void> {
+    const { wanted, fleet, logs, events, config } = this.#parts;
+    const { id, module } = spec;
+    const portable = [...wanted.providers.values()].find(
+      ({ spec: { source } }) => source.kind === "portable" && source.placement === id,
+    );
+    if (portable) await this.#providers.stop(portable.spec.id);
+    // In every engine before it is dropped in one: its calls in flight may need the others.
+    await fleet.apply({ type: "drain-placement", id, drainMs: config.limits.drainMs });
+    await this.#links.deleteOwn(id);
+    await fleet.apply({ type: "drop-placement", id });
+    wanted.placements.delete(id);
+    logs.stop(id);
+    events.emit("actor_stopped", { public_key: module.key, name: module.claims.name });
+  }
+
+  /** Those of `key` that `target` means now that it is its turn. */
+  #records(key: string, target: ActorHandle | string): readonly PlacementRecord[] {
+    return this.#parts.wanted.findPlacements(target).filter(({ spec }) => spec.module.key === key);
   }
 
   /** Ends the loader thread. */
@@ -194,46 +223,21 @@ export class Actors {
     await this.#parts.loader.stop();
   }
 
-  /** A portable provider's module is a placement that also stands behind a contract. */
-  async #startPortable(record: PlacementRecord): Promise<void> {
-    const { id, module } = record.spec;
-    const own = await describePortable((operation, payload, deadline, hops) =>
-      this.#parts.fleet.caller.invoke(
-        localInvocation(
-          { kind: "operator", name: "host" },
-          { kind: "actor", key: module.key, placement: id },
-          operation,
-          payload,
-          deadline,
-          hops,
-          undefined,
-        ),
-      ),
-    );
-    const contractId = own?.id ?? module.claims.capabilities[0];
-    if (contractId === undefined)
-      throw fail("TOKEN_KIND", module.claims.name, "a portable provider must claim the contract that it provides");
-    const spec: ProviderSpec = {
-      id: randomUUID(),
-      key: module.key,
-      name: module.claims.name,
-      contractId,
-      linkName: defaultLinkName,
-      config: {},
-      source: { kind: "portable", placement: id },
-      places: [this.#parts.fleet.home],
-    };
-    await this.#providers.put(spec, record.reference, record.annotations);
-  }
-
   /** What the host itself checks of every module, whoever verified it. */
-  #admit(module: ActorModule | PreparedModule): PreparedModule {
+  #admit(module: ActorModule | PreparedModule, memoryBytes: number): PreparedModule {
     const { claims } = module;
     checkDates(claims);
-    const { issuers, limits } = this.#parts.config;
+    const { issuers } = this.#parts.config;
     const trusted = claims.issuer === this.#developmentKey?.publicKey || !issuers || issuers.includes(claims.issuer);
     if (!trusted) throw fail("ISSUER_NOT_ALLOWED", claims.name, claims.issuer);
-    return isPrepared(module) ? module : prepare(module, { memoryBytes: limits.memoryBytes });
+    const prepared = isPrepared(module) ? module : prepare(module, { memoryBytes });
+    if (prepared.memoryBytes > memoryBytes)
+      throw fail(
+        "MODULE_LIMIT",
+        claims.name,
+        `it was loaded with ${prepared.memoryBytes} bytes of memory, of which it may have ${memoryBytes}`,
+      );
+    return prepared;
   }
 
   /** An update is asked about as a start is: other code, and perhaps another issuer. */
@@ -247,12 +251,6 @@ export class Actors {
     if (alias && held.claims.callAlias === alias && held.key !== key && held.claims.issuer !== claims.issuer) {
       throw fail("ALIAS_TAKEN", alias, held.claims.name, claims.name);
     }
-  }
-
-  #guestLimits(module: PreparedModule, { instances, limits: own }: StartActorOptions): GuestLimits {
-    const { memoryBytes, cpuMs, instances: most, queue, idleMs, startupMs, payloadBytes } = this.#parts.config.limits;
-    const all = { memoryBytes, cpuMs, instances: instances ?? most, queue, idleMs, startupMs, payloadBytes, ...own };
-    return module.claims.portableProvider ? { ...all, instances: 1 } : all;
   }
 }
 

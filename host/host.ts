@@ -1,4 +1,4 @@
-import { type ActorModule, Loader, type PreparedModule } from "../actors/index.ts";
+import { type ActorModule, Loader, type PreparedModule, type PrepareOptions } from "../actors/index.ts";
 import type { Provider } from "../capabilities/index.ts";
 import { fail, KeyPair, localInvocation, type TraceContext } from "../lattice/index.ts";
 import { Actors, type StartActorOptions } from "./actors.ts";
@@ -13,6 +13,7 @@ import { HostLogger } from "./logger.ts";
 import { compileOptions, type HostConfig, type HostOptions } from "./options.ts";
 import type { Policy } from "./policy.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
+import { Turns } from "./turns.ts";
 import { type ActorHandle, type LinkRecord, type ProviderHandle, Wanted } from "./wanted.ts";
 
 export type { LinkOptions, StartActorOptions, StartProviderOptions };
@@ -69,7 +70,8 @@ export class Host implements AsyncDisposable {
     this.logs = logs;
     this.logger = logger;
     this.events = events;
-    const parts = { config, wanted: this.wanted, fleet, loader, events, logs, policy };
+    const turns = new Turns();
+    const parts = { config, wanted: this.wanted, fleet, loader, events, logs, logger, turns, policy };
     this.#providers = new Providers(parts);
     this.#links = new Links(parts);
     this.#actors = new Actors(parts, this.#providers, this.#links);
@@ -135,10 +137,11 @@ export class Host implements AsyncDisposable {
 
   /**
    * Verifies, rewrites and compiles a module on the loader thread (in this thread without engines).
+   * Its memory limit is built in: by default the host's, smaller ones are given here.
    * @throws LatticeError as `ActorModule.fromBytes`.
    */
-  load(bytes: Uint8Array, origin: string): Promise<PreparedModule> {
-    return this.#actors.load(bytes, origin);
+  load(bytes: Uint8Array, origin: string, options?: PrepareOptions): Promise<PreparedModule> {
+    return this.#actors.load(bytes, origin, options);
   }
 
   /**

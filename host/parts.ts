@@ -3,8 +3,10 @@ import type { Loader } from "../actors/index.ts";
 import type { EventRing } from "./events.ts";
 import type { Fleet } from "./fleet.ts";
 import type { LogBook } from "./log-ring.ts";
+import type { HostLogger } from "./logger.ts";
 import type { HostConfig } from "./options.ts";
 import { askPolicy, type Policy, type PolicyRequest } from "./policy.ts";
+import type { Turns } from "./turns.ts";
 import type { Wanted } from "./wanted.ts";
 
 type StartRequest = Extract<PolicyRequest, { name: string }>;
@@ -18,6 +20,9 @@ export interface HostParts {
   readonly loader: Loader;
   readonly events: EventRing;
   readonly logs: LogBook;
+  readonly logger: HostLogger;
+  /** What is asked of one actor key, one provider or one link is done in the order in which it was asked. Taken in this order. */
+  readonly turns: Turns;
   readonly policy: Policy | undefined;
 }
 

@@ -67,23 +67,26 @@ export class ProviderCalls {
         if (row) row.errors++;
         reject(error);
       };
-      const inTime = this.#deadlines.watch(end, (why) =>
-        refuse(why ?? fail("DEADLINE_EXCEEDED", `${operation} of ${name}`, Math.round(deadline - since))),
-      );
-      const settled = () => {
+      const over = () => {
         behind.inFlight.end();
         row?.inFlight.end();
-        return inTime();
       };
+      const inTime = this.#deadlines.watch(end, (why) => {
+        over();
+        refuse(why ?? fail("DEADLINE_EXCEEDED", `${operation} of ${name}`, Math.round(deadline - since)));
+      });
       // It may be no promise at all: providers are written in plain JavaScript too.
       Promise.resolve(answer).then(
         (bytes: unknown) => {
-          if (!settled()) return;
+          if (!inTime()) return;
+          over();
           if (bytes instanceof Uint8Array) resolve(bytes);
           else refuse(fail("REPLY_MALFORMED", name, operation, "a provider answers bytes"));
         },
         (error: unknown) => {
-          if (settled()) refuse(providerError(error, behind, operation));
+          if (!inTime()) return;
+          over();
+          refuse(providerError(error, behind, operation));
         },
       );
     });

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { findBuiltin, type Provider } from "../capabilities/index.ts";
-import { defaultLinkName, fail, KeyPair } from "../lattice/index.ts";
+import { defaultLinkName, describe, fail, KeyPair, localInvocation } from "../lattice/index.ts";
 import type { ProviderSpec } from "./engine-messages.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
-import { type ProviderHandle, providerHandle, type ProviderRecord } from "./wanted.ts";
+import { describePortable } from "./portable-provider.ts";
+import { type PlacementRecord, type ProviderHandle, providerHandle, type ProviderRecord } from "./wanted.ts";
 
 export interface StartProviderOptions {
   readonly linkName?: string;
@@ -66,24 +67,60 @@ export class Providers {
   /** Lets the calls in flight finish, closes what it opened, then stops. Its links go with it. */
   async stop(target: ProviderHandle | string, linkName?: string): Promise<void> {
     const { spec } = this.#parts.wanted.findProvider(target, linkName);
-    await this.#parts.fleet.apply({ type: "drop-provider", id: spec.id, drainMs: this.#parts.config.limits.drainMs });
-    this.#parts.wanted.providers.delete(spec.id);
-    for (const [id, link] of this.#parts.wanted.links)
-      if (link.spec.providerId === spec.id) this.#parts.wanted.links.delete(id);
-    this.#parts.fleet.objects.delete(spec.id);
-    this.#parts.events.emit("provider_stopped", {
-      public_key: spec.key,
-      contract_id: spec.contractId,
-      link_name: spec.linkName,
-      reason: "stop",
-    });
+    await this.#parts.turns.take(spec.id, () => this.#stop(spec));
+  }
+
+  async #stop({ id, key, name, contractId, linkName }: ProviderSpec): Promise<void> {
+    const { wanted, fleet, events, config } = this.#parts;
+    if (!wanted.providers.has(id)) throw fail("PROVIDER_ABSENT", name);
+    await fleet.apply({ type: "drop-provider", id, drainMs: config.limits.drainMs });
+    wanted.providers.delete(id);
+    for (const [link, { spec }] of wanted.links) if (spec.providerId === id) wanted.links.delete(link);
+    fleet.objects.delete(id);
+    events.emit("provider_stopped", { public_key: key, contract_id: contractId, link_name: linkName, reason: "stop" });
+  }
+
+  /** A portable provider's module is a placement that also stands behind a contract. */
+  async putPortable(record: PlacementRecord): Promise<void> {
+    const { id, module } = record.spec;
+    const own = await describePortable((operation, payload, deadline, hops) =>
+      this.#parts.fleet.caller.invoke(
+        localInvocation(
+          { kind: "operator", name: "host" },
+          { kind: "actor", key: module.key, placement: id },
+          operation,
+          payload,
+          deadline,
+          hops,
+          undefined,
+        ),
+      ),
+    );
+    const contractId = own?.id ?? module.claims.capabilities[0];
+    if (contractId === undefined)
+      throw fail("TOKEN_KIND", module.claims.name, "a portable provider must claim the contract that it provides");
+    const spec: ProviderSpec = {
+      id: randomUUID(),
+      key: module.key,
+      name: module.claims.name,
+      contractId,
+      linkName: defaultLinkName,
+      config: {},
+      source: { kind: "portable", placement: id },
+      places: [this.#parts.fleet.home],
+    };
+    await this.put(spec, record.reference, record.annotations);
   }
 
   /**
    * Runs a provider that is described already.
    * @throws LatticeError PROVIDER_CONFLICT, POLICY_REFUSED, and what its start throws.
    */
-  async put(
+  put(spec: ProviderSpec, reference: string, annotations: Readonly<Record<string, string>>): Promise<ProviderHandle> {
+    return this.#parts.turns.take(spec.id, () => this.#put(spec, reference, annotations));
+  }
+
+  async #put(
     spec: ProviderSpec,
     reference: string,
     annotations: Readonly<Record<string, string>>,
@@ -105,7 +142,7 @@ export class Providers {
       this.#parts.events.emit("provider_start_failed", {
         provider_ref: reference,
         link_name: linkName,
-        error: error instanceof Error ? error.message : "",
+        error: describe(error),
       });
       throw error;
     }

@@ -27,7 +27,7 @@ export interface ProviderRow {
   readonly abort: AbortController;
   /** Links by which it may call actors, from before it opens them until it has closed them. */
   readonly links: Map<string, LinkRow>;
-  /** Calls that it has not answered yet. */
+  /** Calls that somebody still waits for. */
   readonly inFlight: InFlight;
   calls: number;
   draining: boolean;
@@ -40,7 +40,7 @@ export interface LinkRow {
   readonly provider: ProviderRow;
   /** The link's own bound on a call, in milliseconds; 0 = none. */
   readonly deadlineMs: number;
-  /** The actor's calls over it that are not answered yet. */
+  /** The calls over it that the actor still waits for. */
   readonly inFlight: InFlight;
   calls: number;
   errors: number;
