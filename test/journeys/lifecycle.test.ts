@@ -31,7 +31,9 @@ function pressing(work: () => Promise<string>, callers = 6) {
   let running = true;
   const all = Array.from({ length: callers }, async () => {
     while (running) {
-      met.push(await work().catch((error: { code?: string }) => error.code ?? String(error)));
+      met.push(
+        await work().catch((error: { code?: string; message?: string }) => error.code ?? error.message ?? "no message"),
+      );
       await new Promise((resolve) => setImmediate(resolve));
     }
   });
@@ -238,7 +240,8 @@ for (const engines of [0, 2]) {
       await using host = await startHost({ engines });
       const bytes = obedient({ name: "only" });
       const results = await Promise.all([1, 2, 3, 4, 5].map(() => codeOf(start(host, bytes))));
-      assert.deepEqual(results.toSorted(), [...Array(4).fill("ALREADY_RUNNING"), undefined]);
+      assert.equal(results.filter((code) => code === "ALREADY_RUNNING").length, 4);
+      assert.equal(results.filter((code) => code === undefined).length, 1);
       assert.equal(host.wanted.placements.size, 1);
       assert.equal(await instancesOf(host), Math.max(1, engines));
       assert.equal(await ask(host, "only", "Echo", "one"), "one");
