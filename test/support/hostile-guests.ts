@@ -115,6 +115,29 @@ const spinOn = (contract: string, operation: string) =>
         (i32.const 1))`),
   );
 
+/** Calls an import of WASI for ever, over its whole memory where that takes a length. */
+const spinOnWasi = (name: string, parameters: number, call: string) =>
+  assemble(`(module
+    (import "wasi_snapshot_preview1" "${name}" (func $wasi ${"(param i32)".repeat(parameters)} (result i32)))
+    (memory (export "memory") 32)
+    (func (export "__guest_call") (param i32 i32) (result i32)
+      (i32.store (i32.const 0) (i32.const 64))
+      (i32.store (i32.const 4) (i32.const 60000))
+      (loop $again (drop (call $wasi ${call})) (br $again))
+      (i32.const 1)))`);
+
+/** Calls itself by alias again and again, as do all that it calls: as many chains as time allows. */
+const callSelfForEver = assemble(
+  guestText(`
+    (data (i32.const 0) "defaulttest:bombCall")
+    (func (export "__guest_call") (param i32 i32) (result i32)
+      (loop $again
+        (drop (call $host_call
+          (i32.const 0) (i32.const 7) (i32.const 7) (i32.const 9) (i32.const 16) (i32.const 4) (i32.const 0) (i32.const 0)))
+        (br $again))
+      (i32.const 1))`),
+);
+
 /** One section as it must not be, between a header and whatever. */
 const raw = (...bytes: number[]) => Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...bytes);
 
@@ -129,6 +152,13 @@ export const hostileGuests: Readonly<Record<string, HostileGuest>> = {
     capabilities: ["wasmcloud:keyvalue"],
   }),
   "spin-log": guest("spin-log", [spent]),
+  "spin-random": guest("spin-random", [spent], {
+    bytes: spinOnWasi("random_get", 2, "(i32.const 0) (i32.const 1048576)"),
+  }),
+  "spin-stdout": guest("spin-stdout", [spent], {
+    bytes: spinOnWasi("fd_write", 4, "(i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)"),
+  }),
+  "spin-yield": guest("spin-yield", [spent], { bytes: spinOnWasi("sched_yield", 0, "") }),
   "spin-in-_start": doomed("_start"),
   "spin-in-start-section": doomed("start-section"),
   "spin-in-wapc_init": doomed("wapc_init"),
@@ -162,6 +192,10 @@ export const hostileGuests: Readonly<Record<string, HostileGuest>> = {
   "hold-host-call": guest("hold-host-call", [{ ends: late, timeoutMs: 200 }]),
   "call-self": guest("call-self", [{ code: "HOPS_EXCEEDED", text: /the call chain reached 16 hops/ }], {
     callAlias: "test:self",
+  }),
+  "call-self-for-ever": guest("call-self-for-ever", [{ ends: late, timeoutMs: 800 }], {
+    bytes: callSelfForEver,
+    callAlias: "test:bomb",
   }),
   "call-back": guest("call-back", [says("Back")], { callAlias: "test:back" }),
   throw: guest("throw", [trapped(/an exception that nobody caught/)]),
