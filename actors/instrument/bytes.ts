@@ -121,10 +121,9 @@ export class ByteWriter {
 
   /** A number in `width` bytes, however small it is. */
   padded(value: number, width: number): void {
-    this.reserve(5);
-    for (let rest = value, left = width; left > 0; left--, rest >>>= 7) {
-      this.bytes[this.length++] = left === 1 ? rest : (rest & 0x7f) | 0x80;
-    }
+    this.reserve(width);
+    this.length += width;
+    this.overwrite(this.length - width, value, width);
   }
 
   /** Room for a number that `patch` writes later, five bytes long. */
@@ -135,10 +134,19 @@ export class ByteWriter {
   }
 
   patch(at: number, value: number): void {
-    const { length } = this;
-    this.length = at;
-    this.padded(value, 5);
-    this.length = length;
+    this.overwrite(at, value, 5);
+  }
+
+  /** Writes a number in `width` bytes over what is at `at`. */
+  overwrite(at: number, value: number, width: number): void {
+    const { bytes } = this;
+    const last = at + width - 1;
+    let rest = value;
+    for (let index = at; index < last; index++) {
+      bytes[index] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    bytes[last] = rest;
   }
 
   /** Copies `source[from..to)`. Short pieces by hand: a view costs more than they do. */

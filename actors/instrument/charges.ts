@@ -93,11 +93,8 @@ export class LoopCharge {
     const start = at + 1 + this.#width;
     setCost(out, start + 1, cost);
     if (hasCalls) return;
-    const { length } = out;
-    out.length = at;
-    out.byte(0x20); // local.get
-    out.padded(this.#meter, this.#width);
-    out.length = length;
+    out.bytes[at] = 0x20; // local.get
+    out.overwrite(at + 1, this.#meter, this.#width);
   }
 
   get #width(): number {

@@ -21,8 +21,19 @@ export const unchargedMost = 64;
 /** Fuel for calling into the host, beside what the host charges itself. */
 const hostCallCost = 20;
 
+const endOpcode = 0x0b;
+
 /** Data segments above this many bytes are copied in pieces. */
 const largeSegment = 65_536;
+
+/**
+ * Scratch of the one walk that this thread is on: half a megabyte for the deepest nesting. Made anew
+ * for each module it would be most of what preparing a small one allocates.
+ */
+const path = new PathCost();
+const chargeAt = new Int32Array(limits.nesting + 2);
+const hasCalls = new Uint8Array(limits.nesting + 2);
+const loadsBefore = new Int32Array(limits.nesting + 2);
 
 /**
  * Rewrites the code of one function after another, in one pass: renumbers functions, writes charges
@@ -41,11 +52,11 @@ export class CodeWalker {
   readonly #functions: Functions;
   readonly #appended: Appended;
   readonly #imported: number;
-  readonly #path = new PathCost();
+  readonly #path = path;
   /** By open loops: where the charge is, whether the loop holds calls, how many loads lay before its own. */
-  readonly #chargeAt = new Int32Array(limits.nesting + 2);
-  readonly #hasCalls = new Uint8Array(limits.nesting + 2);
-  readonly #loadsBefore = new Int32Array(limits.nesting + 2);
+  readonly #chargeAt = chargeAt;
+  readonly #hasCalls = hasCalls;
+  readonly #loadsBefore = loadsBefore;
   /** Where meters are loaded before loops that may turn out to lie in one without calls. */
   readonly #loads = new IntList();
   readonly #targets: ChargeTargets;
@@ -106,52 +117,69 @@ export class CodeWalker {
     return this.#metered;
   }
 
-  /** The common instructions are here, in the order of how often they occur. */
+  /**
+   * The common instructions are here, in the order of how often they occur. What the loop needs is
+   * in local variables: the first module of a process is walked before any of this is compiled.
+   */
   #code(start: number, end: number, locals: number): void {
     const bytes = this.#bytes;
     const path = this.#path;
+    const shapeOf = shapes;
+    const costOf = costs;
+    const { local, plain, int32, memoryArgument, branchIf, block, call } = Shape;
+    /** Of the instructions since the last that leads elsewhere. */
+    let cost = 0;
     let pos = start;
-    for (;;) {
-      if (pos >= end) throw this.#malformed("it ends too early", end);
+    while (pos < end) {
       const at = pos;
       const opcode = bytes[pos++]!;
-      const shape = shapes[opcode]!;
-      path.now += costs[opcode]!;
-      if (shape === Shape.local) {
+      const shape = shapeOf[opcode]!;
+      cost += costOf[opcode]!;
+      if (shape === local) {
         let index = bytes[pos++]!;
         if (index >= 0x80) {
           index = this.#u32(pos - 1);
           pos = this.#next;
         }
         if (index >= locals) throw this.#malformed(`there is no local ${index}`, at);
-      } else if (shape === Shape.plain) {
         continue;
-      } else if (shape === Shape.int32) {
+      }
+      if (shape === plain) continue;
+      if (shape === int32) {
         if (bytes[pos++]! >= 0x80) pos = this.#skipSigned(pos - 1, 5);
-      } else if (shape === Shape.memoryArgument) {
-        pos = this.#memoryArgument(pos);
-      } else if (shape === Shape.end) {
+        continue;
+      }
+      if (shape === memoryArgument) {
+        // Alignment and offset, as most are: one byte each, and no memory named.
+        if (bytes[pos]! < 0x40 && bytes[pos + 1]! < 0x80) pos += 2;
+        else pos = this.#memoryArgument(pos);
+        continue;
+      }
+      path.now += cost;
+      cost = 0;
+      if (opcode === endOpcode) {
         if (path.depth === 0) {
           if (pos !== end) throw this.#malformed("it goes on after its end", pos);
           this.#flush(pos);
           return;
         }
         const isLoop = path.kinds[path.depth] === Frame.loop;
-        const cost = path.close();
-        if (isLoop) this.#settleLoop(cost);
-      } else if (shape === Shape.call) {
-        this.#call(this.#u32(pos), pos);
+        const iteration = path.close();
+        if (isLoop) this.#settleLoop(iteration);
+      } else if (shape === branchIf) {
+        this.#branch(this.#u32(pos), at);
         pos = this.#next;
-      } else if (shape === Shape.block) {
+      } else if (shape === block) {
         pos = this.#blockType(pos);
         this.#open(Frame.block);
-      } else if (shape === Shape.branchIf) {
-        this.#branch(this.#u32(pos), at);
+      } else if (shape === call) {
+        this.#call(this.#u32(pos), pos);
         pos = this.#next;
       } else {
         pos = this.#lessCommon(shape, opcode, at, pos);
       }
     }
+    throw this.#malformed("it ends too early", end);
   }
 
   #lessCommon(shape: number, opcode: number, at: number, pos: number): number {
