@@ -4,7 +4,9 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { Agent, request } from "node:http";
 import { isLatticeError, startHost, type Host } from "../../index.ts";
+import { obedient } from "../support/actors.ts";
 import { example } from "../support/examples.ts";
+import { ask, codeOf, start } from "../support/journey.ts";
 import { until } from "../support/until.ts";
 
 const unruly = fileURLToPath(new URL("../support/unruly-middleware.ts", import.meta.url));
@@ -82,4 +84,18 @@ test("an engine of several that dies takes nothing of the others with it", async
   await until(async () => host.fleet.restarts.size === 1 && (await host.fleet.stats()).length === 3);
   const answers = await Promise.all(Array.from({ length: 20 }, () => get(url)));
   assert.ok(answers.every((answer) => answer.includes("counter")));
+});
+
+test("the instances of an engine that died are counted no more", async () => {
+  await using host = await startHost({ engines: 1, middleware: [unruly], limits: { instancesPerProcess: 3 } });
+  const actors = await Promise.all(["first", "second"].map((name) => start(host, obedient({ name }))));
+  for (let round = 1; round <= 3; round++) {
+    assert.equal(await codeOf(host.call(actors[0]!, "test.Exit", nothing)), "ENGINE_LOST");
+    for (const actor of actors) {
+      await until(async () => (await codeOf(host.call(actor, "Echo", nothing))) === undefined, 20_000);
+    }
+  }
+  const third = await start(host, obedient({ name: "third" }));
+  assert.equal(await codeOf(start(host, obedient({ name: "fourth" }))), "INSTANCE_LIMIT");
+  assert.equal(await ask(host, third, "Echo", "room for one more"), "room for one more");
 });
