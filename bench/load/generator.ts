@@ -4,8 +4,8 @@ import type { Generated, Load } from "../load.ts";
 /**
  * Loads an HTTP server from raw sockets, one request at a time on each, and prints what came of it
  * as JSON. Closed loop: each answer is followed by the next request. Open loop (`ratePerSecond`):
- * requests are due at fixed times whatever the answers do, and a late one is measured from when it
- * was due, so that a server that stalls cannot hide it.
+ * requests are due at fixed times whatever the answers do, and one that finds no free connection is
+ * measured from when it was due, so that a server that stalls cannot hide it.
  */
 const load = JSON.parse(process.argv[2]!) as Load & { ratePerSecond?: number };
 const { hostname, port, pathname } = new URL(load.url);
@@ -24,6 +24,10 @@ const due: number[] = [];
 const free: Connection[] = [];
 const open = load.ratePerSecond !== undefined;
 let running = true;
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
 
 function fail(why: string): never {
   process.stderr.write(`${load.url}: ${why}\n`);
@@ -81,21 +85,34 @@ class Connection {
 }
 
 const connections = Array.from({ length: load.connections }, () => new Connection());
-const begin = performance.now();
-const end = begin + load.seconds * 1_000;
+/** Of each run: connecting, the first answers, compilers. */
+const warmUpMs = 500;
+let begin = performance.now();
 
-if (load.ratePerSecond !== undefined) {
+if (load.ratePerSecond === undefined) {
+  await pause(warmUpMs);
+  latencies.length = 0;
+  begin = performance.now();
+  await pause(load.seconds * 1_000);
+} else {
   const gap = 1_000 / load.ratePerSecond;
-  let next = begin + gap;
-  while (performance.now() < end) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    for (const now = performance.now(); next <= now; next += gap) {
-      const connection = free.pop();
-      if (connection) connection.send(next);
-      else due.push(next);
+  let warm = false;
+  const end = begin + warmUpMs + load.seconds * 1_000;
+  for (let next = begin, now = begin; now < end; now = performance.now()) {
+    if (!warm && now >= begin + warmUpMs) {
+      warm = true;
+      latencies.length = 0;
     }
+    // What is due since the last look is asked for now: that a timer is late is not the server's fault.
+    for (; next <= now; next += gap) {
+      const connection = free.pop();
+      if (connection) connection.send(now);
+      else due.push(now);
+    }
+    await pause(1);
   }
-} else await new Promise((resolve) => setTimeout(resolve, load.seconds * 1_000));
+  begin += warmUpMs;
+}
 
 running = false;
 const seconds = (performance.now() - begin) / 1_000;
