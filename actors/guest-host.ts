@@ -40,3 +40,9 @@ export interface GuestCall {
   readonly hops: number;
   readonly trace: TraceContext | undefined;
 }
+
+/**
+ * Tells a new instance what it must know before its first call, by calls of its own: `ask` answers as
+ * any call does, within the limits of a start.
+ */
+export type Introduce = (ask: (operation: string, payload: Uint8Array) => Promise<Uint8Array>) => Promise<void>;

@@ -2,7 +2,7 @@ import type { LatticeError } from "../lattice/index.ts";
 import type { CallSites } from "./call-sites.ts";
 import type { FuelRate } from "./fuel-rate.ts";
 import type { Guest } from "./guest.ts";
-import type { GuestCall, GuestHost } from "./guest-host.ts";
+import type { GuestCall, GuestHost, Introduce } from "./guest-host.ts";
 import type { PoolLimits } from "./limits.ts";
 import type { PreparedModule } from "./prepared.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -30,6 +30,7 @@ export interface GuestEnvironment {
   readonly name: string;
   readonly sites: CallSites;
   readonly rate: FuelRate;
+  readonly introduce: Introduce | undefined;
 }
 
 /** The pool as its guests see it. */

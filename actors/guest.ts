@@ -1,6 +1,6 @@
 import { describe, fail, failFrom, type LatticeError } from "../lattice/index.ts";
 import { type GuestFrame, type Pending, sentinel } from "./guest-frame.ts";
-import type { GuestCall, GuestHost } from "./guest-host.ts";
+import type { GuestCall, GuestHost, Introduce } from "./guest-host.ts";
 import { GuestFault, guestImports } from "./guest-imports.ts";
 import type { GuestEnvironment, GuestOwner, Ticket } from "./guest-owner.ts";
 import { LARGE } from "./instrument/options.ts";
@@ -90,12 +90,12 @@ export class Guest implements GuestFrame {
 
   /**
    * Makes the instance, runs its start functions one after the other, each once and within the
-   * limits, and begins the loop. Called once.
+   * limits, introduces it, and begins the loop. Called once.
    * Source: waPC and actors reference, section 2.2.
-   * @throws LatticeError GUEST_START_FAILED naming the function that failed.
+   * @throws LatticeError GUEST_START_FAILED naming the function or operation that failed.
    */
   async start(): Promise<void> {
-    const { module, name, limits } = this.#environment;
+    const { module, name, limits, introduce } = this.#environment;
     // The pool may have stopped between the decision to start and now.
     if (this.#ended) throw fail("STOPPED", name);
     this.#startDeadline = performance.now() + limits.startupMs;
@@ -113,6 +113,7 @@ export class Guest implements GuestFrame {
     this.#memory = memory ?? (exports.memory as WebAssembly.Memory);
     this.#time.open(exports["lattice:fuel"] as WebAssembly.Global);
     for (const entry of module.startup) await this.#runEntry(entry, exports[entry] as Function);
+    if (introduce) await this.#introduce(introduce, exports["__guest_call"] as Function);
     this.#entry = undefined;
     this.#startCall = undefined;
     this.#state = "running";
@@ -357,7 +358,27 @@ export class Guest implements GuestFrame {
 
   // --- Beginning and end --------------------------------------------------------------------------
 
-  async #runEntry(entry: string, exported: Function): Promise<void> {
+  /** Calls of the host before the loop begins; what is not answered fails the start. */
+  async #introduce(introduce: Introduce, guestCall: Function): Promise<void> {
+    const { name } = this.#environment;
+    try {
+      await introduce(async (operation, payload) => {
+        const encoded = new TextEncoder().encode(operation);
+        this.#exchange.begin(encoded, payload);
+        const rc = await this.#runEntry(operation, guestCall, encoded.length, payload.length);
+        const outcome = this.#exchange.outcome(rc, name, operation);
+        if (outcome instanceof Uint8Array) return outcome;
+        throw outcome;
+      });
+    } catch (error) {
+      this.#end();
+      this.#finish();
+      throw failFrom(error, "GUEST_START_FAILED", name, this.#entry ?? "its introduction", describe(error));
+    }
+  }
+
+  /** What the function returns; 0 for one that ended itself well. */
+  async #runEntry(entry: string, exported: Function, ...parameters: number[]): Promise<number> {
     const { name, module } = this.#environment;
     this.#entry = entry;
     this.#startCall = {
@@ -367,13 +388,14 @@ export class Guest implements GuestFrame {
       hops: 0,
       trace: undefined,
     };
+    let returned: number;
     try {
-      await WebAssembly.promising(exported)();
+      returned = Number(await WebAssembly.promising(exported)(...parameters));
     } catch (error) {
       // Code 0 there means "initialised", and the instance stays usable.
       if (this.#exitCode === 0 && !this.#ended) {
         this.#exitCode = undefined;
-        return;
+        return 0;
       }
       const why = this.#exitCode === undefined ? describeTrap(error, module) : `it exited with code ${this.#exitCode}`;
       this.#end();
@@ -387,6 +409,7 @@ export class Guest implements GuestFrame {
       this.#finish();
       throw this.#startFailure ?? fail("STOPPED", name);
     }
+    return returned;
   }
 
   #trap(error: unknown): void {

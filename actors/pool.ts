@@ -4,7 +4,7 @@ import { CallSites } from "./call-sites.ts";
 import type { Census } from "./census.ts";
 import { FuelRate } from "./fuel-rate.ts";
 import { Guest } from "./guest.ts";
-import type { GuestCall, GuestHost } from "./guest-host.ts";
+import type { GuestCall, GuestHost, Introduce } from "./guest-host.ts";
 import type { GuestEnvironment, GuestOwner, Ticket } from "./guest-owner.ts";
 import { type GuestLimits, guestLimits, type PoolLimits } from "./limits.ts";
 import { OperationNames } from "./operation-names.ts";
@@ -19,6 +19,11 @@ export interface PoolOptions {
   readonly census: Census;
   /** The actor, for errors. */
   readonly name: string;
+  /**
+   * One instance for all calls, nested ones too, for a guest that keeps what it knows in its memory.
+   * It is told so anew each time it has to be made again.
+   */
+  readonly single?: { readonly introduce: Introduce };
 }
 
 /** Figures of one pool at one moment; counters since it began. */
@@ -66,6 +71,7 @@ export class Pool implements GuestOwner, Watched {
   readonly #environment: GuestEnvironment;
   readonly #scheduler: Scheduler;
   readonly #census: Census;
+  readonly #single: boolean;
   #limits: PoolLimits;
   readonly #guests = new Set<Guest>();
   /** Ended or failed, their coroutine not yet gone. */
@@ -87,16 +93,16 @@ export class Pool implements GuestOwner, Watched {
   #calls = 0;
   #errors = 0;
   #traps = 0;
-  #losses = 0;
   #cpuNs = 0;
   #queueMs = 0;
   #restartAt = 0;
   #onDrained: (() => void)[] = [];
   #idleTimer: NodeJS.Timeout | undefined;
 
-  constructor({ module, host, limits, scheduler, census, name }: PoolOptions) {
+  constructor({ module, host, limits, scheduler, census, name, single }: PoolOptions) {
     this.name = name;
-    this.#limits = guestLimits(limits);
+    this.#limits = guestLimits(single ? { ...limits, instances: 1 } : limits);
+    this.#single = single !== undefined;
     this.#scheduler = scheduler;
     this.#census = census;
     this.#environment = {
@@ -107,17 +113,13 @@ export class Pool implements GuestOwner, Watched {
       name,
       sites: new CallSites(),
       rate: new FuelRate(),
+      introduce: single?.introduce,
     };
   }
 
   /** Calls inside: being answered and waiting. What a chooser between pools compares. */
   get pressure(): number {
     return this.#outstanding;
-  }
-
-  /** Instances that have ended, whatever the reason: what they held in memory went with them. */
-  get losses(): number {
-    return this.#losses;
   }
 
   /**
@@ -155,7 +157,8 @@ export class Pool implements GuestOwner, Watched {
       return promise;
     }
     this.#outstanding++;
-    const free = !this.#runner && this.#parked === 0 && this.#busy < this.#limits.instances + call.hops;
+    const free =
+      !this.#runner && this.#parked === 0 && this.#busy < this.#limits.instances + (this.#single ? 0 : call.hops);
     const guest = free && this.#queue.length === 0 ? this.#idle.pop() : undefined;
     if (guest) {
       this.#runner = guest;
@@ -287,7 +290,6 @@ export class Pool implements GuestOwner, Watched {
   }
 
   ended(guest: Guest, trapped: boolean): void {
-    this.#losses++;
     if (trapped) this.#traps++;
     this.#guests.delete(guest);
     const place = this.#idle.indexOf(guest);
@@ -305,7 +307,8 @@ export class Pool implements GuestOwner, Watched {
 
   /** A call may begin only when it has come at least this many hops. */
   #leastHops(): number {
-    return Math.max(0, this.#busy - this.#limits.instances + 1);
+    const over = this.#busy - this.#limits.instances + 1;
+    return over <= 0 ? 0 : this.#single ? Number.POSITIVE_INFINITY : over;
   }
 
   /**

@@ -75,8 +75,9 @@ export class Scheduler {
   /** Sweeps `pool` until it answers that nothing is outstanding. */
   watch(pool: Watched): void {
     this.#watched.add(pool);
-    if (this.#sweeping) return;
+    // The clock may stand since the thread was busy with something else, such as loading this pool's module.
     this.coarseNow = performance.now();
+    if (this.#sweeping) return;
     this.#sweeping = setInterval(() => this.#sweep(), sweepMs);
   }
 

@@ -157,7 +157,6 @@ export class Actors {
         await fleet.apply({ type: "put-placement", spec: next });
         before.set(record, record.spec);
         record.spec = next;
-        if (claims.portableProvider) await this.#links.renewBehind(next.id);
       }
     } catch (error) {
       for (const [record, spec] of before) {

@@ -6,7 +6,7 @@ import type { Answer, Around } from "./middleware.ts";
 import { askPolicy, type Policy, type PolicyRequest } from "./policy.ts";
 import { ProviderCalls } from "./provider-calls.ts";
 import { resolveRoute, type Route } from "./routes.ts";
-import type { PlacementRow, Tables } from "./tables.ts";
+import { type PlacementRow, type Tables, tokenExpired } from "./tables.ts";
 
 /** Another engine of this host, where a thing runs that does not run here. */
 export interface Peer {
@@ -185,8 +185,8 @@ export class Dispatch {
       if (!chosen || load(row) < load(chosen)) chosen = row;
     }
     if (!chosen) throw fail("ACTOR_ABSENT", key);
-    const { origin: actor, expired, draining, spec } = chosen;
-    if (expired) throw fail("TOKEN_EXPIRED", actor.name, isoSeconds(spec.module.claims.expiresAt));
+    const { origin: actor, expired, draining } = chosen;
+    if (expired) throw tokenExpired(chosen);
     // Nested calls may belong to chains that it still has to finish; its pool knows.
     if (draining && hops === 0) throw fail("DRAINING", actor.name);
     return chosen;
@@ -226,8 +226,4 @@ function load(row: PlacementRow): number {
 
 function nameOf(target: Target): string {
   return target.kind === "actor" ? target.key : target.contractId;
-}
-
-function isoSeconds(seconds: number | undefined): string {
-  return seconds === undefined ? "never" : new Date(seconds * 1_000).toISOString();
 }

@@ -96,15 +96,6 @@ export class Links {
     }
   }
 
-  /** Links to a portable provider whose guest is new and knows nothing of them. */
-  async renewBehind(placement: string): Promise<void> {
-    const { wanted } = this.#parts;
-    for (const { spec } of wanted.links.values()) {
-      const source = wanted.providers.get(spec.providerId)?.spec.source;
-      if (source?.kind === "portable" && source.placement === placement) await this.#renew(spec);
-    }
-  }
-
   async #renew(link: LinkSpec): Promise<void> {
     const { wanted, fleet, logger } = this.#parts;
     await this.#inTurn(link, async () => {

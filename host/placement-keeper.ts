@@ -1,9 +1,9 @@
-import { Pool, type Scheduler } from "../actors/index.ts";
+import { type GuestCall, type Introduce, Pool, type Scheduler } from "../actors/index.ts";
 import { canonicalContract, fail } from "../lattice/index.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { PlacementSpec, PlacementStats } from "./engine-messages.ts";
 import type { EngineOptions } from "./engine-options.ts";
-import type { PlacementRow, Tables } from "./tables.ts";
+import { type PlacementRow, type Tables, tokenExpired } from "./tables.ts";
 
 /** The placements of one engine: their pools from the first instance to the last. */
 export class PlacementKeeper {
@@ -11,6 +11,7 @@ export class PlacementKeeper {
   readonly #tables: Tables;
   readonly #dispatch: Dispatch;
   readonly #scheduler: Scheduler;
+  readonly #introductions = new Map<string, Introduce>();
   readonly #expiry = new Map<string, NodeJS.Timeout>();
   /** Replaced by an update, finishing what they hold. */
   readonly #retiring = new Set<Pool>();
@@ -45,7 +46,8 @@ export class PlacementKeeper {
   }
 
   async resize(id: string, instances: number): Promise<void> {
-    const row = this.get(id);
+    const row = this.#tables.placements.get(id);
+    if (!row) return;
     row.spec = { ...row.spec, limits: { ...row.spec.limits, instances } };
     row.pool?.resize({ max: instances });
   }
@@ -67,16 +69,23 @@ export class PlacementKeeper {
     this.#tables.placements.delete(id);
     this.#tables.placementChanged(id);
     this.#dispatch.forget(id);
+    this.#introductions.delete(id);
     clearTimeout(this.#expiry.get(id));
     this.#expiry.delete(id);
     await row.pool?.stop();
   }
 
-  /** @throws LatticeError PLACEMENT_ABSENT */
-  get(id: string): PlacementRow {
+  /** For the portable provider that a placement is: the last step of a call that dispatch has let through. */
+  async call(id: string, call: GuestCall): Promise<Uint8Array> {
     const row = this.#tables.placements.get(id);
-    if (!row) throw fail("PLACEMENT_ABSENT", id);
-    return row;
+    if (!row?.pool) throw fail("PLACEMENT_ABSENT", id);
+    if (row.expired) throw tokenExpired(row);
+    return row.pool.call(call);
+  }
+
+  /** What each new instance of a portable provider's guest is told from now on. */
+  introduceBy(id: string, introduce: Introduce): void {
+    this.#introductions.set(id, introduce);
   }
 
   /** Of those that run here. */
@@ -128,7 +137,10 @@ export class PlacementKeeper {
         traceId: traceId(call?.trace?.traceparent),
       }),
     );
-    return new Pool({ module, host, limits, scheduler: this.#scheduler, census: this.#options.census, name });
+    const { census } = this.#options;
+    const introduce: Introduce = async (ask) => this.#introductions.get(id)?.(ask);
+    const single = module.claims.portableProvider ? { introduce } : undefined;
+    return new Pool({ module, host, limits, scheduler: this.#scheduler, census, name, ...(single && { single }) });
   }
 
   #retire(pool: Pool): void {

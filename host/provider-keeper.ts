@@ -105,13 +105,11 @@ export class ProviderKeeper {
         if (!provider) throw fail("PROVIDER_ABSENT", spec.name);
         return provider;
       }
-      case "portable":
-        return portableProvider(
-          spec,
-          (operation, payload, deadline, hops, trace) =>
-            this.#placements.get(source.placement).pool!.call({ operation, payload, deadline, hops, trace }),
-          () => this.#placements.get(source.placement).pool!.losses,
-        );
+      case "portable": {
+        const provider = portableProvider(spec, (call) => this.#placements.call(source.placement, call));
+        this.#placements.introduceBy(source.placement, provider.introduce);
+        return provider;
+      }
       default:
         return source satisfies never;
     }

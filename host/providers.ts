@@ -83,18 +83,12 @@ export class Providers {
   /** A portable provider's module is a placement that also stands behind a contract. */
   async putPortable(record: PlacementRecord): Promise<void> {
     const { id, module } = record.spec;
-    const own = await describePortable((operation, payload, deadline, hops) =>
-      this.#parts.fleet.caller.invoke(
-        localInvocation(
-          { kind: "operator", name: "host" },
-          { kind: "actor", key: module.key, placement: id },
-          operation,
-          payload,
-          deadline,
-          hops,
-          undefined,
-        ),
-      ),
+    const { caller } = this.#parts.fleet;
+    const operator = { kind: "operator", name: "host" } as const;
+    const guest = { kind: "actor", key: module.key, placement: id } as const;
+    const deadline = performance.now() + this.#parts.config.limits.callTimeoutMs;
+    const own = await describePortable((operation, payload) =>
+      caller.invoke(localInvocation(operator, guest, operation, payload, deadline, 0, undefined)),
     );
     const contractId = own?.id ?? module.claims.capabilities[0];
     if (contractId === undefined)

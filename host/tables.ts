@@ -1,6 +1,6 @@
 import type { Pool } from "../actors/index.ts";
 import type { Link, LinkedActor, Provider } from "../capabilities/index.ts";
-import { canonicalContract, type Origin } from "../lattice/index.ts";
+import { canonicalContract, fail, type LatticeError, type Origin } from "../lattice/index.ts";
 import type { LinkSpec, PlacementSpec, Place, ProviderSpec } from "./engine-messages.ts";
 import { PlacementIndex } from "./placement-index.ts";
 import { InFlight } from "./in-flight.ts";
@@ -47,6 +47,16 @@ export interface LinkRow {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Why a placement whose token has run out takes no call. */
+export function tokenExpired({ origin, spec }: PlacementRow): LatticeError {
+  const { expiresAt } = spec.module.claims;
+  return fail(
+    "TOKEN_EXPIRED",
+    origin.name,
+    expiresAt === undefined ? "never" : new Date(expiresAt * 1_000).toISOString(),
+  );
+}
 
 /** A provider as it enters the tables. */
 export function providerRow(spec: ProviderSpec, provider: Provider | undefined): ProviderRow {
