@@ -70,6 +70,11 @@ export class EngineThread implements EngineHandle {
     this.connect(callerPlace, port2);
   }
 
+  /** False as soon as the thread is on its way out; its end is told later. */
+  get open(): boolean {
+    return !this.#gone && this.wire.open;
+  }
+
   /** Gives the engine its end of a wire to another place. */
   connect(place: Place, port: MessagePort): void {
     this.#post({ type: "peer", place, port }, [port]);

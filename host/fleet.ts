@@ -157,7 +157,7 @@ export class Fleet {
   }
 
   #all(): readonly (Engine | EngineThread)[] {
-    return [...this.#threads.values(), this.caller];
+    return [...[...this.#threads.values()].filter(({ open }) => open), this.caller];
   }
 
   async #startThreads(): Promise<void> {
@@ -243,7 +243,7 @@ export class Fleet {
     const up = () =>
       this.#state === "stopped" ||
       places.length === 0 ||
-      places.some((place) => place === callerPlace || this.#threads.has(place));
+      places.some((place) => place === callerPlace || this.#threads.get(place)?.open);
     if (up()) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const look = () => {

@@ -186,9 +186,11 @@ export class Supervisor<W extends Supervised> implements AsyncDisposable {
     if (ms === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
-    this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
+    const wake = () => resolve();
+    this.#stop.signal.addEventListener("abort", wake, { once: true });
     await promise;
     clearTimeout(timer);
+    this.#stop.signal.removeEventListener("abort", wake);
   }
 
   #watch(): void {
