@@ -60,7 +60,12 @@ export class Guest implements GuestFrame {
   #startCpuNs = 0;
   #finished: Promise<void> = Promise.resolve();
   readonly #onAnswer = (value: unknown) => this.#settle((pending) => pending.answered(value));
-  readonly #onRefusal = (error: unknown) => this.#settle((pending) => pending.refused(error));
+  readonly #onRefusal = (error: unknown) => {
+    const { deadline } = this.#ticket?.call ?? { deadline: Number.POSITIVE_INFINITY };
+    // Its own call is late with it: one end for the guest and its caller, whoever looked at the clock first.
+    if (performance.now() >= deadline) this.discard(this.#late());
+    else this.#settle((pending) => pending.refused(error));
+  };
 
   constructor(environment: GuestEnvironment, owner: GuestOwner) {
     this.#environment = environment;

@@ -331,3 +331,20 @@ void test("a module that wants its memory from outside gets one", async () => {
       (i32.const 1)))`;
   assert.equal(textOf(await world.pool(prepared(assemble(text))).call("Op", "hi")), "hi");
 });
+
+void test("a host call that is refused when the deadline has passed ends the call by its deadline, not by the refusal", async () => {
+  await using world = startWorld();
+  const deadline = performance.now() + 20;
+  const guest = world.pool(prepared(assemble(relayText), "relay"), {
+    hostCall: () =>
+      new Promise((_, reject) =>
+        setImmediate(() => {
+          // The thread is held up until then, so nobody else has looked at the clock.
+          while (performance.now() <= deadline);
+          reject(new Error("late"));
+        }),
+      ),
+  });
+  await guest.pool.warm();
+  await assert.rejects(guest.call("Op", "", { deadline }), { code: "DEADLINE_EXCEEDED" });
+});
