@@ -1,6 +1,6 @@
 import { fail } from "../lattice/index.ts";
 import type { Field, Shape } from "./parameters.ts";
-import { checkParameters } from "./parameters.ts";
+import { checkParameters, text } from "./parameters.ts";
 
 /** What a verb knows of who asks. */
 export interface VerbContext {
@@ -34,6 +34,9 @@ export interface VerbDefinition<F extends Record<string, Field<unknown>>> {
   readonly params: F;
   run(params: Shape<F>, context: VerbContext): Promise<object | AsyncIterable<object>>;
 }
+
+/** An actor, a provider or a host, by any of its names. */
+export const target = text({ max: 1_024 });
 
 /** Makes a verb whose parameters are checked before it runs; all problems are told at once. */
 export function verb<F extends Record<string, Field<unknown>>>(definition: VerbDefinition<F>): Verb {

@@ -1,0 +1,91 @@
+import { fetchModule } from "../actors/index.ts";
+import { decodeReply, encodeOperation } from "../capabilities/index.ts";
+import { fail } from "../lattice/index.ts";
+import type { Host } from "./host.ts";
+import { bytes, json, optional, text, textMap, wholeNumber } from "./parameters.ts";
+import { target, type Verbs, verb } from "./verb-table.ts";
+
+/** What can be done with actors. */
+export function actorVerbs(host: Host): Verbs {
+  return {
+    call: verb({
+      name: "call",
+      summary: "Calls an actor; `json` is encoded for its era, `payload` is sent as it is.",
+      params: {
+        target,
+        operation: text({ max: 256 }),
+        payload: optional(bytes(host.config.limits.payloadBytes)),
+        json: optional(json()),
+        timeoutMs: optional(wholeNumber(1, 3_600_000)),
+      },
+      run: async ({ target: name, operation, payload, json: value, timeoutMs }) => {
+        const { era, language } = host.wanted.findActor(name).spec.module;
+        const sent = payload ?? encodeOperation(era, language, operation, value);
+        const started = performance.now();
+        const reply = await host.call(name, operation, sent, timeoutMs === undefined ? {} : { timeoutMs });
+        const ms = Math.round((performance.now() - started) * 1_000) / 1_000;
+        return { payload: Buffer.from(reply).toString("base64"), reply: decodeReply(era, operation, reply), era, ms };
+      },
+    }),
+    "start.actor": verb({
+      name: "start.actor",
+      summary: "Starts an actor from a reference or from the bytes given.",
+      params: {
+        reference: optional(text({ max: 4_096 })),
+        bytes: optional(bytes(host.config.limits.moduleBytes)),
+        instances: optional(wholeNumber(1, 10_000)),
+        annotations: optional(textMap()),
+        env: optional(textMap()),
+      },
+      run: async ({ reference, bytes: given, instances, annotations, env }) => {
+        const module = await loadFrom(host, "start.actor", reference, given);
+        const handle = await host.startActor(module, {
+          ...(instances === undefined ? {} : { instances }),
+          ...(annotations ? { annotations } : {}),
+          ...(env ? { env } : {}),
+          ...(reference === undefined ? {} : { reference }),
+        });
+        return { actor: { id: handle.id, name: handle.name, placement: handle.placement, era: module.era } };
+      },
+    }),
+    "stop.actor": verb({
+      name: "stop.actor",
+      summary: "Lets an actor finish its calls and stops it.",
+      params: { target },
+      run: async ({ target: name }) => {
+        const id = host.wanted.actorKey(name);
+        await host.stopActor(name);
+        return { actor: { id } };
+      },
+    }),
+    scale: verb({
+      name: "scale",
+      summary: "Sets the most instances of an actor per engine.",
+      params: { target, instances: wholeNumber(1, 10_000) },
+      run: async ({ target: name, instances }) => {
+        await host.scale(name, instances);
+        return { actor: { id: host.wanted.actorKey(name), instances } };
+      },
+    }),
+    update: verb({
+      name: "update",
+      summary: "Replaces an actor's module under the same key, without losing a call.",
+      params: {
+        target,
+        reference: optional(text({ max: 4_096 })),
+        bytes: optional(bytes(host.config.limits.moduleBytes)),
+      },
+      run: async ({ target: name, reference, bytes: given }) => {
+        const handle = await host.updateActor(name, await loadFrom(host, "update", reference, given), reference);
+        return { actor: { id: handle.id, name: handle.name } };
+      },
+    }),
+  };
+}
+
+async function loadFrom(host: Host, verbName: string, reference: string | undefined, given: Uint8Array | undefined) {
+  if (given) return host.load(given, reference ?? "the module sent");
+  if (reference === undefined) throw fail("REQUEST_INVALID", verbName, "reference or bytes must be given");
+  const { bytes: fetched, origin } = await fetchModule(reference, { maxBytes: host.config.limits.moduleBytes });
+  return host.load(fetched, origin);
+}

@@ -1,0 +1,73 @@
+import { canonicalContract, defaultLinkName, fail } from "../lattice/index.ts";
+import type { Host } from "./host.ts";
+import { optional, text, textMap } from "./parameters.ts";
+import { linkJson } from "./shown-rows.ts";
+import { target, type Verbs, verb } from "./verb-table.ts";
+
+const linkName = optional(text({ max: 256 }));
+
+/** What can be done with providers and links. */
+export function providerVerbs(host: Host): Verbs {
+  return {
+    "start.provider": verb({
+      name: "start.provider",
+      summary: "Starts one of our providers: builtin:NAME or a contract id.",
+      params: {
+        reference: text({ max: 4_096 }),
+        linkName,
+        config: optional(textMap()),
+        annotations: optional(textMap()),
+      },
+      run: async ({ reference, linkName: name, config, annotations }) => {
+        const provider = await host.startProvider(reference, {
+          ...(name === undefined ? {} : { linkName: name }),
+          ...(config ? { config } : {}),
+          ...(annotations ? { annotations } : {}),
+        });
+        return {
+          provider: {
+            id: provider.id,
+            name: provider.name,
+            contract_id: provider.contractId,
+            link_name: provider.linkName,
+          },
+        };
+      },
+    }),
+    "stop.provider": verb({
+      name: "stop.provider",
+      summary: "Lets a provider finish its calls and stops it.",
+      params: { target, linkName },
+      run: async ({ target: name, linkName: link }) => {
+        const { key } = host.wanted.findProvider(name, link).spec;
+        await host.stopProvider(name, link);
+        return { provider: { id: key } };
+      },
+    }),
+    "link.put": verb({
+      name: "link.put",
+      summary: "Lets an actor use a provider, with these values.",
+      params: { actor: target, provider: target, contractId: optional(text()), linkName, values: optional(textMap()) },
+      run: async ({ actor, provider, contractId, linkName: name, values }) => {
+        const behind = host.wanted.findProvider(provider).spec;
+        if (contractId !== undefined && canonicalContract(contractId) !== canonicalContract(behind.contractId)) {
+          throw fail("REQUEST_INVALID", "link.put", `${behind.name} provides ${behind.contractId}, not ${contractId}`);
+        }
+        const link = await host.link(actor, behind.id, {
+          ...(name === undefined ? {} : { linkName: name }),
+          ...(values ? { values } : {}),
+        });
+        return { link: linkJson(link), urls: link.urls };
+      },
+    }),
+    "link.del": verb({
+      name: "link.del",
+      summary: "Takes a link back.",
+      params: { actor: target, contractId: text(), linkName },
+      run: async ({ actor, contractId, linkName: name }) => {
+        await host.unlink(actor, contractId, name ?? defaultLinkName);
+        return {};
+      },
+    }),
+  };
+}

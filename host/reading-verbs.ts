@@ -1,0 +1,177 @@
+import { explain } from "./explain.ts";
+import { HostMetrics } from "./host-metrics.ts";
+import type { Host } from "./host.ts";
+import { hostRecord, inventory, snapshot } from "./inventory.ts";
+import { metricsText } from "./metrics-text.ts";
+import { flag, optional, text, wholeNumber } from "./parameters.ts";
+import { claimsJson, linkJson } from "./shown-rows.ts";
+import { target, type Verbs, verb } from "./verb-table.ts";
+import { version } from "./version.ts";
+import { publicClaims } from "./wanted.ts";
+
+/** What can be asked without changing anything. */
+export function readingVerbs(host: Host): Verbs {
+  const metrics = new HostMetrics(host.config.limits.metricPlacements);
+  return {
+    version: verb({
+      name: "version",
+      summary: "The version of this host.",
+      reads: true,
+      params: {},
+      run: async () => ({ version, node: process.version }),
+    }),
+    health: verb({
+      name: "health",
+      summary: "Whether this host is ready, check by check.",
+      reads: true,
+      params: {},
+      run: async () => {
+        const { checks } = await snapshot(host);
+        return { ready: checks.every(({ ok }) => ok), checks };
+      },
+    }),
+    metrics: verb({
+      name: "metrics",
+      summary: "Figures as Prometheus text.",
+      reads: true,
+      params: {},
+      run: async () => ({ text: metricsText(metrics.families(await snapshot(host))) }),
+    }),
+    "get.hosts": verb({
+      name: "get.hosts",
+      summary: "This host's record.",
+      reads: true,
+      params: {},
+      run: async () => ({ hosts: [hostRecord(host)] }),
+    }),
+    "get.inventory": verb({
+      name: "get.inventory",
+      summary: "What runs here.",
+      reads: true,
+      params: {},
+      run: async () => ({ inventories: [await inventory(host)] }),
+    }),
+    "get.actors": verb({
+      name: "get.actors",
+      summary: "Actors that run here, of one tag if asked.",
+      reads: true,
+      params: { tag: optional(text()) },
+      run: async ({ tag }) => {
+        const { actors } = await inventory(host);
+        return { actors: tag === undefined ? actors : actors.filter(({ tags }) => tags.includes(tag)) };
+      },
+    }),
+    "get.providers": verb({
+      name: "get.providers",
+      summary: "Providers that run here.",
+      reads: true,
+      params: {},
+      run: async () => ({ providers: (await inventory(host)).providers }),
+    }),
+    "get.links": verb({
+      name: "get.links",
+      summary: "Links.",
+      reads: true,
+      params: {},
+      run: async () => ({ links: [...host.wanted.links.values()].map(linkJson) }),
+    }),
+    "link.query": verb({
+      name: "link.query",
+      summary: "Links.",
+      reads: true,
+      params: {},
+      run: async () => ({ links: [...host.wanted.links.values()].map(linkJson) }),
+    }),
+    "get.claims": verb({
+      name: "get.claims",
+      summary: "What the signatures of the running actors say.",
+      reads: true,
+      params: {},
+      run: async () => ({
+        claims: [...host.wanted.placements.values()].map(({ spec }) => claimsJson(publicClaims(spec.module.claims))),
+      }),
+    }),
+    "get.events": verb({
+      name: "get.events",
+      summary: "What happened here lately; with follow, what happens.",
+      reads: true,
+      params: { follow: optional(flag()) },
+      run: async ({ follow }, { signal }) =>
+        follow ? host.events.watch({ signal }) : { events: host.events.recent() },
+    }),
+    describe: verb({
+      name: "describe",
+      summary: "All that is known of an actor, a provider or this host.",
+      reads: true,
+      params: { target },
+      run: ({ target: name }) => describeTarget(host, name),
+    }),
+    explain: verb({
+      name: "explain",
+      summary: "The path that a call would take, step by step.",
+      reads: true,
+      params: { target, operation: optional(text()) },
+      run: async ({ target: name, operation }) => ({ ...(await explain(host, name, operation)) }),
+    }),
+    logs: verb({
+      name: "logs",
+      summary: "What an actor wrote; kept for a while after it stopped.",
+      reads: true,
+      params: {
+        target,
+        follow: optional(flag()),
+        tail: optional(wholeNumber(0, 1_000_000)),
+        since: optional(wholeNumber(0, Number.MAX_SAFE_INTEGER)),
+      },
+      run: async ({ target: name, follow, tail, since }, { signal }) => {
+        const placements = placementsWithLogs(host, name);
+        const query = { ...(tail === undefined ? {} : { tail }), ...(since === undefined ? {} : { since }), signal };
+        return host.logs.read(placements, { ...query, follow: follow ?? false });
+      },
+    }),
+  };
+}
+
+/** Also of placements that have stopped, by id or by the actor's name. */
+function placementsWithLogs(host: Host, name: string): readonly string[] {
+  const stopped = host.logs
+    .placements()
+    .filter(({ id, actor }) => id === name || actor === name)
+    .map(({ id }) => id);
+  try {
+    return [...new Set([...host.wanted.findPlacements(name).map(({ spec }) => spec.id), ...stopped])];
+  } catch (error) {
+    if (stopped.length > 0) return stopped;
+    throw error;
+  }
+}
+
+async function describeTarget(host: Host, name: string): Promise<object> {
+  const all = await inventory(host);
+  if (name === host.id || name === host.name || name === "host") {
+    return { kind: "host", host: hostRecord(host), limits: host.config.limits, inventory: all };
+  }
+  const provider = [...host.wanted.providers.values()].find(({ spec }) =>
+    [spec.key, spec.name, spec.contractId, spec.id].includes(name),
+  );
+  if (provider) {
+    const links = [...host.wanted.links.values()]
+      .filter(({ spec }) => spec.providerId === provider.spec.id)
+      .map(linkJson);
+    return {
+      kind: "provider",
+      provider: all.providers.find(({ instance_id }) => instance_id === provider.spec.id),
+      links,
+    };
+  }
+  const { key } = host.wanted.findActor(name).spec.module;
+  const [record] = host.wanted.findPlacements(key);
+  const links = [...host.wanted.links.values()].filter(({ spec }) => spec.actor === key).map(linkJson);
+  return {
+    kind: "actor",
+    actor: all.actors.find(({ id }) => id === key),
+    claims: claimsJson(publicClaims(record.spec.module.claims)),
+    limits: record.spec.limits,
+    links,
+  };
+}

@@ -1,0 +1,48 @@
+import { withoutSecrets } from "./harmless.ts";
+import { type LinkRecord, publicClaims } from "./wanted.ts";
+
+/** Values that say nothing but how a link is to work, by the names that our providers know. */
+const plain: ReadonlySet<string> = new Set([
+  "address",
+  "port",
+  "PORT",
+  "deadline",
+  "timeout_ms",
+  "max_content_len",
+  "readonly_mode",
+  "cache_control",
+  "SUBSCRIPTION",
+  "QUEUEGROUP_NAME",
+]);
+
+/** A link as everybody may see it. Its values may be secrets, so of most only the name is shown. */
+export function linkJson({ spec, urls }: LinkRecord) {
+  const { id, actor, provider, contractId, linkName: link_name, values } = spec;
+  return {
+    id,
+    actor_id: actor,
+    provider_id: provider,
+    link_name,
+    contract_id: contractId,
+    values: Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, plain.has(name) ? withoutSecrets(value) : "[redacted]"]),
+    ),
+    urls,
+  };
+}
+
+/** What a signature says, under the names that tokens use. */
+export function claimsJson(claims: ReturnType<typeof publicClaims>) {
+  const { key, issuer, name, capabilities, tags, revision, version: own, callAlias, expiresAt } = claims;
+  return {
+    sub: key,
+    iss: issuer,
+    name,
+    caps: capabilities.join(","),
+    rev: String(revision ?? 0),
+    version: own ?? "",
+    tags: tags.join(","),
+    call_alias: callAlias ?? "",
+    expires: expiresAt === undefined ? "never" : new Date(expiresAt * 1_000).toISOString(),
+  };
+}
