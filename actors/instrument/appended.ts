@@ -170,7 +170,7 @@ export class Appended {
   #signature(index: number) {
     const { importedFunctions, types } = this.#declarations;
     const { type } = importedFunctions[index]!;
-    return { type, parameters: types[type]!.parameters };
+    return { type, parameters: types.at(type).parameters };
   }
 
   #add(made: AppendedFunction): number {

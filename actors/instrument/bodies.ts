@@ -112,7 +112,7 @@ export class Bodies {
     reader.end = end;
     const groups = reader.count("groups of locals", 2);
     const groupsAt = reader.at;
-    let locals = types[functionTypes[importedFunctions.length + index]!]!.parameters.length;
+    let locals = types.parameterCounts[functionTypes[importedFunctions.length + index]!]!;
     for (let left = groups; left > 0; left--) {
       locals += reader.u32();
       const type = reader.byte();

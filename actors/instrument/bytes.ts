@@ -53,10 +53,14 @@ export class ByteReader {
     this.at += length;
   }
 
-  /** A vector's count, refused when the rest cannot hold that many items of `smallest` bytes. */
-  count(what: string, smallest = 1): number {
+  /**
+   * A vector's count, refused when the rest cannot hold that many items of `smallest` bytes.
+   * @throws LatticeError MODULE_MALFORMED, MODULE_LIMIT above `most`.
+   */
+  count(what: string, smallest = 1, most = Infinity): number {
     const count = this.u32();
     if (count * smallest > this.end - this.at) throw this.malformed(`it counts ${count} ${what}, beyond its bytes,`);
+    if (count > most) throw fail("MODULE_LIMIT", this.file, `${count} ${what}, more than ${most}`);
     return count;
   }
 

@@ -14,9 +14,10 @@ import { isReferenceType, isValueType, refusedType } from "./types.ts";
 
 /**
  * Fuel that a loop charges for each call in it, beside the call itself: the most that a function
- * without an entry charge uses before it charges at all.
+ * without an entry charge uses before it charges at all. Measured on the Rust examples: 64 costs
+ * 1.16 of plain, 256 and 512 cost 1.12.
  */
-export const unchargedMost = 64;
+export const unchargedMost = 256;
 
 /** Fuel for calling into the host, beside what the host charges itself. */
 const hostCallCost = 20;

@@ -5,8 +5,7 @@ import { LATTICE, limits } from "./options.ts";
 import type { MemoryLimits } from "./options.ts";
 import type { RefusedProposal } from "./proposals.ts";
 import type { SectionName, Sections } from "./sections.ts";
-import { readTypes, referenceType, valueType } from "./types.ts";
-import type { FunctionType } from "./types.ts";
+import { FunctionTypes, referenceType, valueType } from "./types.ts";
 
 /** What the instrumenter lets an import of a function become. */
 export interface ImportedFunction {
@@ -30,7 +29,7 @@ export class Declarations {
   readonly file: string;
   readonly bytes: Uint8Array;
   readonly sections: Sections;
-  readonly types: readonly FunctionType[];
+  readonly types: FunctionTypes;
   readonly importedFunctions: ImportedFunction[] = [];
   /** Type index of each function, imported ones first. */
   readonly functionTypes: Int32Array;
@@ -58,7 +57,8 @@ export class Declarations {
     this.imports = new ByteWriter(256, bytes.length * 2 + 1024, file);
     this.tables = new ByteWriter(64, 1024, file);
     this.memories = new ByteWriter(16, 64, file);
-    this.types = this.read("type", readTypes) ?? [];
+    const none = new ByteReader(Uint8Array.of(0), file);
+    this.types = this.read("type", (reader) => new FunctionTypes(reader)) ?? new FunctionTypes(none);
     this.read("import", (reader) => this.#readImports(reader));
     const own = this.read("function", (reader) => this.#readFunctions(reader)) ?? [];
     this.defined = own.length;
@@ -69,7 +69,7 @@ export class Declarations {
     this.read("memory", (reader) => this.#readMemories(reader));
     this.read("tag", (reader) => this.#readTags(reader));
     const { global } = sections;
-    this.definedGlobals = global ? new ByteReader(bytes, file, global.start, global.end).count("globals", 3) : 0;
+    this.definedGlobals = global ? new ByteReader(bytes, file, global.start, global.end).count("globals", 3, limits.items) : 0;
   }
 
   /** Reads one whole section, if there is one; bytes that `use` leaves over are an error. */
@@ -115,7 +115,7 @@ export class Declarations {
 
   #readImports(reader: ByteReader): void {
     const out = this.imports;
-    this.importCount = reader.count("imports", 4);
+    this.importCount = reader.count("imports", 4, limits.items);
     for (let left = this.importCount; left > 0; left--) {
       const start = reader.at;
       const module = reader.text();
@@ -127,7 +127,6 @@ export class Declarations {
       const from = reader.at;
       if (kind === 0) {
         this.importedFunctions.push({ module, name, type: this.type(reader) });
-        if (this.importedFunctions.length > limits.functions) throw this.limit(`over ${limits.functions} functions`);
       } else if (kind === 1) {
         this.#table(reader, out, where);
         continue;
@@ -147,8 +146,7 @@ export class Declarations {
   }
 
   #readFunctions(reader: ByteReader): number[] {
-    const count = reader.count("functions");
-    if (count > limits.functions) throw this.limit(`${count} functions, more than ${limits.functions}`);
+    const count = reader.count("functions", 1, limits.functions);
     return Array.from({ length: count }, () => this.type(reader));
   }
 
@@ -201,7 +199,7 @@ export class Declarations {
   }
 
   #readTags(reader: ByteReader): void {
-    for (let left = reader.count("tags", 2); left > 0; left--) this.#tag(reader);
+    for (let left = reader.count("tags", 2, limits.items); left > 0; left--) this.#tag(reader);
   }
 
   #tag(reader: ByteReader): void {

@@ -3,9 +3,11 @@ import { type ByteReader, ByteWriter } from "./bytes.ts";
 import { globalType } from "./declarations.ts";
 import type { Declarations } from "./declarations.ts";
 import type { Functions } from "./functions.ts";
-import { exportNames } from "./options.ts";
+import { exportNames, limits } from "./options.ts";
 import { refusedOpcode } from "./opcodes.ts";
 import { I32, isReferenceType, referenceType, refusedType, sameType } from "./types.ts";
+
+const ourExports = new Set<string>(Object.values(exportNames));
 
 /**
  * The sections that refer to functions by index, with the indices put right: globals, exports,
@@ -47,7 +49,7 @@ export class Definitions {
 
   #readGlobals(reader: ByteReader): void {
     const out = this.globals;
-    const count = reader.count("globals", 3);
+    const count = reader.count("globals", 3, limits.items);
     for (let index = 0; index < count; index++) {
       const where = `global ${this.#declarations.importedGlobals + index}`;
       const start = reader.at;
@@ -126,11 +128,11 @@ export class Definitions {
 
   #readExports(reader: ByteReader): void {
     const out = this.exports;
-    this.exportCount = reader.count("exports", 3);
+    this.exportCount = reader.count("exports", 3, limits.items);
     for (let left = this.exportCount; left > 0; left--) {
       const start = reader.at;
       const name = reader.text();
-      if (Object.values<string>(exportNames).includes(name)) {
+      if (ourExports.has(name)) {
         throw fail("MODULE_MALFORMED", reader.file, `it exports ${name}, a name of the host`);
       }
       const kind = reader.byte();
@@ -152,7 +154,7 @@ export class Definitions {
 
   #hasType(index: number, parameters: readonly number[], results: readonly number[]): boolean {
     const { functionTypes, types } = this.#declarations;
-    return sameType(types[functionTypes[index]!]!, parameters, results);
+    return sameType(types.at(functionTypes[index]!), parameters, results);
   }
 
   #readStart(reader: ByteReader): void {
@@ -164,7 +166,7 @@ export class Definitions {
   /** All eight forms. Source: WebAssembly core specification, binary format of the element section. */
   #readElements(reader: ByteReader): void {
     const out = this.elements;
-    this.elementCount = reader.count("element segments", 2);
+    this.elementCount = reader.count("element segments", 2, limits.items);
     for (let index = 0; index < this.elementCount; index++) {
       const where = `element segment ${index}`;
       const start = reader.at;
@@ -192,7 +194,7 @@ export class Definitions {
   /** Data is copied as it is; only its sizes matter, and that its offsets use nothing unknown. */
   #readData(reader: ByteReader): void {
     const scratch = new ByteWriter(64, reader.end - reader.at + 1024, reader.file);
-    const count = reader.count("data segments", 2);
+    const count = reader.count("data segments", 2, limits.items);
     for (let index = 0; index < count; index++) {
       const where = `data segment ${index}`;
       const flags = reader.u32();

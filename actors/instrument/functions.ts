@@ -2,7 +2,9 @@ import type { Appended } from "./appended.ts";
 import { addedImports } from "./appended.ts";
 import type { ByteReader } from "./bytes.ts";
 import type { Declarations } from "./declarations.ts";
+import { limits } from "./options.ts";
 import type { InstrumentOptions } from "./options.ts";
+import { I32, sameType } from "./types.ts";
 
 const wasi = (module: string) => module === "wasi_snapshot_preview1" || module === "wasi_unstable";
 
@@ -31,15 +33,22 @@ export class Functions {
     this.map = new Int32Array(functionCount);
     this.escaping = new Uint8Array(declarations.defined);
     for (let index = this.#imported; index < functionCount; index++) this.map[index] = index + this.added;
+    let wrappers = 0;
     for (const [index, { module, name, type }] of importedFunctions.entries()) {
-      if (terminal(module, name)) this.map[index] = appended.terminal(index);
-      else if (suspendable(module, name)) {
-        const { results } = types[type]!;
-        if (results.length !== 1 || results[0] !== 0x7f) {
-          throw declarations.malformed(`import ${module}.${name} does not return one i32`);
-        }
-        this.map[index] = appended.suspendable(index);
-      } else this.map[index] = index;
+      const ends = terminal(module, name);
+      this.map[index] = index;
+      if (!ends && !suspendable(module, name)) continue;
+      if (++wrappers > limits.wrappers) {
+        throw declarations.limit(`it imports ${module}.${name} and its like more than ${limits.wrappers} times`);
+      }
+      if (ends) {
+        this.map[index] = appended.terminal(index);
+        continue;
+      }
+      if (!sameType({ ...types.at(type), parameters: [] }, [], [I32])) {
+        throw declarations.malformed(`import ${module}.${name} does not return one i32`);
+      }
+      this.map[index] = appended.suspendable(index);
     }
   }
 

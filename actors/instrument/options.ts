@@ -57,7 +57,12 @@ export const exportNames = { run: "lattice:run", fuel: "lattice:fuel", start: "l
 
 export const limits = {
   functions: 100_000,
-  types: 100_000,
+  /** Types, imports, globals, exports, tags, element and data segments, of each. */
+  items: 100_000,
+  /** Of one function, and as many results. */
+  parameters: 1_000,
+  /** Imports that may suspend or end the guest. */
+  wrappers: 64,
   bodyBytes: 1024 * 1024,
   /** What V8 compiles. */
   meteredBodyBytes: 7_654_321,

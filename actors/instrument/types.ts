@@ -1,5 +1,5 @@
 import { fail } from "../../lattice/index.ts";
-import type { ByteReader } from "./bytes.ts";
+import { ByteReader } from "./bytes.ts";
 import { limits } from "./options.ts";
 import type { RefusedProposal } from "./proposals.ts";
 
@@ -71,30 +71,45 @@ export interface FunctionType {
   readonly results: readonly number[];
 }
 
-/** The type section: every entry, in its order. */
-export function readTypes(reader: ByteReader): FunctionType[] {
-  const count = reader.count("types", 2);
-  if (count > limits.types) throw fail("MODULE_LIMIT", reader.file, `${count} types, more than ${limits.types}`);
-  const types: FunctionType[] = [];
-  for (let index = 0; index < count; index++) {
-    const form = reader.byte();
-    if (form !== 0x60) throw fail("MODULE_FEATURE_REFUSED", reader.file, refusedType(form), `type ${index}`);
-    const parameters = readValueTypes(reader, `type ${index}`);
-    types.push({ parameters, results: readValueTypes(reader, `type ${index}`) });
+/**
+ * The type section. Only where each entry lies is kept, since a module may spend all its bytes on
+ * parameters; an entry is read again when it is asked for.
+ */
+export class FunctionTypes {
+  readonly length: number;
+  /** By type. */
+  readonly parameterCounts: Int32Array;
+  readonly #starts: Int32Array;
+  readonly #bytes: Uint8Array;
+
+  /** @throws LatticeError MODULE_LIMIT, MODULE_FEATURE_REFUSED for anything but functions over accepted types. */
+  constructor(reader: ByteReader) {
+    this.length = reader.count("types", 2, limits.items);
+    this.parameterCounts = new Int32Array(this.length);
+    this.#starts = new Int32Array(this.length);
+    this.#bytes = reader.bytes;
+    for (let index = 0; index < this.length; index++) {
+      const where = `type ${index}`;
+      const form = reader.byte();
+      if (form !== 0x60) throw fail("MODULE_FEATURE_REFUSED", reader.file, refusedType(form), where);
+      this.#starts[index] = reader.at;
+      this.parameterCounts[index] = skipValueTypes(reader, where);
+      skipValueTypes(reader, where);
+    }
   }
-  return types;
+
+  at(index: number): FunctionType {
+    const reader = new ByteReader(this.#bytes, "", this.#starts[index]);
+    const read = () => Array.from({ length: reader.u32() }, () => reader.byte());
+    return { parameters: read(), results: read() };
+  }
 }
 
-function readValueTypes(reader: ByteReader, where: string): readonly number[] {
-  const count = reader.count("value types");
-  if (count === 0) return none;
-  if (count > 1000) throw fail("MODULE_LIMIT", reader.file, `${where} has ${count} parameters or results`);
-  const types: number[] = [];
-  for (let index = 0; index < count; index++) types.push(valueType(reader, where));
-  return types;
+function skipValueTypes(reader: ByteReader, where: string): number {
+  const count = reader.count("value types", 1, limits.parameters);
+  for (let left = count; left > 0; left--) valueType(reader, where);
+  return count;
 }
-
-const none: readonly number[] = [];
 
 export function sameType(type: FunctionType, parameters: readonly number[], results: readonly number[]): boolean {
   return same(type.parameters, parameters) && same(type.results, results);

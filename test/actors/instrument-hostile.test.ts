@@ -178,6 +178,28 @@ test("a body over a megabyte, more than 100 000 functions or deep nesting are li
   assert.ok(WebAssembly.validate(attempt(functions(100_000)) as Uint8Array));
 });
 
+test("more items in a section than any module needs are a limit, and said so", () => {
+  const many = (id: number, count: number, item: Code) =>
+    moduleOf([id, [...leb(count), ...Array.from({ length: count }, () => item).flat()]]);
+  const type = [0x60, 0, 0];
+  assert.ok(WebAssembly.validate(attempt(many(1, 100_000, type)) as Uint8Array));
+  assert.match(String(attempt(many(1, 100_001, type))), /MODULE_LIMIT.*100001 types, more than 100000/);
+  assert.match(String(attempt(many(6, 100_001, [i32, 0, 0x41, 0, 0x0b]))), /MODULE_LIMIT.*100001 globals/);
+  assert.match(String(attempt(many(11, 100_001, [1, 0]))), /MODULE_LIMIT.*100001 data segments/);
+  assert.match(String(attempt(many(9, 100_001, [1, 0, 0]))), /MODULE_LIMIT.*100001 element segments/);
+  const parameters = Array.from({ length: 1_001 }, () => i32);
+  assert.match(
+    String(attempt(moduleOf([1, [1, 0x60, ...leb(1_001), ...parameters, 0]]))),
+    /MODULE_LIMIT.*1001 value types/,
+  );
+  const host = `(import "wapc" "__host_call" (func (result i32)))`;
+  assert.ok(WebAssembly.validate(attempt(assemble(`(module ${host.repeat(64)})`)) as Uint8Array));
+  assert.match(
+    String(attempt(assemble(`(module ${host.repeat(65)})`))),
+    /MODULE_LIMIT.*__host_call.*more than 64 times/,
+  );
+});
+
 test("loops nested to the limit are charged, each in its place", () => {
   const depth = 10_000;
   const opened = Array.from({ length: depth }, () => [0x03, 0x40]).flat();
