@@ -69,7 +69,9 @@ export class Declarations {
     this.read("memory", (reader) => this.#readMemories(reader));
     this.read("tag", (reader) => this.#readTags(reader));
     const { global } = sections;
-    this.definedGlobals = global ? new ByteReader(bytes, file, global.start, global.end).count("globals", 3, limits.items) : 0;
+    this.definedGlobals = global
+      ? new ByteReader(bytes, file, global.start, global.end).count("globals", 3, limits.items)
+      : 0;
   }
 
   /** Reads one whole section, if there is one; bytes that `use` leaves over are an error. */
