@@ -249,6 +249,16 @@ export const catalogue = {
     hint: "Retry: a new engine takes its place.",
   },
   CALLER_GONE: { kind: "unavailable", http: 499, text: (what: string) => `the caller of ${what} went away` },
+  STATE_UNAVAILABLE: {
+    kind: "unavailable",
+    text: (bucket: string, why: string) => `shared state ${bucket} is unavailable: ${why}`,
+    hint: "Start the NATS server with JetStream (nats-server -js), or wait until it is back; lattice doctor tells which.",
+  },
+  BLOB_CORRUPT: {
+    kind: "unavailable",
+    text: (name: string) => `the stored object ${name} is not what its digest says`,
+    hint: "Send it again; whoever wrote it was cut off or it was changed meanwhile.",
+  },
   STOPPED: { kind: "unavailable", text: (what: string) => `${what} has stopped`, hint: "Start it again." },
   NO_RESPONDERS: {
     kind: "unavailable",

@@ -15,3 +15,5 @@ export * from "./bus.ts";
 export * from "./memory-bus.ts";
 export * from "./state.ts";
 export * from "./memory-state.ts";
+export type * from "./blobs.ts";
+export type * from "./connection.ts";

@@ -1,0 +1,31 @@
+/**
+ * The seam to a store of large objects: in process or JetStream's object store. Both pass
+ * `test/contract/blobs-suite.ts`. What is read is what was written: its digest is checked.
+ */
+export interface Blobs extends AsyncDisposable {
+  /** Writes an object (copied), replacing one of the same name. @throws LatticeError STATE_KEY_INVALID, STOPPED. */
+  put(name: string, content: Uint8Array): Promise<void>;
+
+  /**
+   * Undefined when there is none.
+   * @throws LatticeError PAYLOAD_TOO_LARGE over `maxBytes`, before it is fetched; BLOB_CORRUPT when the
+   * digest differs; STOPPED.
+   */
+  get(name: string, maxBytes: number): Promise<Uint8Array | undefined>;
+
+  /** Deletes an object; an absent one stays absent without error. */
+  delete(name: string): Promise<void>;
+
+  /** Every object, in no order. */
+  list(): Promise<BlobInfo[]>;
+
+  /** What was put stays. May be called twice. */
+  close(): Promise<void>;
+}
+
+export interface BlobInfo {
+  readonly name: string;
+  readonly bytes: number;
+  /** When it was written, in milliseconds since 1970. */
+  readonly at: number;
+}
