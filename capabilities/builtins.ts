@@ -1,4 +1,5 @@
 import { type Capability, canonicalContract, contractOf, fail } from "../lattice/index.ts";
+import { httpClient } from "./http-client/provider.ts";
 import { httpServer } from "./http-server/provider.ts";
 import { memoryKeyvalue } from "./keyvalue-memory/provider.ts";
 import { actorLogging } from "./logging/provider.ts";
@@ -34,6 +35,10 @@ const table: readonly Builtin[] = [
       ...(address !== undefined && { address }),
       ...(bodyBytes !== undefined && { bodyBytes: number("body_bytes", bodyBytes) }),
     });
+  }),
+  builtin("httpclient", "httpclient", "VCLA7QO4RAN4VF7FFQC3MXA5KA66YZG5ZZF3VT52PHSBJVCXIPYXGRJX", (config) => {
+    read(config, []);
+    return httpClient();
   }),
   builtin("keyvalue-memory", "keyvalue", "VA3GEC4Z2YSMYM34XVAIZH4VEV24EFUT3BN6KXJWFKUWRF6VHKIGGH64", (config) => {
     const { max_bytes: maxBytes } = read(config, ["max_bytes"]);

@@ -4,6 +4,7 @@ export * from "./http-server/contract.ts";
 export * from "./http-server/request-encoder.ts";
 export * from "./http-server/reply.ts";
 export * from "./http-server/provider.ts";
+export * from "./http-client/provider.ts";
 export * from "./keyvalue/store.ts";
 export * from "./keyvalue/provider.ts";
 export * from "./keyvalue-memory/store.ts";

@@ -356,6 +356,16 @@ export const catalogue = {
     text: (what: string, operation: string, why: string) =>
       `${what} answered ${operation} with something unreadable: ${why}`,
   },
+  HTTP_CLIENT_FAILED: {
+    kind: "provider",
+    text: (host: string, why: string) => `the request to ${host} failed: ${why}`,
+    hint: "See whether that host answers, from the machine that runs the HTTP client.",
+  },
+  HTTP_HOST_REFUSED: {
+    kind: "refused",
+    text: (host: string, why: string) => `the HTTP client may not ask ${host}: ${why}`,
+    hint: "Name it in the link's value allow, or set allow_private for a host of your own network.",
+  },
   WRONG_TYPE: {
     kind: "provider",
     text: (operation: string, key: string, holds: string) => `${operation} does not fit ${key}: it holds a ${holds}`,

@@ -16,6 +16,7 @@ test("the published references keep their keys", () => {
   );
   assert.deepEqual(published, {
     "builtin:httpserver": ["VBL2WPIO", false],
+    "builtin:httpclient": ["VCLA7QO4", false],
     "builtin:keyvalue-memory": ["VA3GEC4Z", true],
     "builtin:logging": ["VBOROXVR", false],
     "builtin:numbergen": ["VCJC5SGC", false],
