@@ -273,6 +273,11 @@ export const catalogue = {
   },
   BUS_CLOSED: { kind: "unavailable", text: (what: string) => `the bus is closed: ${what}` },
   SUBJECT_INVALID: { kind: "invalid", text: (subject: string, why: string) => `"${subject}" is not a subject: ${why}` },
+  NAME_INVALID: {
+    kind: "invalid",
+    text: (what: string, name: string) => `"${name}" cannot be a ${what}`,
+    hint: "Names of lattices and links are at most 128 letters, digits, - and _.",
+  },
   HEADER_INVALID: {
     kind: "invalid",
     text: (name: string) => `the message header ${JSON.stringify(name)} cannot be sent`,

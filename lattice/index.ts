@@ -17,3 +17,4 @@ export * from "./state.ts";
 export * from "./memory-state.ts";
 export type * from "./blobs.ts";
 export type * from "./connection.ts";
+export * from "./subjects.ts";
