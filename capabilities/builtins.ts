@@ -1,4 +1,5 @@
 import { type Capability, canonicalContract, contractOf, fail } from "../lattice/index.ts";
+import { fileBlobstore } from "./blobstore-files/provider.ts";
 import { httpClient } from "./http-client/provider.ts";
 import { httpServer } from "./http-server/provider.ts";
 import { memoryKeyvalue } from "./keyvalue-memory/provider.ts";
@@ -39,6 +40,13 @@ const table: readonly Builtin[] = [
   builtin("httpclient", "httpclient", "VCLA7QO4RAN4VF7FFQC3MXA5KA66YZG5ZZF3VT52PHSBJVCXIPYXGRJX", (config) => {
     read(config, []);
     return httpClient();
+  }),
+  builtin("blobstore-files", "blobstore", "VBMYKUGBRSUAC7RSMK223ZNWFY4Q4UOZERDFWIWOZSMUFD53EXKO4IIS", (config) => {
+    const { root, max_object_bytes: objectBytes } = read(config, ["root", "max_object_bytes"]);
+    return fileBlobstore({
+      ...(root !== undefined && { root }),
+      ...(objectBytes !== undefined && { objectBytes: number("max_object_bytes", objectBytes) }),
+    });
   }),
   builtin("keyvalue-memory", "keyvalue", "VA3GEC4Z2YSMYM34XVAIZH4VEV24EFUT3BN6KXJWFKUWRF6VHKIGGH64", (config) => {
     const { max_bytes: maxBytes } = read(config, ["max_bytes"]);

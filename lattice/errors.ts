@@ -371,6 +371,28 @@ export const catalogue = {
     text: (host: string, why: string) => `the HTTP client may not ask ${host}: ${why}`,
     hint: "Name it in the link's value allow, or set allow_private for a host of your own network.",
   },
+  CONTAINER_ABSENT: {
+    kind: "absent",
+    text: (container: string) => `there is no container ${container}`,
+    hint: "Create it first.",
+  },
+  OBJECT_ABSENT: { kind: "absent", text: (container: string, id: string) => `there is no object ${container}/${id}` },
+  OBJECT_CHANGED: {
+    kind: "provider",
+    text: (container: string, id: string) => `${container}/${id} was replaced while it was read`,
+    hint: "Read it again.",
+  },
+  UPLOAD_ABSENT: {
+    kind: "absent",
+    text: (what: string) => `no upload of ${what} is going on`,
+    hint: "Begin it again: one that nobody goes on with for ten minutes is given up.",
+  },
+  UPLOAD_GAP: {
+    kind: "invalid",
+    text: (what: string, offset: number, stands: number) =>
+      `a piece of ${what} begins at ${offset}, but the upload stands at ${stands}`,
+    hint: "Send the pieces in order, none left out.",
+  },
   WRONG_TYPE: {
     kind: "provider",
     text: (operation: string, key: string, holds: string) => `${operation} does not fit ${key}: it holds a ${holds}`,

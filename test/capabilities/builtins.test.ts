@@ -17,6 +17,7 @@ test("the published references keep their keys", () => {
   assert.deepEqual(published, {
     "builtin:httpserver": ["VBL2WPIO", false],
     "builtin:httpclient": ["VCLA7QO4", false],
+    "builtin:blobstore-files": ["VBMYKUGB", true],
     "builtin:keyvalue-memory": ["VA3GEC4Z", true],
     "builtin:logging": ["VBOROXVR", false],
     "builtin:numbergen": ["VCJC5SGC", false],
@@ -42,7 +43,7 @@ test("a contract id under any of its names means our default for it", () => {
     }
   }
   assert.equal(findBuiltin("builtin:logging")?.reference, "builtin:logging");
-  assert.equal(findBuiltin("wasmcloud:blobstore"), undefined);
+  assert.equal(findBuiltin("wasmcloud:sqldb"), undefined);
   assert.equal(findBuiltin("builtin:nothing"), undefined);
 });
 
