@@ -17,7 +17,7 @@ interface Client {
 /** What every provider of the contract must do. `open` gives one with an empty store. */
 export function blobstoreSuite(
   name: string,
-  open: () => Promise<{ provider: Provider; values?: Record<string, string>; close(): Promise<void> }>,
+  open: () => Promise<{ provider: Provider; values?: Record<string, string>; close: () => Promise<void> }>,
 ): void {
   const behaviour = (title: string, era: Era, body: (client: Client) => Promise<void>): void => {
     void test(title, async () => {
