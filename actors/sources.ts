@@ -2,27 +2,40 @@ import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
+import { pullArtifact } from "./oci/pull.ts";
+import { isBareOciReference, isOciReference } from "./oci/reference.ts";
+import type { Registries } from "./oci/registries.ts";
+import { collect, fetchReason, type OnProgress } from "./transfer.ts";
 
-/** Where the bytes of a module come from: a reference is a file, `-` for standard input, or an https URL. */
+/**
+ * Where the bytes of a module or archive come from: a reference is a file, `-` for standard input, an https URL,
+ * or an artifact in a registry.
+ */
 
 export const defaultMaxModuleBytes = 64 * 1024 * 1024;
 
 export interface FetchOptions {
   /** Default 64 MiB. */
   readonly maxBytes?: number;
-  /** For the whole transfer from a URL, in milliseconds. Default 60 000. */
+  /** For the whole transfer from a URL or a registry, in milliseconds. Default 60 000. */
   readonly timeoutMs?: number;
-  /** Called as bytes arrive from a URL; `total` is undefined when the server does not say. */
-  readonly onProgress?: (received: number, total: number | undefined) => void;
+  /** Called as bytes arrive from a URL or a registry. */
+  readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
   /** What `-` reads. Default the process's standard input. */
   readonly stdin?: AsyncIterable<Uint8Array>;
+  /** Credentials and exceptions of registries. Default: those of the environment. */
+  readonly registries?: Registries;
+  /** False refuses files and standard input: for references that came from elsewhere. Default true. */
+  readonly files?: boolean;
 }
 
 export interface FetchedModule {
   readonly bytes: Uint8Array;
-  /** What messages call it: the path, `standard input`, or the URL without credentials and query. */
+  /** What messages call it: the path, `standard input`, the URL without credentials and query, or the OCI reference. */
   readonly origin: string;
+  /** Of an artifact, the digest of its manifest. */
+  readonly digest?: string;
 }
 
 const maxRedirects = 5;
@@ -31,18 +44,30 @@ const maxRedirects = 5;
  * Fetches the bytes of a reference and verifies nothing: give them to `ActorModule.fromBytes`.
  * Plain http is for this machine's own addresses only.
  * @throws LatticeError REFERENCE_UNKNOWN for every other kind, FILE_ABSENT, FILE_UNREADABLE,
- * MODULE_TOO_LARGE (a transfer stops at the limit), FETCH_FAILED.
+ * MODULE_TOO_LARGE (a transfer stops at the limit), FETCH_FAILED, and those of `pullArtifact`.
  */
 export async function fetchModule(reference: string, options: FetchOptions = {}): Promise<FetchedModule> {
   const limit = options.maxBytes ?? defaultMaxModuleBytes;
+  if (isOciReference(reference)) return await pullArtifact(reference, { ...options, maxBytes: limit });
+  const kind = referenceKind(reference);
+  if (options.files === false && kind === "file") {
+    if (!isBareOciReference(reference)) throw fail("REFERENCE_UNKNOWN", reference);
+    return await pullArtifact(reference, { ...options, maxBytes: limit });
+  }
   if (reference === "-") {
     const origin = "standard input";
     return { bytes: await collect(options.stdin ?? process.stdin, origin, limit), origin };
   }
-  const url = URL.canParse(reference) && /^[a-z][a-z0-9+.-]*:\/\//i.test(reference) ? new URL(reference) : undefined;
-  if (url === undefined) return await fetchFile(reference, limit);
-  if (url.protocol === "file:") return await fetchFile(filePath(url, reference), limit);
-  return await fetchUrl(url, reference, limit, options);
+  if (kind === "url") return await fetchUrl(new URL(reference), reference, limit, options);
+  const path = reference.startsWith("file:") ? filePath(new URL(reference), reference) : reference;
+  return await fetchFile(path, limit, options);
+}
+
+/** Who can fetch it: `file` only who sees the file system it is meant on (standard input included), the rest anybody. */
+export function referenceKind(reference: string): "file" | "url" | "oci" {
+  if (isOciReference(reference)) return "oci";
+  if (!URL.canParse(reference) || !/^[a-z][a-z0-9+.-]*:\/\//i.test(reference)) return "file";
+  return new URL(reference).protocol === "file:" ? "file" : "url";
 }
 
 /**
@@ -65,13 +90,13 @@ export async function readModuleFile(path: string, limit: number = defaultMaxMod
   }
 }
 
-async function fetchFile(path: string, limit: number): Promise<FetchedModule> {
+async function fetchFile(path: string, limit: number, options: FetchOptions): Promise<FetchedModule> {
   try {
     return { bytes: await readModuleFile(path, limit), origin: path };
   } catch (error) {
-    if (isLatticeError(error) && error.code === "FILE_ABSENT" && looksRemote(path))
-      throw fail("REFERENCE_UNKNOWN", path);
-    throw error;
+    if (!isLatticeError(error) || error.code !== "FILE_ABSENT") throw error;
+    if (isBareOciReference(path)) return await pullArtifact(path, { ...options, maxBytes: limit });
+    throw looksRemote(path) ? fail("REFERENCE_UNKNOWN", path) : error;
   }
 }
 
@@ -106,12 +131,12 @@ async function fetchUrl(url: URL, reference: string, limit: number, options: Fet
       : Number(response.headers.get("content-length") ?? NaN);
     if (length > limit) throw fail("MODULE_TOO_LARGE", origin, length, limit);
     const total = Number.isNaN(length) ? undefined : length;
-    const bytes = await collect(response.body, origin, limit, (received) => options.onProgress?.(received, total));
+    const bytes = await collect(response.body, origin, limit, (_, received) => options.onProgress?.(received, total));
     return { bytes, origin };
   } catch (error) {
     if (isLatticeError(error)) throw error;
     if (timeout.aborted) throw failFrom(error, "FETCH_FAILED", origin, `it took longer than ${timeoutMs} ms`);
-    throw failFrom(error, "FETCH_FAILED", origin, reason(error));
+    throw failFrom(error, "FETCH_FAILED", origin, fetchReason(error));
   }
 }
 
@@ -151,26 +176,4 @@ function plainUrl(url: URL): URL {
 /** Credentials and query, where signatures of storage services stand, stay out of messages. */
 function printable(url: URL, otherwise: string): string {
   return url.host === "" ? otherwise : `${url.protocol}//${url.host}${url.pathname}`;
-}
-
-/** `fetch` says "fetch failed" and keeps why in the cause. */
-function reason(error: unknown): string {
-  return error instanceof Error && error.cause instanceof Error ? describe(error.cause) : describe(error);
-}
-
-async function collect(
-  source: AsyncIterable<Uint8Array>,
-  origin: string,
-  limit: number,
-  onBytes?: (received: number) => void,
-): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  let received = 0;
-  for await (const piece of source) {
-    received += piece.length;
-    if (received > limit) throw fail("MODULE_TOO_LARGE", origin, received, limit);
-    pieces.push(piece);
-    onBytes?.(received);
-  }
-  return new Uint8Array(Buffer.concat(pieces, received));
 }

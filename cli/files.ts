@@ -24,8 +24,8 @@ export async function readInput(file: string): Promise<Buffer> {
  * bytes, the rest the host fetches itself.
  */
 export async function referenceParameters(reference: string): Promise<{ reference: string; bytes?: string }> {
-  if (/^https?:\/\//i.test(reference)) return { reference };
-  const { fetchModule } = await import("../actors/index.ts");
+  const { fetchModule, referenceKind } = await import("../actors/index.ts");
+  if (referenceKind(reference) !== "file") return { reference };
   const { bytes, origin } = await fetchModule(reference);
   return { reference: reference === "-" ? origin : resolve(origin), bytes: Buffer.from(bytes).toString("base64") };
 }

@@ -469,9 +469,46 @@ export const catalogue = {
   REFERENCE_UNKNOWN: {
     kind: "invalid",
     text: (reference: string) => `${reference} is not a reference this host can fetch`,
-    hint: "Use a file, - for standard input, or an https URL.",
+    hint: "Use a file, - for standard input, an https URL, or an image such as ghcr.io/x/echo:1.0.",
   },
   FETCH_FAILED: { kind: "unavailable", text: (reference: string, why: string) => `cannot fetch ${reference}: ${why}` },
+  OCI_REFERENCE_INVALID: {
+    kind: "invalid",
+    text: (reference: string, why: string) => `${reference} is not an OCI reference: ${why}`,
+    hint: "Write host[:port]/repository:tag or host[:port]/repository@sha256:DIGEST.",
+  },
+  OCI_LATEST_REFUSED: {
+    kind: "refused",
+    text: (reference: string) => `${reference} is refused: what latest names changes without notice`,
+    hint: "Name a version tag or a digest, or allow it with LATTICE_OCI_ALLOW_LATEST=true.",
+  },
+  OCI_PLAIN_HTTP: {
+    kind: "refused",
+    text: (registry: string) => `the registry ${registry} speaks no TLS, and it is not listed as one that need not`,
+    hint: "List it in LATTICE_OCI_ALLOWED_INSECURE, or give the registry a certificate.",
+  },
+  OCI_UNAUTHORIZED: {
+    kind: "refused",
+    text: (reference: string, registry: string, who: string, why: string) =>
+      `${registry} does not let ${who} read ${reference}: ${why}`,
+    hint: "Set OCI_REGISTRY, OCI_REGISTRY_USER and OCI_REGISTRY_PASSWORD, or check name and spelling: registries say this of what does not exist, too.",
+  },
+  OCI_ABSENT: {
+    kind: "absent",
+    text: (reference: string, why: string) => `the registry has no ${reference}: ${why}`,
+    hint: "Check repository and tag, or push it first.",
+  },
+  OCI_NO_MODULE: {
+    kind: "invalid",
+    text: (reference: string, found: string) => `${reference} holds no module or provider archive but ${found}`,
+    hint: "Push a .wasm or .par file, for example with wash push.",
+  },
+  OCI_DIGEST_MISMATCH: {
+    kind: "refused",
+    text: (reference: string, found: string, wanted: string) =>
+      `the registry sent other bytes for ${reference}: ${found}, not ${wanted}`,
+    hint: "Fetch it again; if it happens again, do not trust that registry.",
+  },
   MANIFEST_INVALID: {
     kind: "invalid",
     text: (file: string, line: number, column: number, why: string) => `${file}:${line}:${column}: ${why}`,

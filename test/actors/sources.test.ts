@@ -164,13 +164,7 @@ test("https checks the certificate, and takes what the machine trusts", async ()
 });
 
 test("a reference of any other kind is refused by its name; a missing file is a missing file", async () => {
-  const others = [
-    "oci://x/y",
-    "ghcr.io/a/b:1",
-    "localhost:5000/a/b@sha256:00",
-    "builtin:httpserver",
-    "http://example.com/a",
-  ];
+  const others = ["registry/name:1", "builtin:httpserver", "http://example.com/a", "ftp://example.com/a"];
   for (const reference of others) await assert.rejects(fetchModule(reference), { code: "REFERENCE_UNKNOWN" });
   for (const path of ["absent.wasm", "./a/b:1", "../a/b:1", "folder/absent"])
     await assert.rejects(fetchModule(path), { code: "FILE_ABSENT" });
