@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { describe, fail, failFrom } from "../lattice/index.ts";
+import type { Host } from "../host/index.ts";
 import type { Progress } from "./progress.ts";
 
 /** @throws LatticeError FILE_ABSENT, FILE_UNREADABLE. */
@@ -24,23 +25,23 @@ export async function readInput(file: string): Promise<Buffer> {
  * bytes, the rest the host fetches itself.
  */
 export async function referenceParameters(reference: string): Promise<{ reference: string; bytes?: string }> {
-  const { fetchModule, referenceKind } = await import("../actors/index.ts");
+  const { fetchModule, isBareOciReference, referenceKind } = await import("../actors/index.ts");
   if (referenceKind(reference) !== "file") return { reference };
+  if (isBareOciReference(reference) && !existsSync(reference)) return { reference };
   const { bytes, origin } = await fetchModule(reference);
   return { reference: reference === "-" ? origin : resolve(origin), bytes: Buffer.from(bytes).toString("base64") };
 }
 
-/** The bytes of a module reference, telling how far a transfer has come. @throws LatticeError as `fetchModule`. */
+/** The bytes of a module reference as the host fetches it, telling how far a transfer has come. @throws LatticeError as `fetchModule`. */
 export async function fetchWithProgress(
+  host: Host,
   reference: string,
-  maxBytes: number,
   progress: Progress,
 ): Promise<{ bytes: Uint8Array; origin: string }> {
-  const { fetchModule } = await import("../actors/index.ts");
   progress.step(`Loading ${reference}`);
   const onProgress = (received: number, total: number | undefined) => {
     const share = total === undefined ? `${received} bytes` : `${Math.floor((received / total) * 100)} %`;
     progress.advance(`Loading ${reference}: ${share}`);
   };
-  return fetchModule(reference, { maxBytes, onProgress });
+  return host.fetch(reference, { onProgress });
 }

@@ -17,7 +17,7 @@ export async function applyHostFile(host: Host, file: HostFile, progress: Progre
   const modules = await Promise.all(
     file.actors.map((entry) =>
       at(entry, async () => {
-        const { bytes, origin } = await fetchWithProgress(entry.reference, host.config.limits.moduleBytes, progress);
+        const { bytes, origin } = await fetchWithProgress(host, entry.reference, progress);
         return { entry, module: await host.load(bytes, origin) };
       }),
     ),

@@ -1,4 +1,5 @@
 import { Option, type Command } from "commander";
+import type { Registries } from "../actors/index.ts";
 import type { HostOptions, LimitName } from "../host/index.ts";
 import { fail, type KeyKind } from "../lattice/index.ts";
 import { collect, listOption, pair, pairs, textOption, wholeNumber, type Options } from "./command.ts";
@@ -25,6 +26,10 @@ export function addHostSettings(command: Command): void {
     .addOption(new Option("-x, --lattice-prefix <name>", "as --lattice").hideHelp())
     .addOption(new Option("--metrics <address>", "HOST:PORT of /metrics, /livez and /readyz"))
     .addOption(new Option("--socket <path>", "control socket of the host, instead of one in the run folder"))
+    .addOption(new Option("--allow-latest", "fetch images tagged latest, or with no tag, too"))
+    .addOption(
+      new Option("--allowed-insecure <registry>", "registry that needs no TLS, may be repeated").argParser(collect),
+    )
     .addOption(new Option("--host-seed <file>", "seed of the host's key; - for standard input"))
     .addOption(new Option("--log-level <level>", "how much is logged").choices(logLevels))
     .addOption(new Option("--structured", "log JSON lines"))
@@ -36,6 +41,7 @@ export async function hostOptions(options: Options): Promise<HostOptions> {
   const metrics = textOption(options, "metrics");
   const issuers = [...listOption(options, "issuer"), ...setting("issuers").value.split(",")].filter(Boolean);
   const seed = await hostSeed(options);
+  const registries = await registrySettings(options);
   const structured = options.structured === true || options.enableStructuredLogging === true;
   return {
     engines: wholeNumber(textOption(options, "engines") ?? "1", "--engines", 0, 256),
@@ -49,6 +55,20 @@ export async function hostOptions(options: Options): Promise<HostOptions> {
     ...(options.strict === true ? { strict: true } : {}),
     ...(metrics === undefined ? {} : { metricsAddress: metrics }),
     ...(seed === undefined ? {} : { hostSeed: seed }),
+    ...(registries === undefined ? {} : { registries }),
+  };
+}
+
+/** What the flags add to the environment; undefined when they say nothing, so that nothing is loaded for it. */
+async function registrySettings(options: Options): Promise<Registries | undefined> {
+  const insecure = listOption(options, "allowedInsecure");
+  if (insecure.length === 0 && options.allowLatest !== true) return undefined;
+  const { registriesFromEnvironment } = await import("../actors/index.ts");
+  const known = registriesFromEnvironment();
+  return {
+    ...known,
+    insecure: [...(known.insecure ?? []), ...insecure],
+    ...(options.allowLatest === true ? { allowLatest: true } : {}),
   };
 }
 

@@ -44,7 +44,7 @@ export async function runModules(
 ): Promise<RunReport> {
   const modules = await Promise.all(
     references.map(async (reference) => {
-      const { bytes, origin } = await fetchWithProgress(reference, host.config.limits.moduleBytes, progress);
+      const { bytes, origin } = await fetchWithProgress(host, reference, progress);
       return host.load(bytes, origin);
     }),
   );

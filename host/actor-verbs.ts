@@ -1,4 +1,3 @@
-import { fetchModule } from "../actors/index.ts";
 import { decodeReply, encodeOperation } from "../capabilities/index.ts";
 import { fail } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
@@ -86,6 +85,6 @@ export function actorVerbs(host: Host): Verbs {
 async function loadFrom(host: Host, verbName: string, reference: string | undefined, given: Uint8Array | undefined) {
   if (given) return host.load(given, reference ?? "the module sent");
   if (reference === undefined) throw fail("REQUEST_INVALID", verbName, "reference or bytes must be given");
-  const { bytes: fetched, origin } = await fetchModule(reference, { maxBytes: host.config.limits.moduleBytes });
+  const { bytes: fetched, origin } = await host.fetch(reference);
   return host.load(fetched, origin);
 }

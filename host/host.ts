@@ -1,4 +1,12 @@
-import { type ActorModule, Loader, type PreparedModule, type PrepareOptions } from "../actors/index.ts";
+import {
+  type ActorModule,
+  type FetchedModule,
+  fetchModule,
+  type FetchOptions,
+  Loader,
+  type PreparedModule,
+  type PrepareOptions,
+} from "../actors/index.ts";
 import type { Provider } from "../capabilities/index.ts";
 import { fail, KeyPair, localInvocation, type TraceContext } from "../lattice/index.ts";
 import { Actors, type StartActorOptions } from "./actors.ts";
@@ -133,6 +141,19 @@ export class Host implements AsyncDisposable {
 
   get state(): "running" | "draining" | "stopped" {
     return this.#state;
+  }
+
+  /**
+   * Fetches what a reference names, within this host's size limit and with its registries. Verifies nothing.
+   * @throws LatticeError as `fetchModule`.
+   */
+  fetch(
+    reference: string,
+    options: Pick<FetchOptions, "files" | "onProgress" | "signal"> = {},
+  ): Promise<FetchedModule> {
+    const { limits, registries } = this.config;
+    const known = registries === undefined ? {} : { registries };
+    return fetchModule(reference, { maxBytes: limits.moduleBytes, ...known, ...options });
   }
 
   /**

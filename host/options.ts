@@ -1,4 +1,5 @@
 import { arch, platform } from "node:process";
+import type { Registries } from "../actors/index.ts";
 import { fail, isPublicKey } from "../lattice/index.ts";
 import { compileLimits, type LimitName, type Limits } from "./limits.ts";
 import { type LogLevel, isLogLevel, logLevels } from "./log-levels.ts";
@@ -45,6 +46,8 @@ export interface HostOptions {
   readonly middleware?: readonly (Middleware | string)[];
   /** Seed of the host's own key (`SN...`). Default: a new key for each start. */
   readonly hostSeed?: string;
+  /** Credentials and exceptions of the registries that references name. Default: those of the environment. */
+  readonly registries?: Registries;
 }
 
 /** What the program uses: checked, complete and frozen. */
@@ -67,6 +70,8 @@ export interface HostConfig {
   readonly middleware: readonly (Middleware | string)[];
   /** Not enumerable, so that no log, inventory or message to a thread picks it up by accident. */
   readonly hostSeed: string | undefined;
+  /** Not enumerable either: it may hold passwords. */
+  readonly registries: Registries | undefined;
 }
 
 const optionNames: readonly (keyof HostOptions)[] = [
@@ -85,6 +90,7 @@ const optionNames: readonly (keyof HostOptions)[] = [
   "policy",
   "middleware",
   "hostSeed",
+  "registries",
 ];
 
 /**
@@ -98,7 +104,7 @@ export function compileOptions(options: HostOptions = {}): HostConfig {
       throw fail("OPTION_UNKNOWN", name, nearestName(name, optionNames));
     }
   }
-  const config: Omit<HostConfig, "hostSeed"> = {
+  const config: Omit<HostConfig, "hostSeed" | "registries"> = {
     lattice: latticeName(options.lattice ?? "default"),
     labels: Object.freeze({ ...labels(options.labels ?? {}), ...coreLabels() }),
     engines: wholeNumber("engines", options.engines ?? 0, 0, 256),
@@ -124,7 +130,10 @@ export function compileOptions(options: HostOptions = {}): HostConfig {
     outOfRange(inCallersThread, "a function", "the path of a module when engines run in threads of their own");
   }
   return Object.freeze(
-    Object.defineProperty(config, "hostSeed", { value: hostSeed(options.hostSeed), enumerable: false }),
+    Object.defineProperties(config, {
+      hostSeed: { value: hostSeed(options.hostSeed), enumerable: false },
+      registries: { value: options.registries, enumerable: false },
+    }),
   ) as HostConfig;
 }
 

@@ -10,7 +10,7 @@ export const command = () =>
   leaf({
     name: "inspect",
     summary: "say everything about a file that can be known without running it",
-    args: [["<file>", "file, - for standard input, or https URL: actor, component, command, provider archive"]],
+    args: [["<file>", "file, - for standard input, https URL or image: actor, component, command, provider archive"]],
     options: (made) =>
       made
         .addOption(new Option("--check", "exit with 4 unless a host would load it"))

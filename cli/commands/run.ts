@@ -12,7 +12,7 @@ export const command = () =>
   leaf({
     name: "run",
     summary: "run signed modules behind HTTP, with default providers, on a host in this process",
-    args: [["<module...>", "file, - for standard input, or https URL; several share the host"]],
+    args: [["<module...>", "file, - for standard input, https URL or image (host/name:tag); several share the host"]],
     options: (made) => {
       made
         .addOption(
@@ -31,6 +31,7 @@ export const command = () =>
     },
     more: `Examples:
   lattice run counter.wasm
+  lattice run ghcr.io/me/counter:1.0
   lattice run web.wasm store.wasm --port 0 -o json
   lattice run counter.wasm --set keyvalue:deadline=500ms --env GREETING=hello`,
     work: run,

@@ -20,7 +20,7 @@ const constrain = () =>
 function actor(): Command {
   return hostCommand({
     name: "actor",
-    summary: "start an actor from a file, - (standard input) or an https URL",
+    summary: "start an actor from a file, - (standard input), an https URL or an image",
     args: [["<reference>", "where the signed module is"]],
     options: (made) =>
       made

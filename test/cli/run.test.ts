@@ -151,7 +151,7 @@ describe("lattice run", () => {
       ["absent.wasm", 3, "FILE_ABSENT"],
       ["tampered.wasm", 4, "MODULE_TAMPERED"],
       ["text.wasm", 2, "MODULE_NOT_WASM"],
-      ["registry.example/some/actor:1.0", 2, "REFERENCE_UNKNOWN"],
+      ["registry/some/actor:1.0", 2, "REFERENCE_UNKNOWN"],
     ] as const) {
       const failed = await home.run(["run", file, "--port", "0", "-o", "json"]);
       assert.deepEqual([failed.code, failureOf(failed).code], [exit, code], file);

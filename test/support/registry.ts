@@ -114,3 +114,23 @@ export class Registry implements AsyncDisposable {
 export function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }
+
+/** One layer as wash and wasm-to-oci push it: give both to `put`. */
+export function artifact(
+  bytes: Uint8Array,
+  mediaType = "application/vnd.module.wasm.content.layer.v1+wasm",
+): { readonly manifest: object; readonly blobs: readonly Uint8Array[] } {
+  const config = Buffer.from("{}");
+  const descriptor = (blob: Uint8Array, type: string) => ({
+    mediaType: type,
+    digest: digestOf(blob),
+    size: blob.length,
+  });
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    config: descriptor(config, "application/vnd.wasmcloud.actor.archive.config"),
+    layers: [descriptor(bytes, mediaType)],
+  };
+  return { manifest, blobs: [config, bytes] };
+}
