@@ -317,6 +317,68 @@ export const catalogue = {
     text: (contract: string, operation: string) => `${contract} has no operation ${operation}`,
     hint: "See the operations in docs/actors.md.",
   },
+  // --- invocations over the lattice ----------------------------------------------------------------
+  INVOCATION_MALFORMED: {
+    kind: "invalid",
+    text: (why: string) => `the invocation is malformed: ${why}`,
+    hint: "Send what the 0.x lattice protocol says: a MessagePack map with origin, target, operation, msg, id, encoded_claims and host_id.",
+  },
+  INVOCATION_SIGNATURE_INVALID: {
+    kind: "refused",
+    text: (id: string) => `the claims of invocation ${id} have an invalid signature`,
+    hint: "It was altered after it was signed, or signed by another key than it says.",
+  },
+  INVOCATION_ISSUER_FOREIGN: {
+    kind: "refused",
+    text: (id: string, issuer: string, accepted: string) =>
+      `the issuer of invocation ${id} is not in the list of cluster issuers: it is ${issuer}, accepted is ${accepted}`,
+    hint: "Give both hosts the same cluster seed, or add the key to this host's cluster issuers.",
+  },
+  INVOCATION_EXPIRED: {
+    kind: "refused",
+    text: (id: string, when: string) => `the claims of invocation ${id} expired at ${when}`,
+    hint: "Send it again; if that fails too, compare the clocks of the hosts.",
+  },
+  INVOCATION_TOO_EARLY: {
+    kind: "refused",
+    text: (id: string, when: string) => `the claims of invocation ${id} may not be used before ${when}`,
+    hint: "Compare the clocks of the hosts.",
+  },
+  INVOCATION_HOST_ID: {
+    kind: "refused",
+    text: (id: string, host: string) => `invalid host ID on invocation ${id}: "${host}"`,
+    hint: "A host names itself by 56 characters that begin with N (or C, as OTP hosts do).",
+  },
+  INVOCATION_ORIGIN_ALTERED: {
+    kind: "refused",
+    text: (id: string) => `claims and origin URL of invocation ${id} do not match`,
+    hint: "It was altered after it was signed.",
+  },
+  INVOCATION_TARGET_ALTERED: {
+    kind: "refused",
+    text: (id: string) => `claims and target URL of invocation ${id} do not match`,
+    hint: "Its target or operation was altered after it was signed.",
+  },
+  INVOCATION_PAYLOAD_ALTERED: {
+    kind: "refused",
+    text: (id: string) => `the hash of invocation ${id} does not match its signed claims`,
+    hint: "Its payload was altered after it was signed.",
+  },
+  INVOCATION_ID_ALTERED: {
+    kind: "refused",
+    text: (id: string) => `the claims of invocation ${id} are those of another one`,
+    hint: "Sign each invocation for itself, with its id as subject.",
+  },
+  INVOCATION_REPLAYED: {
+    kind: "refused",
+    text: (id: string) => `invocation ${id} came before`,
+    hint: "Sign each invocation for itself; a message is never sent twice.",
+  },
+  INVOCATION_MISDIRECTED: {
+    kind: "refused",
+    text: (id: string, target: string) => `invocation ${id} is for ${target}, which is not who got it`,
+    hint: "Send it to the subject of its target.",
+  },
   // --- the guest's own failures ------------------------------------------------------------------
   GUEST_FAILED: {
     kind: "guest",

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
+import { createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync, sign, verify } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { inspect } from "node:util";
 import { base32Decode, base32Encode } from "./base32.ts";
@@ -75,9 +75,18 @@ export function seedOf(kind: KeyKind, secret: Uint8Array): string {
  * @throws LatticeError KEY_MALFORMED when the key is not one.
  */
 export function verifySignature(publicKey: string, message: Uint8Array, signature: Uint8Array): boolean {
+  return signatureVerifier(publicKey)(message, signature);
+}
+
+/**
+ * `verifySignature` of one key, decoded once: for a key whose signatures come with every call.
+ * @throws LatticeError KEY_MALFORMED when the key is not one.
+ */
+export function signatureVerifier(publicKey: string): (message: Uint8Array, signature: Uint8Array) => boolean {
   const { kind, bytes } = decodePublicKey(publicKey);
-  if (kind === "curve" || signature.length !== 64) return false;
-  return verify(null, message, publicObject(kind, bytes), signature);
+  if (kind === "curve") return () => false;
+  const key = publicObject(kind, bytes);
+  return (message, signature) => signature.length === 64 && verify(null, message, key, signature);
 }
 
 /**
@@ -141,6 +150,18 @@ export class KeyPair {
   sign(message: Uint8Array): Uint8Array {
     if (this.kind === "curve") throw fail("KEY_WRONG_KIND", "one that signs", describeKind("curve"));
     return sign(null, message, this.#private);
+  }
+
+  /**
+   * What only the holders of this pair and of the pair of `other` can compute: 32 bytes of X25519, to
+   * derive keys from.
+   * @throws LatticeError KEY_WRONG_KIND unless both are curve keys, KEY_MALFORMED.
+   */
+  agree(other: string): Uint8Array {
+    const { kind, bytes } = decodePublicKey(other);
+    for (const each of [this.kind, kind])
+      if (each !== "curve") throw fail("KEY_WRONG_KIND", describeKind("curve"), describeKind(each));
+    return diffieHellman({ privateKey: this.#private, publicKey: publicObject(kind, bytes) });
   }
 
   toJSON(): string {
