@@ -156,10 +156,11 @@ export class Dispatch {
       }
       case "provider": {
         const { link } = route;
+        if (!link.provider) throw fail("PROVIDER_ABSENT", link.spec.provider);
         const { spec, provider, draining } = link.provider;
         if (draining) throw fail("DRAINING", spec.name);
         return provider
-          ? (each) => this.#providers.overLink(each, link)
+          ? (each) => this.#providers.overLink(each, link, link.provider!)
           : this.#askPeer(spec.places, invocation, spec.name);
       }
       case "service":

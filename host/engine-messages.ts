@@ -5,6 +5,8 @@
 import type { GuestLimits, PreparedModule } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
 import type { LinkDefinition, Origin, Target, TraceContext, WireError } from "../lattice/index.ts";
+import type { PeerHost } from "./remote/peers.ts";
+import type { RemoteOptions } from "./remote/options.ts";
 
 /** Index of an engine, or `callerPlace` for the thread that started the host. */
 export type Place = number;
@@ -44,8 +46,10 @@ export interface LinkSpec extends LinkDefinition {
   readonly id: string;
   /** Set when the link is one placement's own, not its actor key's. */
   readonly placement?: string;
-  /** `id` of the ProviderSpec that stands behind it now. */
-  readonly providerId: string;
+  /** `id` of the ProviderSpec that stands behind it here now; undefined while that provider does not run on this host. */
+  readonly providerId?: string;
+  /** The link name under which the provider runs, where it is another than the link's. */
+  readonly providerLinkName?: string;
   /** Grows with each put on this host; whoever puts a link leaves it to the fleet. */
   readonly revision: number;
 }
@@ -64,7 +68,13 @@ export type EngineChange =
   | { readonly type: "put-provider"; readonly spec: ProviderSpec }
   | { readonly type: "drop-provider"; readonly id: string; readonly drainMs: number }
   | { readonly type: "put-link"; readonly link: LinkSpec }
-  | { readonly type: "drop-link"; readonly id: string };
+  | { readonly type: "drop-link"; readonly id: string }
+  /** What another host of the lattice tells of itself. */
+  | { readonly type: "put-peer"; readonly peer: PeerHost }
+  /** Another host is gone: what waits for it fails. */
+  | { readonly type: "drop-peer"; readonly host: string }
+  /** Serves calls of other hosts and sends calls to them from now on. */
+  | { readonly type: "join"; readonly remote: RemoteOptions };
 
 export type ToEngine =
   | { readonly type: "change"; readonly requestId: number; readonly change: EngineChange }

@@ -1,6 +1,6 @@
 import { Scheduler } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
-import { fail, type VerifiedInvocation } from "../lattice/index.ts";
+import { fail, type LatticeConnection, type VerifiedInvocation } from "../lattice/index.ts";
 import { Dispatch, type Peer } from "./dispatch.ts";
 import type { EngineChange, EngineStats, Place, ThreadMemory } from "./engine-messages.ts";
 import type { EngineOptions } from "./engine-options.ts";
@@ -10,6 +10,7 @@ import { Listeners } from "./listeners.ts";
 import { compileMiddleware } from "./middleware.ts";
 import { PlacementKeeper } from "./placement-keeper.ts";
 import { ProviderKeeper } from "./provider-keeper.ts";
+import type { RemoteOptions } from "./remote/options.ts";
 import { ProviderSteps } from "./provider-steps.ts";
 import { type LinkRow, Tables } from "./tables.ts";
 
@@ -42,6 +43,7 @@ export class Engine implements EngineHandle {
   readonly #providers: ProviderKeeper;
   readonly #links: LinkKeeper;
   readonly #failures = new Failures();
+  #shared: LatticeConnection | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: EngineOptions) {
@@ -103,6 +105,15 @@ export class Engine implements EngineHandle {
       case "drop-link":
         await this.#links.drop(change.id);
         return undefined;
+      case "put-peer":
+        this.tables.putPeer(change.peer);
+        return undefined;
+      case "drop-peer":
+        this.tables.dropPeer(change.host);
+        return undefined;
+      case "join":
+        await this.#join(change.remote);
+        return undefined;
       default:
         return change satisfies never;
     }
@@ -133,6 +144,15 @@ export class Engine implements EngineHandle {
   /** A call that another engine sends; it was counted where it came in. */
   async answer(invocation: VerifiedInvocation): Promise<Uint8Array> {
     return this.dispatch.invoke(invocation);
+  }
+
+  /** The connection that it uses in place of one of its own; before `join`, by whoever owns it. */
+  share(connection: LatticeConnection): void {
+    this.#shared = connection;
+  }
+
+  async #join(_remote: RemoteOptions): Promise<void> {
+    await this.#shared?.bus.flush();
   }
 
   connect(place: Place, peer: Peer): void {

@@ -187,8 +187,9 @@ function refusal(route: Route): LatticeError | undefined {
 function routeText(route: Route, namespace: string, binding: string): string {
   switch (route.kind) {
     case "provider": {
-      const { spec } = route.link.provider;
-      return `${namespace} under link "${binding}": claimed and linked to ${spec.name} (${spec.key})`;
+      const { spec, provider } = route.link;
+      const named = provider ? `${provider.spec.name} (${spec.provider})` : spec.provider;
+      return `${namespace} under link "${binding}": claimed and linked to ${named}`;
     }
     case "service":
       return `${namespace}: answered by the host itself${route.unclaimed ? ", although the token does not claim it" : ""}`;

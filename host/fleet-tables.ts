@@ -1,11 +1,15 @@
 import { canonicalContract, contractOf } from "../lattice/index.ts";
 import type { EngineChange, LinkSpec, Place, PlacementSpec, ProviderSpec } from "./engine-messages.ts";
+import type { RemoteOptions } from "./remote/options.ts";
+import type { PeerHost } from "./remote/peers.ts";
 
 /** What the engines of a host hold: what a new one is told before it may join. */
 export class FleetTables {
   readonly #placements = new Map<string, PlacementSpec>();
   readonly #providers = new Map<string, ProviderSpec>();
   readonly #links = new Map<string, LinkSpec>();
+  readonly #peers = new Map<string, PeerHost>();
+  #remote: RemoteOptions | undefined;
 
   link(id: string): LinkSpec | undefined {
     return this.#links.get(id);
@@ -13,7 +17,7 @@ export class FleetTables {
 
   /** Where a put must take effect to be worth anything; empty for other changes, which never wait. */
   placesOf(change: EngineChange): readonly Place[] {
-    if (change.type === "put-link") return this.#providers.get(change.link.providerId)?.places ?? [];
+    if (change.type === "put-link") return this.#providers.get(change.link.providerId ?? "")?.places ?? [];
     return change.type === "put-placement" || change.type === "put-provider" ? change.spec.places : [];
   }
 
@@ -37,13 +41,24 @@ export class FleetTables {
         return;
       case "drop-provider":
         this.#providers.delete(change.id);
-        for (const [id, link] of this.#links) if (link.providerId === change.id) this.#links.delete(id);
+        for (const [id, link] of this.#links) {
+          if (link.providerId === change.id) this.#links.set(id, { ...link, providerId: undefined });
+        }
         return;
       case "put-link":
         this.#links.set(change.link.id, change.link);
         return;
       case "drop-link":
         this.#links.delete(change.id);
+        return;
+      case "put-peer":
+        this.#peers.set(change.peer.host, change.peer);
+        return;
+      case "drop-peer":
+        this.#peers.delete(change.host);
+        return;
+      case "join":
+        this.#remote = change.remote;
         return;
       default:
         change satisfies never;
@@ -69,7 +84,10 @@ export class FleetTables {
     // Those that let requests in come last, when what the actors need stands again.
     const opens = ({ contractId }: LinkSpec) => canonicalContract(contractId) === contractOf("httpserver");
     const links = [...this.#links.values()].toSorted((a, b) => Number(opens(a)) - Number(opens(b)));
+    for (const peer of this.#peers.values()) yield { type: "put-peer", peer };
     for (const link of links) yield { type: "put-link", link };
+    // Last: who calls from elsewhere finds everything.
+    if (this.#remote) yield { type: "join", remote: this.#remote };
   }
 }
 

@@ -1,7 +1,7 @@
 import { MessageChannel } from "node:worker_threads";
 import { Census, instanceLimit } from "../actors/index.ts";
 import type { LinkStatus, Provider } from "../capabilities/index.ts";
-import { describe, fail, isLatticeError } from "../lattice/index.ts";
+import { describe, fail, isLatticeError, type LatticeConnection } from "../lattice/index.ts";
 import {
   type ActorLogLine,
   callerPlace,
@@ -17,6 +17,7 @@ import { FleetTables, nameOfChange } from "./fleet-tables.ts";
 import type { Limits } from "./limits.ts";
 import type { Middleware } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
+import type { RemoteOptions } from "./remote/options.ts";
 import { lossText, type Supervised, Supervisor } from "./supervision.ts";
 
 export interface FleetOptions {
@@ -133,6 +134,15 @@ export class Fleet {
     const rest = await Promise.all(others.map((engine) => engine.apply({ type: "put-link", link: settled })));
     await this.#settle(asked, { type: "put-link", link: settled });
     return status ?? rest.find((each) => each !== undefined);
+  }
+
+  /**
+   * Serves calls of other hosts from now on, and sends calls to them. `shared` is what the caller's
+   * thread uses; engines in threads connect for themselves, or ask the caller's when `remote.nats` is not given.
+   */
+  async join(remote: RemoteOptions, shared?: LatticeConnection): Promise<void> {
+    if (shared) this.caller.share(shared);
+    await this.apply({ type: "join", remote });
   }
 
   /** Figures of every engine that answers. */

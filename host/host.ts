@@ -54,9 +54,9 @@ export class Host implements AsyncDisposable {
   readonly logs: LogBook;
   readonly logger: HostLogger;
   readonly events: EventRing;
+  readonly links: Links;
   readonly #actors: Actors;
   readonly #providers: Providers;
-  readonly #links: Links;
   #state: "running" | "draining" | "stopped" = "running";
   #stopping: Promise<void> | undefined;
   #faces: Faces | undefined;
@@ -80,9 +80,9 @@ export class Host implements AsyncDisposable {
     this.events = events;
     const turns = new Turns();
     const parts = { config, wanted: this.wanted, fleet, loader, events, logs, logger, turns, policy };
-    this.#providers = new Providers(parts);
-    this.#links = new Links(parts);
-    this.#actors = new Actors(parts, this.#providers, this.#links);
+    this.links = new Links(parts);
+    this.#providers = new Providers(parts, this.links);
+    this.#actors = new Actors(parts, this.#providers, this.links);
   }
 
   static async start(options: HostOptions): Promise<Host> {
@@ -208,13 +208,17 @@ export class Host implements AsyncDisposable {
     return this.#providers.start(provider, options);
   }
 
-  /** Lets the calls in flight finish, closes what it opened, then stops. Its links go with it. */
+  /**
+   * Lets the calls in flight finish, closes what it opened, then stops. Its links stay for the next
+   * provider of its key and link name, but for those of a throw-away key.
+   */
   stopProvider(target: ProviderHandle | string, linkName?: string): Promise<void> {
     return this.#providers.stop(target, linkName);
   }
 
   /**
-   * Lets an actor use a provider. Putting it again changes the values, or the provider behind it, without a gap.
+   * Lets an actor use a provider, wherever both run. Putting it again changes the values, or the
+   * provider behind it, without a gap.
    * @throws LatticeError LINK_VALUES_INVALID, ADDRESS_TAKEN, PROVIDER_ABSENT, ACTOR_ABSENT.
    */
   async link(
@@ -223,12 +227,12 @@ export class Host implements AsyncDisposable {
     options?: LinkOptions,
   ): Promise<LinkRecord> {
     this.#mustRun();
-    return this.#links.put(actor, provider, options);
+    return this.links.put(actor, provider, options);
   }
 
   /** Takes a link back. Does nothing when there is none. */
   unlink(actor: ActorHandle | string, contractId: string, linkName?: string): Promise<void> {
-    return this.#links.delete(actor, contractId, linkName);
+    return this.links.delete(actor, contractId, linkName);
   }
 
   /**
@@ -265,6 +269,7 @@ export class Host implements AsyncDisposable {
     this.#stopping ??= (async () => {
       await this.drain();
       this.#state = "stopped";
+      this.links.close();
       await this.fleet.stop();
       await this.#actors.close();
       for (const id of this.wanted.placements.keys()) this.logs.stop(id);

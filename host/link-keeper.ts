@@ -4,7 +4,7 @@ import type { LinkSpec } from "./engine-messages.ts";
 import { InFlight } from "./in-flight.ts";
 import { linkDeadline } from "./link-deadline.ts";
 import type { ProviderSteps } from "./provider-steps.ts";
-import type { LinkRow, Tables } from "./tables.ts";
+import type { LinkRow, ProviderRow, Tables } from "./tables.ts";
 
 /** The links of one engine. */
 export class LinkKeeper {
@@ -18,10 +18,10 @@ export class LinkKeeper {
     this.#drainMs = drainMs;
   }
 
-  /** The provider checks and opens first; the tables change only when it has. */
+  /** The provider, when it runs here, checks and opens first; the tables change only when it has. */
   async put(spec: LinkSpec): Promise<LinkStatus | undefined> {
-    const provider = this.#tables.providers.get(spec.providerId);
-    if (!provider) throw fail("PROVIDER_ABSENT", spec.provider);
+    const provider = spec.providerId === undefined ? undefined : this.#tables.providers.get(spec.providerId);
+    if (!provider && spec.providerId !== undefined) throw fail("PROVIDER_ABSENT", spec.provider);
     const held = this.#tables.links.get(spec.id);
     if (held && held.provider === provider && held.spec.revision >= spec.revision) return undefined;
     const link: Link = { ...spec, linkedActor: this.#tables.actor(spec.actor) };
@@ -34,21 +34,11 @@ export class LinkKeeper {
       calls: held?.calls ?? 0,
       errors: held?.errors ?? 0,
     };
-    // It may call the actor from now on: its first request may come at once.
-    const before = provider.links.get(spec.id);
-    provider.links.set(spec.id, row);
-    let status: LinkStatus | void;
-    try {
-      status = await this.#steps.begin(provider, "putLink", () => provider.provider?.putLink?.(link));
-    } catch (error) {
-      if (before) provider.links.set(spec.id, before);
-      else provider.links.delete(spec.id);
-      throw error;
-    }
+    const status = provider ? await this.#open(provider, row) : undefined;
     this.#tables.links.set(spec.id, row);
     this.#tables.linkChanged(spec.id);
     if (held && held.provider !== provider) await this.#close(held);
-    return status ?? undefined;
+    return status;
   }
 
   /** No new call uses it; those in flight are waited for, then the provider closes what it opened. */
@@ -60,8 +50,23 @@ export class LinkKeeper {
     await this.#close(row);
   }
 
+  async #open(provider: ProviderRow, row: LinkRow): Promise<LinkStatus | undefined> {
+    const { link } = row;
+    // It may call the actor from now on: its first request may come at once.
+    const before = provider.links.get(link.id);
+    provider.links.set(link.id, row);
+    try {
+      return (await this.#steps.begin(provider, "putLink", () => provider.provider?.putLink?.(link))) ?? undefined;
+    } catch (error) {
+      if (before) provider.links.set(link.id, before);
+      else provider.links.delete(link.id);
+      throw error;
+    }
+  }
+
   async #close(row: LinkRow): Promise<void> {
     const { provider, link, inFlight } = row;
+    if (!provider) return;
     await this.#steps.end(provider, "drain", this.#drainMs, () => inFlight.idle());
     await this.#steps.end(provider, "deleteLink", this.#drainMs, () => provider.provider?.deleteLink?.(link));
     if (provider.links.get(link.id) === row) provider.links.delete(link.id);

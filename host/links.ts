@@ -1,29 +1,72 @@
-import { canonicalContract, defaultLinkName, describe, fail, linkId } from "../lattice/index.ts";
+import { canonicalContract, defaultLinkName, describe, fail, type State } from "../lattice/index.ts";
 import type { LinkSpec, PlacementSpec, ProviderSpec } from "./engine-messages.ts";
+import { type KnownLink, LinkBook } from "./link-book.ts";
+import { type Behind, findBehind, linkedKey } from "./link-ends.ts";
 import type { HostParts } from "./parts.ts";
+import { identityOf, sizeProblem, type StoredLink } from "./stored-links.ts";
 import type { ActorHandle, LinkRecord, ProviderHandle } from "./wanted.ts";
-
-/** Bounds of a link's values. Source: `LinkDefinition`. */
-const mostValues = 256;
-const mostBytes = 65_536;
 
 export interface LinkOptions {
   readonly linkName?: string;
+  /** Needed when the provider runs on no host that is known. */
+  readonly contractId?: string;
   /** Opaque to the host, checked by the provider. `deadline` bounds each call over the link. */
   readonly values?: Readonly<Record<string, string>>;
 }
 
-/** The verbs of one host about links. */
+/** A link as another host is asked to put it. */
+export interface LinkRequest {
+  readonly actor: string;
+  readonly provider: string;
+  readonly contractId: string;
+  readonly linkName: string;
+  readonly values: Readonly<Record<string, string>>;
+}
+
+/** What links need of the lattice that their host has joined. */
+export interface SharedLinks {
+  /** The lattice's bucket of metadata. */
+  readonly state: State;
+  /** Asks a host that runs the provider to put the link, so that the provider checks it; rejects with its refusal. */
+  readonly putAt: (host: string, request: LinkRequest) => Promise<unknown>;
+}
+
+/**
+ * The verbs of one host about links. They stand in a shared state that every host follows: whoever
+ * runs a link's provider puts it there, once for each change; the others only know the way. Links
+ * outlive their actors and providers, but for those of one placement or of a throw-away key.
+ */
 export class Links {
   readonly #parts: HostParts;
+  readonly #book: LinkBook;
+  /** Revision and provider with which each shared link took effect here. */
+  readonly #applied = new Map<string, string>();
+  #putAt: SharedLinks["putAt"] | undefined;
 
   constructor(parts: HostParts) {
     this.#parts = parts;
+    this.#book = new LinkBook(
+      (id) => this.#again(id),
+      (text) => parts.logger.warn(text),
+    );
+  }
+
+  /** Shares links with the other hosts of a lattice from now on. Resolves when those that stand have taken effect here. */
+  async join({ state, putAt }: SharedLinks): Promise<void> {
+    this.#putAt = putAt;
+    await this.#book.open(state);
+    await Promise.all([...new Set([...this.#book.all()].map(({ id }) => id))].map((id) => this.#follow(id)));
+  }
+
+  /** Follows the lattice no more. */
+  close(): void {
+    this.#book.close();
   }
 
   /**
-   * Lets an actor use a provider. Putting it again changes the values, or the provider behind it, without a gap.
-   * @throws LatticeError LINK_VALUES_INVALID, ADDRESS_TAKEN, PROVIDER_ABSENT, ACTOR_ABSENT.
+   * Lets an actor use a provider, wherever both run. Putting it again changes the values, or the
+   * provider behind it, without a gap.
+   * @throws LatticeError LINK_VALUES_INVALID, ADDRESS_TAKEN, PROVIDER_ABSENT, ACTOR_ABSENT, STATE_UNAVAILABLE.
    */
   async put(
     actor: ActorHandle | string,
@@ -31,12 +74,10 @@ export class Links {
     options: LinkOptions = {},
   ): Promise<LinkRecord> {
     const { wanted, turns } = this.#parts;
-    const { spec: behind } = wanted.findProvider(provider);
-    const key = wanted.actorKey(actor);
-    const record =
-      typeof actor === "string"
-        ? [...wanted.placements.values()].find(({ spec }) => spec.module.key === key)
-        : wanted.findActor(actor);
+    const behind = findBehind(this.#parts, provider, options, this.#putAt !== undefined);
+    const key = linkedKey(this.#parts, actor);
+    const here = [...wanted.placements.values()].filter(({ spec }) => spec.module.key === key);
+    const record = typeof actor === "string" ? here[0] : wanted.findActor(actor);
     const own = record && Object.keys(record.spec.env).length > 0 ? record.spec : undefined;
     if (!own) return this.#put(key, behind, options);
     return turns.take(key, async () => {
@@ -45,36 +86,73 @@ export class Links {
     });
   }
 
-  async #put(key: string, behind: ProviderSpec, options: LinkOptions, own?: PlacementSpec): Promise<LinkRecord> {
-    const { contractId } = behind;
+  async #put(key: string, behind: Behind, options: LinkOptions, own?: PlacementSpec): Promise<LinkRecord> {
+    const { contractId, local } = behind;
     const linkName = options.linkName ?? behind.linkName;
-    const identity = linkId({ actor: key, contractId: canonicalContract(contractId), linkName });
+    const identity = identityOf({ actor: key, contractId, linkName });
     const spec: LinkSpec = {
       id: own ? `${identity}.${own.id}` : identity,
       actor: key,
       ...(own ? { placement: own.id } : {}),
       provider: behind.key,
-      providerId: behind.id,
+      ...(local ? { providerId: local.id } : {}),
+      ...(behind.linkName === linkName ? {} : { providerLinkName: behind.linkName }),
       contractId,
       linkName,
       values: { ...own?.env, ...options.values },
       revision: 0,
     };
-    checkSize(spec);
+    const problem = sizeProblem(spec.values);
+    if (problem !== undefined) throw fail("LINK_VALUES_INVALID", spec.provider, problem);
+    if (local) return this.#putHere(spec, local);
+    if (own) {
+      const why = `${own.module.claims.name} has configuration of its own, which only providers of its own host take`;
+      throw fail("LINK_VALUES_INVALID", spec.provider, why);
+    }
+    if (behind.host !== undefined && this.#putAt) await this.#putElsewhere(behind.host, spec);
+    else await this.#inTurn(spec, async () => void (await this.#book.put(spec)));
+    await this.#follow(spec.id);
+    if (behind.host === undefined) this.#tell("linkdef_set", spec);
+    return this.#parts.wanted.links.get(spec.id) ?? { spec, urls: [] };
+  }
+
+  /** The provider checks and opens it, then everybody may know. */
+  #putHere(spec: LinkSpec, local: ProviderSpec): Promise<LinkRecord> {
     return this.#inTurn(spec, async () => {
-      const { wanted, fleet, events } = this.#parts;
-      if (!wanted.providers.has(behind.id)) throw fail("PROVIDER_ABSENT", behind.name);
+      const { wanted, fleet } = this.#parts;
+      if (!wanted.providers.has(local.id)) throw fail("PROVIDER_ABSENT", local.name);
       const status = await fleet.apply({ type: "put-link", link: spec });
+      if (spec.placement === undefined) {
+        try {
+          this.#took(await this.#book.put(spec), local.id);
+        } catch (error) {
+          await this.#takeBack(spec);
+          throw error;
+        }
+      }
       const link: LinkRecord = { spec, urls: status?.urls ?? [] };
       wanted.links.set(spec.id, link);
-      events.emit("linkdef_set", { id: spec.id, ...aboutLink(spec) });
+      this.#tell("linkdef_set", spec);
       return link;
     });
   }
 
+  async #putElsewhere(host: string, spec: LinkSpec): Promise<void> {
+    const { id, actor, provider, contractId, linkName, values } = spec;
+    await this.#putAt?.(host, { actor, provider, contractId, linkName, values });
+    await this.#book.refresh(id);
+  }
+
+  /** What could not be shared does not stand here either. */
+  async #takeBack({ id }: LinkSpec): Promise<void> {
+    const { wanted, fleet } = this.#parts;
+    const before = wanted.links.get(id)?.spec;
+    await fleet.apply(before ? { type: "put-link", link: before } : { type: "drop-link", id }).catch(() => {});
+  }
+
   /** Takes a link back, with a handle only that of its placement. Does nothing when there is none. */
   async delete(actor: ActorHandle | string, contractId: string, linkName: string = defaultLinkName): Promise<void> {
-    const key = this.#parts.wanted.actorKey(actor);
+    const key = linkedKey(this.#parts, actor);
     const contract = canonicalContract(contractId);
     for (const { spec } of this.#parts.wanted.links.values()) {
       if (spec.actor !== key || canonicalContract(spec.contractId) !== contract || spec.linkName !== linkName) continue;
@@ -92,47 +170,132 @@ export class Links {
   /** Links that were put before the actor ran take effect with what it is now. One that cannot is told, and stays as it was. */
   async renew(key: string): Promise<void> {
     for (const { spec } of this.#parts.wanted.links.values()) {
-      if (spec.actor === key && !spec.placement) await this.#renew(spec);
+      if (spec.actor === key && !spec.placement && spec.providerId !== undefined) await this.#renew(spec);
+    }
+  }
+
+  /** A provider runs here now: it gets the links that mean it. */
+  async providerStarted(started: ProviderSpec): Promise<void> {
+    const ids = [...this.#book.all()].filter(({ provider }) => provider === started.key).map(({ id }) => id);
+    await Promise.all([...new Set(ids)].map((id) => this.#follow(id)));
+    for (const { spec } of this.#parts.wanted.links.values()) {
+      if (spec.placement === undefined || spec.providerId !== undefined || this.#behind(spec) !== started) continue;
+      await this.#renew({ ...spec, providerId: started.id });
+    }
+  }
+
+  /** A provider runs here no more: its links stay, unless nobody could ever stand behind them again. */
+  async providerStopped({ id: instance }: ProviderSpec, throwAway: boolean): Promise<void> {
+    const { wanted } = this.#parts;
+    for (const [id, { spec }] of wanted.links) {
+      if (spec.providerId !== instance) continue;
+      wanted.links.set(id, { spec: { ...spec, providerId: undefined }, urls: [] });
+      this.#applied.delete(id);
+      if (throwAway) await this.#delete(spec);
+      else if (spec.placement === undefined) await this.#follow(id);
     }
   }
 
   async #renew(link: LinkSpec): Promise<void> {
     const { wanted, fleet, logger } = this.#parts;
     await this.#inTurn(link, async () => {
-      const now = wanted.links.get(link.id)?.spec;
-      if (!now) return;
-      await fleet.apply({ type: "put-link", link: now }).catch((error: unknown) => {
-        logger.warn(`link "${now.linkName}" of ${now.actor} to ${now.contractId} is not renewed: ${describe(error)}`);
-      });
+      const held = wanted.links.get(link.id)?.spec;
+      if (!held || !wanted.providers.has(link.providerId ?? "")) return;
+      const now = { ...held, providerId: link.providerId };
+      try {
+        const status = await fleet.apply({ type: "put-link", link: now });
+        wanted.links.set(link.id, { spec: now, urls: status?.urls ?? wanted.links.get(link.id)?.urls ?? [] });
+      } catch (error) {
+        logger.warn(`${nameOf(now)} is not renewed: ${describe(error)}`);
+      }
     });
   }
 
   #delete(link: LinkSpec): Promise<void> {
     return this.#inTurn(link, async () => {
-      const { wanted, fleet, events } = this.#parts;
+      const { wanted, fleet } = this.#parts;
       if (!wanted.links.has(link.id)) return;
+      if (link.placement === undefined) await this.#book.delete(link.id);
       await fleet.apply({ type: "drop-link", id: link.id });
       wanted.links.delete(link.id);
-      events.emit("linkdef_deleted", { id: link.id, ...aboutLink(link) });
+      this.#applied.delete(link.id);
+      this.#tell("linkdef_deleted", link);
     });
   }
 
-  #inTurn<T>({ id, providerId }: LinkSpec, work: () => Promise<T>): Promise<T> {
+  /** Makes what the shared state says of one link true here. Safe at any moment, any number of times. */
+  async #follow(id: string): Promise<void> {
+    const stored = this.#book.get(id);
+    const behind = stored && this.#behind(stored);
+    await this.#inTurn({ id, ...(behind && { providerId: behind.id }) }, async () => {
+      const now = this.#book.get(id);
+      if (!now) return this.#forget(id);
+      // Its provider came or went while this waited for its turn: again, in the right one.
+      if (this.#behind(now)?.id !== behind?.id) return this.#again(id);
+      await this.#apply(now, behind);
+    });
+  }
+
+  /** Whatever it meets was told already, but for a host that has stopped. */
+  #again(id: string): void {
+    this.#follow(id).catch((error: unknown) => {
+      this.#parts.logger.debug(`link ${id} is not followed: ${describe(error)}`);
+    });
+  }
+
+  async #apply(stored: KnownLink, behind: ProviderSpec | undefined): Promise<void> {
+    const { wanted, fleet, logger } = this.#parts;
+    if (this.#applied.get(stored.id) === stamp(stored, behind?.id)) return;
+    const { revision: _revision, ...link } = stored;
+    const spec: LinkSpec = { ...link, ...(behind && { providerId: behind.id }), revision: 0 };
+    let urls: readonly string[] = [];
+    try {
+      urls = (await fleet.apply({ type: "put-link", link: spec }))?.urls ?? [];
+      wanted.links.set(stored.id, { spec, urls });
+    } catch (error) {
+      logger.warn(`${nameOf(spec)} does not take effect here: ${describe(error)}`);
+      if (!wanted.links.has(stored.id)) wanted.links.set(stored.id, { spec, urls });
+    }
+    this.#took(stored, behind?.id);
+  }
+
+  async #forget(id: string): Promise<void> {
+    const { wanted, fleet } = this.#parts;
+    const held = wanted.links.get(id);
+    if (!held || held.spec.placement !== undefined) return;
+    await fleet.apply({ type: "drop-link", id });
+    wanted.links.delete(id);
+    this.#applied.delete(id);
+  }
+
+  #took(stored: KnownLink, provider: string | undefined): void {
+    this.#applied.set(stored.id, stamp(stored, provider));
+  }
+
+  /** Who provides here what a stored link means. */
+  #behind({ provider, linkName, providerLinkName = linkName }: StoredLink): ProviderSpec | undefined {
+    for (const { spec } of this.#parts.wanted.providers.values())
+      if (spec.key === provider && spec.linkName === providerLinkName) return spec;
+    return undefined;
+  }
+
+  #tell(event: "linkdef_set" | "linkdef_deleted", { id, actor, provider, contractId, linkName }: LinkSpec): void {
+    // Never its values.
+    const about = { actor_id: actor, provider_id: provider, contract_id: contractId, link_name: linkName };
+    this.#parts.events.emit(event, { id, ...about });
+  }
+
+  #inTurn<T>({ id, providerId }: Pick<LinkSpec, "id" | "providerId">, work: () => Promise<T>): Promise<T> {
     const { turns } = this.#parts;
-    return turns.take(providerId, () => turns.take(id, work));
+    const own = () => turns.take(id, work);
+    return providerId === undefined ? own() : turns.take(providerId, own);
   }
 }
 
-/** What events say of a link; never its values. */
-function aboutLink({ actor, provider, contractId, linkName }: LinkSpec) {
-  return { actor_id: actor, provider_id: provider, contract_id: contractId, link_name: linkName };
+function stamp({ revision }: KnownLink, provider = "-"): string {
+  return `${revision} ${provider}`;
 }
 
-/** Links are told to every engine and later to every host. */
-function checkSize({ provider, values }: LinkSpec): void {
-  const entries = Object.entries(values);
-  const size = entries.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0);
-  if (entries.length <= mostValues && size <= mostBytes) return;
-  const limit = `at most ${mostValues} entries and ${mostBytes} bytes in all`;
-  throw fail("LINK_VALUES_INVALID", provider, `${entries.length} entries of ${size} bytes; ${limit}`);
+function nameOf({ linkName, actor, contractId }: LinkSpec): string {
+  return `link "${linkName}" of ${actor} to ${contractId}`;
 }

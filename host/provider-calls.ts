@@ -14,16 +14,16 @@ export class ProviderCalls {
     this.#deadlines = deadlines;
   }
 
-  /** Over a link, which counts it. */
-  overLink(invocation: VerifiedInvocation, row: LinkRow): Uint8Array | Promise<Uint8Array> {
+  /** Over a link, which counts it, to the provider that stands behind it. */
+  overLink(invocation: VerifiedInvocation, row: LinkRow, behind: ProviderRow): Uint8Array | Promise<Uint8Array> {
     row.calls++;
     const end = row.deadlineMs > 0 ? performance.now() + row.deadlineMs : Number.POSITIVE_INFINITY;
     if (end >= invocation.deadline) {
-      return this.#ask(invocation, row.provider, row.link, row, invocation.deadline + graceMs);
+      return this.#ask(invocation, behind, row.link, row, invocation.deadline + graceMs);
     }
     // The guest goes on when its link's deadline has passed, so the provider gets bytes of its own.
     const call = { ...invocation, deadline: end, payload: invocation.payload.slice() };
-    return this.#ask(call, row.provider, row.link, row, end);
+    return this.#ask(call, behind, row.link, row, end);
   }
 
   /** A service of the host, under the link made up for its caller. */

@@ -54,8 +54,11 @@ export class ProviderKeeper {
     await Promise.all(
       links.map(({ link }) => this.#steps.end(row, "deleteLink", drainMs, () => row.provider?.deleteLink?.(link))),
     );
-    // A link that moved to another provider meanwhile is that one's.
-    for (const link of this.#tables.links.values()) if (link.provider === row) this.#tables.links.delete(link.spec.id);
+    // A link that moved to another provider meanwhile is that one's; the others wait for theirs to come back.
+    for (const [link, held] of this.#tables.links) {
+      if (held.provider !== row) continue;
+      this.#tables.links.set(link, { ...held, spec: { ...held.spec, providerId: undefined }, provider: undefined });
+    }
     row.links.clear();
     this.#tables.providers.delete(id);
     this.#tables.changed();

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { findBuiltin, type Provider } from "../capabilities/index.ts";
 import { defaultLinkName, describe, fail, KeyPair, localInvocation } from "../lattice/index.ts";
 import type { ProviderSpec } from "./engine-messages.ts";
+import type { Links } from "./links.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
 import { describePortable } from "./portable-provider.ts";
 import { type PlacementRecord, type ProviderHandle, providerHandle, type ProviderRecord } from "./wanted.ts";
@@ -16,9 +17,11 @@ export interface StartProviderOptions {
 /** The verbs of one host about providers. */
 export class Providers {
   readonly #parts: HostParts;
+  readonly #links: Links;
 
-  constructor(parts: HostParts) {
+  constructor(parts: HostParts, links: Links) {
     this.#parts = parts;
+    this.#links = links;
   }
 
   /**
@@ -64,10 +67,15 @@ export class Providers {
     return this.put(spec, reference, annotations);
   }
 
-  /** Lets the calls in flight finish, closes what it opened, then stops. Its links go with it. */
+  /**
+   * Lets the calls in flight finish, closes what it opened, then stops. Its links stay for the next
+   * provider of its key and link name, but for those of a throw-away key.
+   */
   async stop(target: ProviderHandle | string, linkName?: string): Promise<void> {
     const { spec } = this.#parts.wanted.findProvider(target, linkName);
+    const throwAway = spec.source.kind === "object" && this.#parts.fleet.objects.get(spec.id)?.key === undefined;
     await this.#parts.turns.take(spec.id, () => this.#stop(spec));
+    await this.#links.providerStopped(spec, throwAway);
   }
 
   async #stop({ id, key, name, contractId, linkName }: ProviderSpec): Promise<void> {
@@ -75,7 +83,6 @@ export class Providers {
     if (!wanted.providers.has(id)) throw fail("PROVIDER_ABSENT", name);
     await fleet.apply({ type: "drop-provider", id, drainMs: config.limits.drainMs });
     wanted.providers.delete(id);
-    for (const [link, { spec }] of wanted.links) if (spec.providerId === id) wanted.links.delete(link);
     fleet.objects.delete(id);
     events.emit("provider_stopped", { public_key: key, contract_id: contractId, link_name: linkName, reason: "stop" });
   }
@@ -110,8 +117,14 @@ export class Providers {
    * Runs a provider that is described already.
    * @throws LatticeError PROVIDER_CONFLICT, POLICY_REFUSED, and what its start throws.
    */
-  put(spec: ProviderSpec, reference: string, annotations: Readonly<Record<string, string>>): Promise<ProviderHandle> {
-    return this.#parts.turns.take(spec.id, () => this.#put(spec, reference, annotations));
+  async put(
+    spec: ProviderSpec,
+    reference: string,
+    annotations: Readonly<Record<string, string>>,
+  ): Promise<ProviderHandle> {
+    const handle = await this.#parts.turns.take(spec.id, () => this.#put(spec, reference, annotations));
+    await this.#links.providerStarted(spec);
+    return handle;
   }
 
   async #put(

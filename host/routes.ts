@@ -68,8 +68,8 @@ function actorRoute(tables: Tables, caller: PlacementRow, key: string): Route {
 function serves(tables: Tables, portable: PlacementRow, actor: string): boolean {
   if (!portable.spec.module.claims.portableProvider) return false;
   for (const { spec, provider } of tables.links.values()) {
-    const { source } = provider.spec;
-    if (spec.actor === actor && source.kind === "portable" && source.placement === portable.spec.id) return true;
+    const source = provider?.spec.source;
+    if (spec.actor === actor && source?.kind === "portable" && source.placement === portable.spec.id) return true;
   }
   return false;
 }

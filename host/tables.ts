@@ -2,6 +2,7 @@ import type { Pool } from "../actors/index.ts";
 import type { Link, LinkedActor, Provider } from "../capabilities/index.ts";
 import { canonicalContract, fail, type LatticeError, type Origin } from "../lattice/index.ts";
 import type { LinkSpec, PlacementSpec, Place, ProviderSpec } from "./engine-messages.ts";
+import { type PeerActor, type PeerHost, PeerTable } from "./remote/peers.ts";
 import { PlacementIndex } from "./placement-index.ts";
 import { InFlight } from "./in-flight.ts";
 
@@ -37,7 +38,8 @@ export interface LinkRow {
   readonly spec: LinkSpec;
   /** The provider's view: one object from put to delete. */
   readonly link: Link;
-  readonly provider: ProviderRow;
+  /** Undefined while its provider does not run on this host. */
+  readonly provider: ProviderRow | undefined;
   /** The link's own bound on a call, in milliseconds; 0 = none. */
   readonly deadlineMs: number;
   /** The calls over it that the actor still waits for. */
@@ -80,6 +82,8 @@ export class Tables {
   readonly placements = new Map<string, PlacementRow>();
   readonly providers = new Map<string, ProviderRow>();
   readonly links = new Map<string, LinkRow>();
+  /** The other hosts of the lattice. */
+  readonly peers = new PeerTable();
   /** Answer for every actor without a link: logging and numbers, by canonical contract. */
   readonly hostServices = new Map<string, ProviderRow>();
   readonly #actors = new Map<string, Mutable<LinkedActor>>();
@@ -100,9 +104,9 @@ export class Tables {
     return this.#byKey.get(key);
   }
 
-  /** The key behind a call alias. */
+  /** The key behind a call alias: of an actor here, else of one elsewhere. */
   keyOfAlias(alias: string): string | undefined {
-    return this.#byAlias.get(alias)[0]?.spec.module.key;
+    return this.#byAlias.get(alias)[0]?.spec.module.key ?? this.peers.keyOfAlias(alias);
   }
 
   /** The live description of an actor key that providers hold; made on first use, also before it runs. */
@@ -156,6 +160,21 @@ export class Tables {
     this.#indexedLinks.set(id, now);
   }
 
+  /** Another host tells of itself. */
+  putPeer(peer: PeerHost): void {
+    this.#peersChanged(this.peers.put(peer));
+  }
+
+  dropPeer(host: string): void {
+    this.#peersChanged(this.peers.drop(host));
+  }
+
+  #peersChanged(keys: readonly string[] | undefined): void {
+    if (!keys) return;
+    this.epoch++;
+    for (const key of keys) this.#describe(key, this.placementsOf(key));
+  }
+
   /** Forgets everything but the host's own services. */
   clear(): void {
     this.placements.clear();
@@ -181,11 +200,16 @@ export class Tables {
   /** Providers see the first placement that takes calls; `Dispatch` sends what they encode to its like. */
   #describe(key: string, rows: readonly PlacementRow[]): void {
     const speaker = rows.find(({ draining, expired }) => !draining && !expired) ?? rows[0];
-    if (!speaker) return;
-    const { claims, era, language } = speaker.spec.module;
-    const { name, issuer, capabilities, tags } = claims;
+    const module = speaker?.spec.module;
+    const described = module ? { ...module.claims, era: module.era, language: module.language } : this.#elsewhere(key);
+    if (!described) return;
+    const { name, era, language, issuer, capabilities, tags } = described;
     this.actor(key);
     Object.assign(this.#actors.get(key)!, { name, era, language, issuer, capabilities, tags });
+  }
+
+  #elsewhere(key: string): PeerActor | undefined {
+    return this.peers.actorsOf(key)[0]?.actor;
   }
 }
 

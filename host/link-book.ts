@@ -1,0 +1,160 @@
+import { describe, memoryState, type State, type StateChange, type StateWatch } from "../lattice/index.ts";
+import { isLinkKey, linkKey, readLink, type StoredLink, writeLink } from "./stored-links.ts";
+
+/** A link as it stands in the shared state, at the revision of its last put. */
+export type KnownLink = StoredLink & { readonly revision: number };
+
+/** Waits between attempts to reach a state that is away, in milliseconds. */
+const shortestWaitMs = 250;
+const longestWaitMs = 5_000;
+/** Malformed entries that are remembered as told. */
+const mostWarned = 1_000;
+
+/**
+ * The links that the shared state holds, followed as they change: a bucket of this host's own while
+ * it is alone, the lattice's after it has joined one. Entries of others may be anything; those that
+ * are no link count as absent and are told once.
+ */
+export class LinkBook {
+  readonly #onChange: (id: string) => void;
+  readonly #warn: (text: string) => void;
+  #state: State = memoryState();
+  #watch: StateWatch | undefined;
+  #entries = new Map<string, KnownLink>();
+  /** Their keys by id: one for each name of the contract under which it was written. */
+  #keys = new Map<string, Set<string>>();
+  /** By key, the revision up to which puts are over. */
+  #deleted = new Map<string, number>();
+  readonly #warned = new Set<string>();
+  #retry: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /** `onChange` is told the id of each link that was put, changed or deleted by anybody. */
+  constructor(onChange: (id: string) => void, warn: (text: string) => void) {
+    this.#onChange = onChange;
+    this.#warn = warn;
+  }
+
+  /** The link as it stands; written under several names of its contract, the last one. */
+  get(id: string): KnownLink | undefined {
+    let latest: KnownLink | undefined;
+    for (const key of this.#keys.get(id) ?? []) {
+      const entry = this.#entries.get(key);
+      if (entry && (!latest || entry.revision > latest.revision)) latest = entry;
+    }
+    return latest;
+  }
+
+  all(): Iterable<KnownLink> {
+    return this.#entries.values();
+  }
+
+  /** @throws LatticeError STATE_UNAVAILABLE. */
+  async put(link: StoredLink): Promise<KnownLink> {
+    const key = linkKey(link.id);
+    const revision = await this.#state.put(key, writeLink(link));
+    const { id, actor, provider, contractId, linkName, values, providerLinkName } = link;
+    const known = { id, actor, provider, contractId, linkName, values, providerLinkName, revision };
+    if (revision > (this.#entries.get(key)?.revision ?? 0)) this.#hold(key, known);
+    return known;
+  }
+
+  /** Deletes it under every name. @throws LatticeError STATE_UNAVAILABLE. */
+  async delete(id: string): Promise<void> {
+    for (const key of Array.from(this.#keys.get(id) ?? [])) {
+      const over = this.#entries.get(key)?.revision ?? 0;
+      await this.#state.delete(key);
+      if ((this.#entries.get(key)?.revision ?? 0) > over) continue;
+      this.#drop(key);
+      this.#deleted.set(key, over);
+    }
+  }
+
+  /** Reads one link anew, for who knows that it was written elsewhere a moment ago. */
+  async refresh(id: string): Promise<void> {
+    const entry = await this.#state.get(linkKey(id));
+    if (entry) this.#take({ kind: "put", ...entry });
+  }
+
+  /**
+   * Follows `state` from now on. What was put before goes there unless it holds that link already.
+   * Resolves when the entries that stand are told, or, while the state is away, at once: it is tried
+   * again for ever.
+   */
+  async open(state: State): Promise<void> {
+    const before = [...this.#entries.values()];
+    this.#watch?.stop();
+    this.#state = state;
+    this.#entries = new Map();
+    this.#keys = new Map();
+    this.#deleted = new Map();
+    await this.#follow(before, shortestWaitMs);
+  }
+
+  /** Follows no more. May be called twice. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#watch?.stop();
+  }
+
+  async #follow(before: readonly StoredLink[], waitMs: number): Promise<void> {
+    if (this.#closed) return;
+    const state = this.#state;
+    try {
+      const watch = await state.watch("*", (change) => {
+        if (state === this.#state) this.#take(change);
+      });
+      if (this.#closed || state !== this.#state) return watch.stop();
+      this.#watch = watch;
+      for (const link of before) if (!this.get(link.id)) await this.put(link);
+    } catch (error) {
+      if (this.#closed || state !== this.#state) return;
+      if (waitMs === shortestWaitMs) this.#warn(`links of the lattice are not known yet: ${describe(error)}`);
+      this.#watch?.stop();
+      const later = Math.min(waitMs * 2, longestWaitMs) * (0.5 + Math.random() / 2);
+      this.#retry = setTimeout(() => void this.#follow(before, later), waitMs);
+      this.#retry.unref();
+    }
+  }
+
+  #take(change: StateChange): void {
+    const { key, revision } = change;
+    if (!isLinkKey(key)) return;
+    const held = this.#entries.get(key);
+    if (revision <= (held?.revision ?? 0) || (change.kind === "put" && revision <= (this.#deleted.get(key) ?? 0)))
+      return;
+    const link = change.kind === "put" ? this.#read(key, change.value) : undefined;
+    if (link) this.#hold(key, { ...link, revision });
+    else this.#drop(key);
+    if (change.kind === "delete") this.#deleted.delete(key);
+    const id = link?.id ?? held?.id;
+    if (id !== undefined) this.#onChange(id);
+  }
+
+  #hold(key: string, link: KnownLink): void {
+    this.#entries.set(key, link);
+    const keys = this.#keys.get(link.id);
+    if (keys) keys.add(key);
+    else this.#keys.set(link.id, new Set([key]));
+  }
+
+  #drop(key: string): void {
+    const link = this.#entries.get(key);
+    if (!link || !this.#entries.delete(key)) return;
+    const keys = this.#keys.get(link.id);
+    if (keys?.delete(key) && keys.size === 0) this.#keys.delete(link.id);
+  }
+
+  #read(key: string, bytes: Uint8Array): StoredLink | undefined {
+    try {
+      return readLink(key, bytes);
+    } catch (error) {
+      if (!this.#warned.has(key) && this.#warned.size < mostWarned) {
+        this.#warned.add(key);
+        this.#warn(`an entry of the lattice is skipped: ${describe(error)}`);
+      }
+      return undefined;
+    }
+  }
+}

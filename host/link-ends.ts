@@ -1,0 +1,51 @@
+import { defaultLinkName, isPublicKey } from "../lattice/index.ts";
+import type { ProviderSpec } from "./engine-messages.ts";
+import type { LinkOptions } from "./links.ts";
+import type { HostParts } from "./parts.ts";
+import type { ActorHandle, ProviderHandle } from "./wanted.ts";
+
+/** Who is to stand behind a link: a provider here, one on another host, or one that nobody runs yet. */
+export interface Behind {
+  readonly key: string;
+  readonly contractId: string;
+  /** Under which the provider runs. */
+  readonly linkName: string;
+  readonly local?: ProviderSpec;
+  readonly host?: string;
+}
+
+/**
+ * The provider that `provider` means: here first, then, once `joined`, on other hosts, then by key alone.
+ * @throws LatticeError PROVIDER_ABSENT, ACTOR_AMBIGUOUS.
+ */
+export function findBehind(
+  { wanted, fleet }: HostParts,
+  provider: ProviderHandle | string,
+  { contractId, linkName = defaultLinkName }: LinkOptions,
+  joined: boolean,
+): Behind {
+  try {
+    const { spec } = wanted.findProvider(provider);
+    return { key: spec.key, contractId: spec.contractId, linkName: spec.linkName, local: spec };
+  } catch (error) {
+    if (typeof provider !== "string" || !joined) throw error;
+    const found = fleet.caller.tables.peers.findProvider(provider, linkName);
+    if (found) {
+      const { key, contractId: provides, linkName: under } = found.provider;
+      return { key, contractId: provides, linkName: under, host: found.peer.host };
+    }
+    if (contractId === undefined || !isPublicKey(provider)) throw error;
+    return { key: provider, contractId, linkName };
+  }
+}
+
+/** The M key of an actor that need not run anywhere yet. @throws LatticeError ACTOR_ABSENT, ACTOR_AMBIGUOUS. */
+export function linkedKey({ wanted, fleet }: HostParts, actor: ActorHandle | string): string {
+  try {
+    return wanted.actorKey(actor);
+  } catch (error) {
+    const elsewhere = typeof actor === "string" ? fleet.caller.tables.peers.findActor(actor) : undefined;
+    if (!elsewhere) throw error;
+    return elsewhere.actor.key;
+  }
+}

@@ -1,0 +1,166 @@
+import type { Era, GuestLanguage } from "../../lattice/index.ts";
+
+/** How calls between hosts are proven: sealed under a session of two of our hosts, signed as wasmCloud 0.x has it, or either. */
+export type RpcForm = "session" | "wasmcloud" | "both";
+
+/** Another of our hosts as its checked presence tells it: what engines need to send calls there. */
+export interface PeerHost {
+  /** N key. */
+  readonly host: string;
+  readonly name: string;
+  readonly version: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Its signed session hello. */
+  readonly hello: string;
+  /** Its engines that take directed calls: `c` for the caller's thread, else their numbers. */
+  readonly places: readonly string[];
+  readonly rpc: RpcForm;
+  /** Takes no new calls. */
+  readonly draining: boolean;
+  readonly actors: readonly PeerActor[];
+  readonly providers: readonly PeerProvider[];
+}
+
+/** One actor key on one other host. */
+export interface PeerActor {
+  readonly key: string;
+  readonly alias?: string;
+  readonly name: string;
+  readonly issuer: string;
+  readonly era: Era;
+  readonly language: GuestLanguage;
+  readonly capabilities: readonly string[];
+  readonly tags: readonly string[];
+  /** Ids of its placements there. */
+  readonly placements: readonly string[];
+  /** Calls that may come before one is refused; 0 when its queue is full. */
+  readonly room: number;
+  /** Calls that wait there. */
+  readonly queue: number;
+}
+
+export interface PeerProvider {
+  readonly key: string;
+  readonly linkName: string;
+  readonly contractId: string;
+  readonly name: string;
+}
+
+export interface ActorElsewhere {
+  readonly peer: PeerHost;
+  readonly actor: PeerActor;
+}
+
+export interface ProviderElsewhere {
+  readonly peer: PeerHost;
+  readonly provider: PeerProvider;
+}
+
+/** The other hosts of the lattice, found by what they run. */
+export class PeerTable {
+  readonly #hosts = new Map<string, PeerHost>();
+  readonly #actors = new Map<string, readonly ActorElsewhere[]>();
+  readonly #providers = new Map<string, readonly ProviderElsewhere[]>();
+  readonly #aliases = new Map<string, readonly ActorElsewhere[]>();
+
+  get size(): number {
+    return this.#hosts.size;
+  }
+
+  all(): readonly PeerHost[] {
+    return [...this.#hosts.values()];
+  }
+
+  get(host: string): PeerHost | undefined {
+    return this.#hosts.get(host);
+  }
+
+  /** The hosts that run an actor key; empty when none is known. */
+  actorsOf(key: string): readonly ActorElsewhere[] {
+    return this.#actors.get(key) ?? [];
+  }
+
+  /** The hosts that run this provider under this link name of its own. */
+  providersOf(key: string, linkName: string): readonly ProviderElsewhere[] {
+    return this.#providers.get(`${key} ${linkName}`) ?? [];
+  }
+
+  /** The key behind a call alias: of several the smallest, so that all hosts agree. */
+  keyOfAlias(alias: string): string | undefined {
+    return this.#aliases.get(alias)?.reduce((least, { actor }) => (actor.key < least ? actor.key : least), "~");
+  }
+
+  /** An actor elsewhere by key, call alias or name. */
+  findActor(target: string): ActorElsewhere | undefined {
+    const key = this.#actors.has(target) ? target : this.keyOfAlias(target);
+    const [known] = this.actorsOf(key ?? "");
+    if (known) return known;
+    for (const [found] of this.#actors.values()) if (found?.actor.name === target) return found;
+    return undefined;
+  }
+
+  /** A provider elsewhere by key, name or contract; of one key under several link names the one of `linkName`. */
+  findProvider(target: string, linkName: string): ProviderElsewhere | undefined {
+    const found = [...this.#providers.values()].flatMap(([first]) => {
+      const provider = first?.provider;
+      return provider && [provider.key, provider.name, provider.contractId].includes(target) ? first : [];
+    });
+    return found.find(({ provider }) => provider.linkName === linkName) ?? found[0];
+  }
+
+  /** Takes what a host now tells. Returns the actor keys whose description may have changed; undefined when only its load did. */
+  put(peer: PeerHost): readonly string[] | undefined {
+    const before = this.#hosts.get(peer.host);
+    if (before) this.#unindex(before);
+    this.#hosts.set(peer.host, peer);
+    for (const actor of peer.actors) {
+      add(this.#actors, actor.key, { peer, actor });
+      if (actor.alias) add(this.#aliases, actor.alias, { peer, actor });
+    }
+    for (const provider of peer.providers)
+      add(this.#providers, `${provider.key} ${provider.linkName}`, { peer, provider });
+    if (before && shape(before) === shape(peer)) return undefined;
+    return keysOf(before, peer);
+  }
+
+  /** The host is gone. Returns the actor keys that it ran. */
+  drop(host: string): readonly string[] {
+    const before = this.#hosts.get(host);
+    if (!before) return [];
+    this.#hosts.delete(host);
+    this.#unindex(before);
+    return keysOf(before);
+  }
+
+  #unindex({ host, actors, providers }: PeerHost): void {
+    for (const { key, alias } of actors) {
+      remove(this.#actors, key, host);
+      if (alias) remove(this.#aliases, alias, host);
+    }
+    for (const { key, linkName } of providers) remove(this.#providers, `${key} ${linkName}`, host);
+  }
+}
+
+function add<T>(index: Map<string, readonly T[]>, key: string, entry: T): void {
+  index.set(key, [...(index.get(key) ?? []), entry]);
+}
+
+function remove<T extends { readonly peer: PeerHost }>(
+  index: Map<string, readonly T[]>,
+  key: string,
+  host: string,
+): void {
+  const left = (index.get(key) ?? []).filter(({ peer }) => peer.host !== host);
+  if (left.length > 0) index.set(key, left);
+  else index.delete(key);
+}
+
+/** What ways depend on: everything but the load. */
+function shape({ draining, actors, providers }: PeerHost): string {
+  const still = actors.map(({ room: _room, queue: _queue, ...actor }) => actor);
+  return JSON.stringify([draining, still, providers]);
+}
+
+function keysOf(...peers: readonly (PeerHost | undefined)[]): readonly string[] {
+  return [...new Set(peers.flatMap((peer) => peer?.actors.map(({ key }) => key) ?? []))];
+}
