@@ -12,7 +12,8 @@ import {
   verifyToken,
 } from "../lattice/index.ts";
 import type { ActorClaims, Era, ErrorCode, GuestLanguage, KeyKind, ProviderClaims } from "../lattice/index.ts";
-import { isGzip, isTar, readArchive, targetHash } from "./archive.ts";
+import { isGzip, readArchive, targetHash } from "./archive/read.ts";
+import { isTar } from "./archive/tar.ts";
 import { readComponentOutline } from "./component-outline.ts";
 import { detectEra, isWapc } from "./era-detection.ts";
 import { isTokenSection, matchHash, minimalHash } from "./module-hash.ts";

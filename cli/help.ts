@@ -30,6 +30,11 @@ export const commandGroups: readonly { readonly title: string; readonly commands
         words: ["inspect", "sign", "token"],
       },
       { name: "keys", summary: "Make and find signing keys", words: ["gen", "get", "list"] },
+      {
+        name: "par",
+        summary: "Make and read provider archives (.par)",
+        words: ["create", "insert", "inspect", "extract"],
+      },
     ],
   },
   {

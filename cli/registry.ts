@@ -21,6 +21,7 @@ export const commandFiles: Readonly<Record<string, () => Promise<CommandFile>>> 
   keys: () => import("./commands/keys.ts"),
   link: () => import("./commands/link.ts"),
   logs: () => import("./commands/logs.ts"),
+  par: () => import("./commands/par.ts"),
   run: () => import("./commands/run.ts"),
   scale: () => import("./commands/scale.ts"),
   start: () => import("./commands/start.ts"),

@@ -140,6 +140,11 @@ export const catalogue = {
     text: (file: string, target: string) => `${file} is not what was signed: the hash of ${target} does not match`,
     hint: "Fetch the original archive.",
   },
+  ARCHIVE_TARGET_ABSENT: {
+    kind: "invalid",
+    text: (file: string, target: string, there: string) => `${file} holds no binary for ${target}, only for ${there}`,
+    hint: "Build it for this machine and add it: lattice par insert ARCHIVE --arch ARCH-OS --binary FILE.",
+  },
   ISSUER_NOT_ALLOWED: {
     kind: "refused",
     text: (file: string, issuer: string) => `${file} is issued by ${issuer}, which this host does not allow`,

@@ -12,9 +12,9 @@ import {
 } from "../../lattice/index.ts";
 import { actorMetadata, addActorFlags, addSigningFlags, dates } from "../claims-flags.ts";
 import { collect, group, leaf, listOption, textOption, wholeNumber, type Call, type Options } from "../command.ts";
-import { setting, type SettingName } from "../context.ts";
 import { readInput } from "../files.ts";
-import { KeyFolder, keyFromReference } from "../key-folder.ts";
+import { keyFromReference } from "../key-folder.ts";
+import { keyFor } from "../signing-keys.ts";
 import { claimsInspect } from "../claims-inspect.ts";
 
 /** As wash: the short letters of a command that has flags of its own come first. */
@@ -155,17 +155,6 @@ async function additionalKeys(options: Options, kind: KeyKind): Promise<string[]
     pairs.push(await keyFromReference(file, kind, "--additional-key"));
   }
   return pairs.map(({ publicKey }) => publicKey);
-}
-
-/** The key of a flag, of a variable, or of the folder, where it is made on first use. */
-async function keyFor(call: Call, role: "issuer" | "subject", kind: KeyKind, name: string): Promise<KeyPair> {
-  const { options, output } = call;
-  const flag = textOption(options, role);
-  if (flag !== undefined) return keyFromReference(flag, kind, `--${role}`);
-  const fallback = setting(`${role}_key` satisfies SettingName);
-  if (fallback.value !== "") return keyFromReference(fallback.value, kind, fallback.origin, true);
-  const folder = new KeyFolder(textOption(options, "directory"));
-  return folder.getOrMake(name, kind, options.disableKeygen !== true, output);
 }
 
 function needed(options: Options, name: string): string {
