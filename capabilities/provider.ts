@@ -42,7 +42,7 @@ export interface ProviderCall {
 /** Where a provider listens for connections from outside. Listeners belong to the host and outlive providers. */
 export interface Listeners {
   /**
-   * Opens or takes over the listener of `address` ("host:port", "[::1]:80"; port 0 = any free one).
+   * Opens, joins or takes over the listener of `address` ("host:port", "[::1]:80"; port 0 = any free one).
    * `handler` gets each request; calling again with the same owner replaces the handler in one step.
    * @throws LatticeError ADDRESS_TAKEN when another owner holds it, ADDRESS_UNAVAILABLE when the system refuses.
    */
@@ -58,12 +58,24 @@ export interface ListenerOwner {
   readonly name: string;
   /** Another engine of this host has the address open already: join it instead of asking for it alone. */
   readonly joins?: boolean;
+  /** Which requests are meant. Those who all give one share an address; without it the owner has it alone. */
+  readonly route?: ListenerRoute;
+  /** Certificate and key as PEM: the address is served with TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+/** Requests by the host that they name and by how their path begins; the most exact route gets one. */
+export interface ListenerRoute {
+  /** A name in lower case, or `*.domain`. */
+  readonly host?: string;
+  /** Whole segments, from the slash on. */
+  readonly path?: string;
 }
 
 export interface ListenerLease {
   /** The address bound, with the real port. */
   readonly address: string;
-  /** `http://host:port` */
+  /** `http://host:port`, `https` with TLS, and the path of its route. */
   readonly url: string;
   /** Gives the address up; connections finish their request in flight. May be called twice. */
   release(): Promise<void>;

@@ -6,9 +6,12 @@ import {
   ServerResponse,
   createServer,
 } from "node:http";
+import { type Server as SecureServer, createServer as createSecureServer } from "node:https";
 import { type AddressInfo, type ListenOptions, type Socket, createServer as createSocketServer } from "node:net";
-import { type HttpHandler, type ListenAddress, type ListenerOwner, formatAddress } from "../capabilities/index.ts";
+import { type SecureContextOptions, createSecureContext } from "node:tls";
+import { type ListenAddress, type ListenerOwner, formatAddress } from "../capabilities/index.ts";
 import { describe, fail } from "../lattice/index.ts";
+import { Seats } from "./seats.ts";
 
 export interface ListenerOptions {
   /** Several engines of this host listen on one port; the system spreads connections among them. Default false. */
@@ -24,9 +27,6 @@ export interface ListenerOptions {
   /** Told of errors of an open socket, such as too many open files; it goes on listening. */
   readonly onError?: (text: string) => void;
 }
-
-/** Requests that may wait while a listener is between two handlers. */
-const mostParked = 1_000;
 
 /** Sockets of listeners that close: their answers say so. */
 const closing = new WeakSet<Socket>();
@@ -44,29 +44,26 @@ class Reply extends ServerResponse {
   }
 }
 
-/** One socket that listens. Its owner and handler may change while it is open. */
+/** One socket that listens; `seats` says what stands behind it. */
 export class Listener {
   readonly wanted: ListenAddress;
-  owner: ListenerOwner;
-  /** Grows with each claim; only the lease of the last may release. */
-  generation = 0;
-  /** Who keeps it open without a handler; requests wait meanwhile. */
-  holds = 0;
+  readonly seats = new Seats();
   readonly #options: ListenerOptions;
-  readonly #server: Server;
+  readonly #server: Server | SecureServer;
+  readonly #secure: boolean;
   readonly #sockets = new Set<Socket>();
-  #handler: HttpHandler | undefined;
-  #parked: [IncomingMessage, ServerResponse][] = [];
+  readonly #joins: boolean;
   #bound: ListenAddress;
   #closed: Promise<void> | undefined;
 
   constructor(wanted: ListenAddress, owner: ListenerOwner, options: ListenerOptions) {
     const { headerBytes = 16 * 1024, headerMs = 60_000, requestMs = 60_000, idleMs = 60_000 } = options;
     this.wanted = wanted;
-    this.owner = owner;
+    this.#joins = owner.joins ?? false;
     this.#bound = wanted;
     this.#options = options;
-    this.#server = createServer({
+    this.#secure = owner.tls !== undefined;
+    const settings = {
       ServerResponse: Reply,
       maxHeaderSize: headerBytes,
       headersTimeout: Math.min(headerMs, requestMs),
@@ -75,14 +72,16 @@ export class Listener {
       // A request without a body is no stream: 1 us of 16. The handler reads the bodies that are announced.
       optimizeEmptyRequests: true,
       connectionsCheckingInterval: Math.min(5_000, Math.max(50, Math.min(headerMs, requestMs) / 4)),
-    });
+    };
+    this.#server = owner.tls ? createSecureServer({ ...settings, ...tlsOf(owner) }) : createServer(settings);
     // Lines are bounded by the size of the head; a count of its own would drop some silently.
     this.#server.maxHeadersCount = 0;
-    const handle = (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response);
+    const handle = (request: IncomingMessage, response: ServerResponse) => this.seats.handle(request, response);
     // With a listener of its own the handler decides whether the body is wanted.
     this.#server.on("request", handle).on("checkContinue", handle);
     this.#server.on("error", (error) => options.onError?.(`${formatAddress(this.#bound)}: ${describe(error)}`));
-    this.#server.on("connection", (socket: Socket) => {
+    // With TLS the socket that requests name is the one inside.
+    this.#server.on(this.#secure ? "secureConnection" : "connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
     });
@@ -96,17 +95,7 @@ export class Listener {
   get url(): string {
     const { host, port } = this.#bound;
     const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-    return `http://${formatAddress({ host: reachable, port })}`;
-  }
-
-  /** Whether it is open without a handler. */
-  get idle(): boolean {
-    return this.#handler === undefined;
-  }
-
-  /** Requests that wait for a handler. */
-  get waiting(): number {
-    return this.#parked.length;
+    return `${this.#secure ? "https" : "http"}://${formatAddress({ host: reachable, port })}`;
   }
 
   get connections(): number {
@@ -122,7 +111,7 @@ export class Listener {
     const { host, port } = this.wanted;
     const reusePort = this.#options.reusePort ?? false;
     try {
-      if (reusePort && port !== 0 && !this.owner.joins) await probe({ host, port });
+      if (reusePort && port !== 0 && !this.#joins) await probe({ host, port });
       await listen(this.#server, { host, port, reusePort });
     } catch (error) {
       throw fail("ADDRESS_UNAVAILABLE", formatAddress(this.wanted), reason(error));
@@ -130,16 +119,16 @@ export class Listener {
     this.#bound = { host, port: (this.#server.address() as AddressInfo).port };
   }
 
-  /** Puts another handler behind the socket in one step; requests that waited go to it. */
-  serve(owner: ListenerOwner, handler: HttpHandler): void {
-    this.owner = owner;
-    this.#handler = handler;
-    for (const [request, response] of this.#parked.splice(0)) handler(request, response);
-  }
-
-  /** Takes the handler away; with `holds` requests wait for the next, else they are refused. */
-  unserve(): void {
-    this.#handler = undefined;
+  /**
+   * Takes the certificate that a claim brings; connections that are open keep theirs.
+   * @throws LatticeError ADDRESS_UNAVAILABLE when the one is with TLS and the other without.
+   */
+  secure(owner: ListenerOwner): void {
+    if ((owner.tls !== undefined) !== this.#secure) {
+      const how = this.#secure ? "open with TLS" : "open without TLS";
+      throw fail("ADDRESS_UNAVAILABLE", formatAddress(this.#bound), `it is ${how}; give ${owner.name} another port`);
+    }
+    if (owner.tls) (this.#server as SecureServer).setSecureContext(tlsOf(owner));
   }
 
   /**
@@ -149,24 +138,28 @@ export class Listener {
   close(deadlineMs: number): Promise<void> {
     for (const socket of this.#sockets) closing.add(socket);
     anyClosing = true;
-    for (const [, response] of this.#parked.splice(0)) refuse(response);
+    this.seats.close();
     this.#closed ??= new Promise((resolve) => this.#server.close(() => resolve()));
     const timer = setTimeout(() => this.#server.closeAllConnections(), Math.min(deadlineMs, 2 ** 31 - 1));
     return this.#closed.then(() => clearTimeout(timer));
   }
+}
 
-  #handle(request: IncomingMessage, response: ServerResponse): void {
-    if (this.#handler) this.#handler(request, response);
-    else if (this.holds > 0 && this.#parked.length < mostParked) this.#parked.push([request, response]);
-    else refuse(response);
+/** @throws LatticeError LINK_VALUES_INVALID: no certificate, no key, or the two do not belong together. */
+function tlsOf({ name, tls }: ListenerOwner): SecureContextOptions {
+  const options = { cert: tls?.cert, key: tls?.key };
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    throw fail("LINK_VALUES_INVALID", "the HTTP server", `the certificate and key of ${name}: ${describe(error)}`);
   }
+  return options;
 }
 
-function refuse(response: ServerResponse): void {
-  response.writeHead(503, ["retry-after", "1", "content-length", "0", "connection", "close"]).end();
-}
-
-function listen(server: Server | ReturnType<typeof createSocketServer>, options: ListenOptions): Promise<void> {
+function listen(
+  server: Server | SecureServer | ReturnType<typeof createSocketServer>,
+  options: ListenOptions,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(options, () => {

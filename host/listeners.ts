@@ -9,6 +9,7 @@ import {
 } from "../capabilities/index.ts";
 import { fail } from "../lattice/index.ts";
 import { Listener, type ListenerOptions } from "./listener.ts";
+import type { Seat } from "./seats.ts";
 
 export type { ListenerOptions } from "./listener.ts";
 
@@ -50,7 +51,7 @@ export class Listeners implements ListenersOfProviders {
   /** Requests that wait for the next handler of a held owner. */
   get waiting(): number {
     let sum = 0;
-    for (const { waiting } of this.#open.keys()) sum += waiting;
+    for (const { seats } of this.#open.keys()) sum += seats.waiting;
     return sum;
   }
 
@@ -63,8 +64,11 @@ export class Listeners implements ListenersOfProviders {
     if (this.#closed) throw fail("STOPPED", "the host's listeners");
     const wanted = parseAddress(address);
     if (!wanted) throw fail("ADDRESS_UNAVAILABLE", address, "it is not host:port");
-    const listener = this.#find(wanted, owner) ?? this.#add(wanted, owner);
-    const generation = ++listener.generation;
+    const found = this.#find(wanted, owner);
+    found?.secure(owner);
+    const listener = found ?? this.#add(wanted, owner);
+    const seat = listener.seats.take(owner);
+    const generation = ++seat.generation;
     try {
       await this.#open.get(listener);
     } catch (error) {
@@ -72,11 +76,11 @@ export class Listeners implements ListenersOfProviders {
       throw error;
     }
     // A later claim of the same owner may have come while the socket opened: it stays.
-    if (listener.generation === generation) listener.serve(owner, handler);
+    if (seat.generation === generation) listener.seats.serve(seat, owner, handler);
     return {
       address: formatAddress(listener.address),
-      url: listener.url,
-      release: () => this.#release(listener, generation),
+      url: listener.url + urlPath(owner),
+      release: () => this.#release(listener, seat, generation),
     };
   }
 
@@ -85,14 +89,21 @@ export class Listeners implements ListenersOfProviders {
    * requests wait for the owner's next claim, bounded, instead of meeting a closed port.
    */
   hold(ownerId: string): () => Promise<void> {
-    const held = [...this.#open.keys()].filter(({ owner }) => owner.id === ownerId);
-    for (const listener of held) listener.holds++;
+    const held = [...this.#open.keys()].flatMap((listener) => {
+      const seat = listener.seats.get(ownerId);
+      return seat ? [{ listener, seat }] : [];
+    });
+    for (const { seat } of held) seat.holds++;
     let ended = false;
     return async () => {
       if (ended) return;
       ended = true;
-      const left = held.filter((listener) => --listener.holds === 0 && listener.idle);
-      await Promise.all(left.map((listener) => this.#close(listener, releaseMs)));
+      await Promise.all(
+        held.map(({ listener, seat }) => {
+          seat.holds--;
+          return this.#leave(listener, seat);
+        }),
+      );
     };
   }
 
@@ -107,15 +118,19 @@ export class Listeners implements ListenersOfProviders {
     return this.drain(0);
   }
 
-  /** The socket that this claim means: the owner's own, or none. */
+  /** The socket that this claim means: the owner's own, one that it may share, or none. */
   #find(wanted: ListenAddress, owner: ListenerOwner): Listener | undefined {
     for (const listener of this.#open.keys()) {
-      if (!overlap(listener.address, wanted) && !same(listener.wanted, wanted)) continue;
-      if (listener.owner.id === owner.id && (same(listener.address, wanted) || same(listener.wanted, wanted)))
+      const exactly = same(listener.address, wanted) || same(listener.wanted, wanted);
+      if (exactly && listener.seats.get(owner.id)) {
+        const rival = listener.seats.rival(owner);
+        if (rival) throw fail("ADDRESS_TAKEN", formatAddress(wanted), rival.name, owner.name);
         return listener;
-      if (overlap(listener.address, wanted)) {
-        throw fail("ADDRESS_TAKEN", formatAddress(wanted), listener.owner.name, owner.name);
       }
+      if (!overlap(listener.address, wanted)) continue;
+      const rival = listener.seats.rival(owner);
+      if (rival) throw fail("ADDRESS_TAKEN", formatAddress(wanted), rival.name, owner.name);
+      if (same(listener.address, wanted)) return listener;
     }
     return undefined;
   }
@@ -126,10 +141,16 @@ export class Listeners implements ListenersOfProviders {
     return listener;
   }
 
-  async #release(listener: Listener, generation: number): Promise<void> {
-    if (listener.generation !== generation) return;
-    listener.unserve();
-    if (listener.holds === 0) await this.#close(listener, releaseMs);
+  async #release(listener: Listener, seat: Seat, generation: number): Promise<void> {
+    if (seat.generation !== generation) return;
+    seat.handler = undefined;
+    await this.#leave(listener, seat);
+  }
+
+  /** A socket without anybody behind it closes. */
+  async #leave(listener: Listener, seat: Seat): Promise<void> {
+    listener.seats.leave(seat);
+    if (listener.seats.empty) await this.#close(listener, releaseMs);
   }
 
   async #close(listener: Listener, deadlineMs: number): Promise<void> {
@@ -137,6 +158,10 @@ export class Listeners implements ListenersOfProviders {
     this.#open.delete(listener);
     await listener.close(deadlineMs);
   }
+}
+
+function urlPath({ route }: ListenerOwner): string {
+  return route?.path === undefined || route.path === "/" ? "" : route.path;
 }
 
 function same(a: ListenAddress, b: ListenAddress): boolean {

@@ -1,8 +1,9 @@
-import { contractOf, fail } from "../../lattice/index.ts";
+import { readFile } from "node:fs/promises";
+import { contractOf, describe, fail } from "../../lattice/index.ts";
 import type { Link, LinkStatus, Provider, ProviderCall, ProviderContext } from "../provider.ts";
 import { Exchange } from "./exchange.ts";
 import { FailureLog } from "./failure-log.ts";
-import { openedValues, readSettings } from "./settings.ts";
+import { openedValues, readSettings, type TlsFiles } from "./settings.ts";
 import { type Site, Traffic } from "./site.ts";
 
 export interface HttpServerOptions {
@@ -50,7 +51,13 @@ class HttpServer implements Provider {
     if (!context || !failures) throw fail("STOPPED", this.name);
     const settings = readSettings(link.values, this.#defaults);
     const site: Site = { link, settings, context, failures, traffic: this.#traffic, lease: undefined };
-    const owner = { id: link.id, name: link.linkedActor.name, joins: settings.joins };
+    const owner = {
+      id: link.id,
+      name: link.linkedActor.name,
+      joins: settings.joins,
+      ...(settings.route && { route: settings.route }),
+      ...(settings.tls && { tls: await readPem(settings.tls) }),
+    };
     const held = this.#sites.get(link.id);
     site.lease = await context.listeners.claim(settings.address, owner, (request, response) =>
       new Exchange(site, request, response).run(),
@@ -78,5 +85,13 @@ class HttpServer implements Provider {
     const leases = [...this.#sites.values()].flatMap(({ lease }) => lease ?? []);
     this.#sites.clear();
     await Promise.all(leases.map((lease) => lease.release()));
+  }
+}
+
+async function readPem({ cert, key }: TlsFiles): Promise<TlsFiles> {
+  try {
+    return { cert: await readFile(cert, "utf8"), key: await readFile(key, "utf8") };
+  } catch (error) {
+    throw fail("LINK_VALUES_INVALID", "the HTTP server", `tls: ${describe(error)}`);
   }
 }

@@ -1,5 +1,6 @@
 import { fail } from "../../lattice/index.ts";
 import { formatAddress, parseAddress } from "../addresses.ts";
+import type { ListenerRoute } from "../provider.ts";
 import { type Cors, readCors } from "./cors.ts";
 
 /** What the values of a link mean to the HTTP server. */
@@ -17,6 +18,15 @@ export interface SiteSettings {
   /** Added to answers to GET and HEAD that have none of their own. */
   readonly cacheControl: string | undefined;
   readonly cors: Cors | undefined;
+  /** Which requests of a shared address are meant. */
+  readonly route: ListenerRoute | undefined;
+  /** Files of the certificate and its key, as PEM. */
+  readonly tls: TlsFiles | undefined;
+}
+
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface SiteDefaults {
@@ -32,7 +42,9 @@ const units: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, 
 
 /**
  * Reads link values under the names that users of earlier hosts know: `address`, `port` or `PORT`,
- * `config_json`, `config_b64`, `max_content_len`, `timeout_ms`, `cache_control`, `readonly_mode`.
+ * `config_json`, `config_b64`, `max_content_len`, `timeout_ms`, `cache_control`, `readonly_mode`; ours
+ * are `host` and `path`, with which several actors share an address, and `tls_cert_file` and
+ * `tls_priv_key_file`, which the JSON has as `tls`.
  * Other values are the actor's own configuration and left alone; inside the JSON they are errors.
  * Source: waPC and actors reference, section 15.
  * @throws LatticeError LINK_VALUES_INVALID naming every problem.
@@ -48,6 +60,8 @@ export function readSettings(values: Readonly<Record<string, string>>, defaults:
     readOnly: readFlag(all["readonly_mode"], problems),
     cacheControl: readHeaderValue(all["cache_control"], problems),
     cors: readCors(json.cors, problems),
+    route: readRoute(all, problems),
+    tls: readTls({ ...json.tls, ...values }, problems),
   };
   if (values["config_file"] !== undefined) problems.push("config_file is not read here; give config_json");
   if (problems.length > 0) throw fail("LINK_VALUES_INVALID", "the HTTP server", problems.join("; "));
@@ -76,6 +90,23 @@ function readAddress(values: Readonly<Record<string, string>>, standard: string,
   }
   if (port !== undefined && port !== parsed.port) problems.push(`address ${address} and port ${port} disagree`);
   return formatAddress(parsed);
+}
+
+function readRoute(values: Readonly<Record<string, string>>, problems: string[]): ListenerRoute | undefined {
+  const { host, path } = values;
+  if (host === undefined && path === undefined) return undefined;
+  if (host !== undefined && !/^(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(host))
+    problems.push(`host "${host}" is not a name or *.domain`);
+  if (path !== undefined && !/^\/[\x21-\x7e]{0,1023}$/.test(path))
+    problems.push(`path "${path}" does not begin with a slash, or holds blanks`);
+  return { ...(host === undefined ? {} : { host: host.toLowerCase() }), ...(path === undefined ? {} : { path }) };
+}
+
+function readTls(values: Readonly<Record<string, string>>, problems: string[]): TlsFiles | undefined {
+  const { tls_cert_file: cert, tls_priv_key_file: key } = values;
+  if (cert !== undefined && key !== undefined) return { cert, key };
+  if (cert !== undefined || key !== undefined) problems.push("tls needs both a certificate and its key");
+  return undefined;
 }
 
 function readSize(text: string | undefined, standard: number, problems: string[]): number {
@@ -110,6 +141,7 @@ const jsonKeys = new Set(["address", "max_content_len", "timeout_ms", "cache_con
 
 interface JsonSettings {
   readonly texts: Readonly<Record<string, string>>;
+  readonly tls: Readonly<Record<string, string>>;
   readonly cors: unknown;
 }
 
@@ -119,12 +151,15 @@ function readJson(values: Readonly<Record<string, string>>, problems: string[]):
   const encoded = base64 === undefined ? undefined : Buffer.from(base64, "base64").toString();
   const first = parseJson("config_b64", encoded, problems);
   const second = parseJson("config_json", plain, problems);
-  return { texts: { ...first.texts, ...second.texts }, cors: second.cors ?? first.cors };
+  return {
+    texts: { ...first.texts, ...second.texts },
+    tls: { ...first.tls, ...second.tls },
+    cors: second.cors ?? first.cors,
+  };
 }
 
 function parseJson(name: string, text: string | undefined, problems: string[]): JsonSettings {
   const { cors, tls, log: _level, ...others } = parseObject(name, text, problems);
-  if (!isEmpty(tls)) problems.push(`${name}.tls is not served here; put a proxy that ends TLS in front`);
   const texts: Record<string, string> = {};
   for (const [key, value] of Object.entries(others)) {
     if (value === null) continue;
@@ -132,7 +167,7 @@ function parseJson(name: string, text: string | undefined, problems: string[]): 
     else if (typeof value === "object") problems.push(`${name}.${key} must be text or a number`);
     else texts[key] = typeof value === "string" ? value : JSON.stringify(value);
   }
-  return { texts, cors };
+  return { texts, tls: readTlsFiles(name, tls, problems), cors };
 }
 
 function parseObject(name: string, text: string | undefined, problems: string[]): Record<string, unknown> {
@@ -149,7 +184,14 @@ function parseObject(name: string, text: string | undefined, problems: string[])
 }
 
 /** TLS that names no files is TLS turned off. */
-function isEmpty(value: unknown): boolean {
-  if (value === undefined || value === null) return true;
-  return typeof value === "object" && Object.values(value).every((each) => each === null);
+function readTlsFiles(name: string, tls: unknown, problems: string[]): Record<string, string> {
+  if (tls === undefined || tls === null) return {};
+  const files: Record<string, string> = {};
+  for (const [key, file] of Object.entries(tls)) {
+    if (file === null) continue;
+    if (key !== "cert_file" && key !== "priv_key_file") problems.push(`${name}.tls.${key} is not known`);
+    else if (typeof file !== "string") problems.push(`${name}.tls.${key} must be text`);
+    else files[`tls_${key}`] = file;
+  }
+  return files;
 }
