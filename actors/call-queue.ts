@@ -52,22 +52,27 @@ export class CallQueue<T extends Queued> {
 
   /** Takes out every call whose deadline has passed. */
   expired(now: number): T[] {
-    if (this.length === 0) return [];
-    const late = this.#outer.removeLate(now);
-    if (this.#nestedLength > 0) {
-      for (const lane of this.#nested) {
-        const lateNested = lane?.removeLate(now) ?? [];
-        this.#nestedLength -= lateNested.length;
-        late.push(...lateNested);
-      }
-    }
-    this.length -= late.length;
-    return late;
+    return this.remove(({ call }) => now >= call.deadline);
   }
 
   /** Takes out everything. */
   clear(): T[] {
-    return this.expired(Number.POSITIVE_INFINITY);
+    return this.remove(() => true);
+  }
+
+  /** Takes out all that are `unwanted`. */
+  remove(unwanted: (item: T) => boolean): T[] {
+    if (this.length === 0) return [];
+    const removed = this.#outer.remove(unwanted);
+    if (this.#nestedLength > 0) {
+      for (const lane of this.#nested) {
+        const nested = lane?.remove(unwanted) ?? [];
+        this.#nestedLength -= nested.length;
+        removed.push(...nested);
+      }
+    }
+    this.length -= removed.length;
+    return removed;
   }
 
   #shiftDeepest(): T | undefined {
@@ -99,12 +104,12 @@ class Lane<T extends Queued> {
     return item;
   }
 
-  removeLate(now: number): T[] {
-    const late: T[] = [];
+  remove(unwanted: (item: T) => boolean): T[] {
+    const removed: T[] = [];
     const kept: T[] = [];
-    for (const item of this.#items()) (now >= item.call.deadline ? late : kept).push(item);
-    if (late.length > 0) this.#relay(kept, this.#ring.length);
-    return late;
+    for (const item of this.#items()) (unwanted(item) ? removed : kept).push(item);
+    if (removed.length > 0) this.#relay(kept, this.#ring.length);
+    return removed;
   }
 
   *#items(): Generator<T> {

@@ -24,6 +24,8 @@ export interface PoolOptions {
    * It is told so anew each time it has to be made again.
    */
   readonly single?: { readonly introduce: Introduce };
+  /** Told, once a second at most, that an instance beside others cannot be made; calls then wait for those. */
+  readonly onStartFailed?: (error: LatticeError) => void;
 }
 
 /** Figures of one pool at one moment; counters since it began. */
@@ -43,7 +45,7 @@ export interface PoolStats {
   readonly queueMs: number;
 }
 
-/** Pause after an instance failed to start while others live. */
+/** Pause after an instance failed to start while others live; a nested call waits for one as long at least. */
 const restartMs = 1_000;
 
 let resolver: (reply: Uint8Array) => void;
@@ -64,7 +66,7 @@ const capture = (resolve: (reply: Uint8Array) => void, reject: (error: LatticeEr
  * A call may begin while fewer instances are busy than the maximum plus its hops, so nested calls may
  * make an instance more for each hop before them. Of the instances a call can have, calls of lesser
  * depth never hold all; so actors that call themselves, or each other in a circle, do not wait for
- * each other for ever.
+ * each other for ever. Where no instance can be made, a nested call fails after a while instead.
  */
 export class Pool implements GuestOwner, Watched {
   readonly name: string;
@@ -72,6 +74,7 @@ export class Pool implements GuestOwner, Watched {
   readonly #scheduler: Scheduler;
   readonly #census: Census;
   readonly #single: boolean;
+  readonly #onStartFailed: PoolOptions["onStartFailed"];
   #limits: PoolLimits;
   readonly #guests = new Set<Guest>();
   /** Ended or failed, their coroutine not yet gone. */
@@ -99,10 +102,11 @@ export class Pool implements GuestOwner, Watched {
   #onDrained: (() => void)[] = [];
   #idleTimer: NodeJS.Timeout | undefined;
 
-  constructor({ module, host, limits, scheduler, census, name, single }: PoolOptions) {
+  constructor({ module, host, limits, scheduler, census, name, single, onStartFailed }: PoolOptions) {
     this.name = name;
     this.#limits = guestLimits(single ? { ...limits, instances: 1 } : limits);
     this.#single = single !== undefined;
+    this.#onStartFailed = onStartFailed;
     this.#scheduler = scheduler;
     this.#census = census;
     this.#environment = {
@@ -166,7 +170,7 @@ export class Pool implements GuestOwner, Watched {
       guest.offer(ticket);
     } else {
       this.#queue.push(ticket);
-      if (free) this.#pump();
+      this.#pump();
     }
     return promise;
   }
@@ -308,7 +312,17 @@ export class Pool implements GuestOwner, Watched {
   /** A call may begin only when it has come at least this many hops. */
   #leastHops(): number {
     const over = this.#busy - this.#limits.instances + 1;
-    return over <= 0 ? 0 : this.#single ? Number.POSITIVE_INFINITY : over;
+    if (over <= 0) return 0;
+    if (this.#single) return Number.POSITIVE_INFINITY;
+    const { deepest } = this.#queue;
+    // After the maximum was lowered, calls of lesser depth may hold all, waiting for the deepest.
+    return deepest === 0 || deepest >= over ? over : Math.min(over, this.#deepestBusy() + 1);
+  }
+
+  #deepestBusy(): number {
+    let deepest = 0;
+    for (const { call } of this.#guests) if (call && call.hops > deepest) deepest = call.hops;
+    return deepest;
   }
 
   /**
@@ -375,15 +389,20 @@ export class Pool implements GuestOwner, Watched {
     this.#pump();
   }
 
-  /** Without any instance the waiting calls fail with the reason; with some they wait for those. */
+  /**
+   * Without any instance the waiting calls fail with the reason. With some they wait for those, but a
+   * nested call not for long: it may be what all of those wait for.
+   */
   #startFailed(error: unknown): void {
-    this.#restartAt = this.#scheduler.coarseNow + restartMs;
-    if (this.#guests.size > 0) return;
-    this.#restartAt = 0;
     const reason = isLatticeError(error)
       ? error
       : fail("GUEST_START_FAILED", this.name, "instantiation", String(error));
-    for (const ticket of this.#queue.clear()) this.#reject(ticket, reason);
+    const now = this.#scheduler.coarseNow;
+    const alone = this.#guests.size === 0;
+    this.#restartAt = alone ? 0 : now + restartMs;
+    const hopeless = ({ call, since }: Ticket) => alone || (call.hops > 0 && now - since >= restartMs);
+    for (const ticket of this.#queue.remove(hopeless)) this.#reject(ticket, reason);
+    if (!alone) this.#onStartFailed?.(reason);
   }
 
   #release(guest: Guest): void {

@@ -137,10 +137,19 @@ export class PlacementKeeper {
         traceId: traceId(call?.trace?.traceparent),
       }),
     );
-    const { census } = this.#options;
+    const { census, onReport } = this.#options;
     const introduce: Introduce = async (ask) => this.#introductions.get(id)?.(ask);
     const single = module.claims.portableProvider ? { introduce } : undefined;
-    return new Pool({ module, host, limits, scheduler: this.#scheduler, census, name, ...(single && { single }) });
+    return new Pool({
+      module,
+      host,
+      limits,
+      scheduler: this.#scheduler,
+      census,
+      name,
+      ...(single && { single }),
+      onStartFailed: (error) => onReport("warn", `${name} gets no further instance: ${error.message}`),
+    });
   }
 
   #retire(pool: Pool): void {

@@ -238,6 +238,38 @@ void test("the census bounds the instances of the process, and calls wait for th
   assert.deepEqual((await Promise.all(calls)).map(textOf), ["0", "1", "2"]);
 });
 
+void test("an actor that calls itself where no further instance can be made is told so, long before its deadline", async () => {
+  await using world = startWorld({ instances: 1 });
+  const told: string[] = [];
+  const guest = world.pool(relay, {
+    hostCall: (_site, payload, call) => guest.pool.call({ ...call, payload, hops: call.hops + 1 }),
+    onStartFailed: ({ code }) => told.push(code),
+  });
+  const deadline = performance.now() + 60_000;
+  await assert.rejects(guest.call("Op", "", { deadline }), { message: /already holds 1 instances/ });
+  assert.deepEqual(new Set(told), new Set(["INSTANCE_LIMIT"]));
+  assert.equal(guest.pool.stats().traps, 0);
+});
+
+void test("chains that began before the maximum was lowered come to their end", async () => {
+  await using world = startWorld();
+  const { held, hostCall: hold } = heldAnswers();
+  const guest = world.pool(relay, {
+    limits: { instances: 6 },
+    hostCall: async (site, payload, call) => {
+      if (call.hops === 2) return payload.slice();
+      const whole = payload.slice();
+      if (call.hops === 0) await hold(site, payload);
+      return guest.pool.call({ ...call, payload: whole, hops: call.hops + 1 });
+    },
+  });
+  const calls = Array.from({ length: 6 }, (_, i) => guest.call("Op", `${i}`));
+  await until(() => held.length === 6);
+  guest.pool.resize({ max: 1 });
+  for (const { answer } of held) answer();
+  assert.deepEqual((await Promise.all(calls)).map(textOf), ["0", "1", "2", "3", "4", "5"]);
+});
+
 void test("a census shared by threads forgets a lost one", () => {
   const first = new Census(3);
   const second = new Census(3, first.shared, 1);

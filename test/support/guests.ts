@@ -7,6 +7,7 @@ import {
   type GuestHost,
   type GuestLimits,
   Pool,
+  type PoolOptions,
   prepare,
   type PreparedModule,
   type PrepareOptions,
@@ -110,7 +111,10 @@ export interface World extends AsyncDisposable {
   /** A pool on this world's thread; stopped with the world. */
   pool(
     module: PreparedModule,
-    options?: { name?: string; limits?: Partial<GuestLimits>; hostCall?: HostCall },
+    options?: { name?: string; limits?: Partial<GuestLimits>; hostCall?: HostCall } & Pick<
+      PoolOptions,
+      "onStartFailed"
+    >,
   ): TestPool;
 }
 
@@ -122,13 +126,13 @@ export function startWorld(options: { sliceMs?: number; instances?: number } = {
   return {
     scheduler,
     census,
-    pool(module, { name = module.claims.name, limits = {}, hostCall = refuse } = {}) {
+    pool(module, { name = module.claims.name, limits = {}, hostCall = refuse, onStartFailed } = {}) {
       const logs: LogLine[] = [];
       const host: GuestHost = {
         hostCall,
         log: (stream, text) => void (logs.length < 100 && logs.push({ stream, text })),
       };
-      const pool = new Pool({ module, host, limits, scheduler, census, name });
+      const pool = new Pool({ module, host, limits, scheduler, census, name, ...(onStartFailed && { onStartFailed }) });
       const made: TestPool = {
         pool,
         logs,
