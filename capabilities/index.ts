@@ -9,6 +9,8 @@ export type * from "./blobstore/store.ts";
 export * from "./blobstore/provider.ts";
 export * from "./blobstore-files/provider.ts";
 export * from "./keyvalue/store.ts";
+export * from "./keyvalue/prefixed.ts";
+export * from "./keyvalue/linked-stores.ts";
 export * from "./keyvalue/provider.ts";
 export * from "./keyvalue-memory/store.ts";
 export * from "./keyvalue-memory/provider.ts";

@@ -1,4 +1,5 @@
 import type { Era, GuestLanguage, LinkDefinition, Origin, TraceContext } from "../lattice/index.ts";
+import type { StoreEntry } from "./keyvalue/store.ts";
 
 /** The actor at the other end of a link. `era` is live: an update may change it under the same key. */
 export interface LinkedActor {
@@ -169,6 +170,25 @@ export interface Provider {
   /** The answer is for reading: it may be a view over a larger block, or the same bytes for many callers. */
   handle(call: ProviderCall): Uint8Array | Promise<Uint8Array>;
   health?(): Health | Promise<Health>;
+  /**
+   * The entries of the store behind `link` (without one: behind the provider's own configuration), for
+   * a copy to another provider of the contract. Nobody writes meanwhile, or entries may be old or new.
+   */
+  exportEntries?(link?: Link): AsyncIterable<StoreEntry>;
+  /**
+   * Puts entries as they were elsewhere, each replacing what its key held; other keys stay. May run
+   * again with the same entries. Resolves to their number when all are as durable as the store makes them.
+   */
+  importEntries?(entries: AsyncIterable<StoreEntry>, link?: Link): Promise<number>;
+  /** How many entries a copy would hold: exact while nobody writes, cheap beside the copy itself. */
+  countEntries?(link?: Link): Promise<number>;
+  /** Deletes every entry behind `link` and tells how many. */
+  clearEntries?(link?: Link): Promise<number>;
+  /**
+   * Links whose stores have equal names share one, so that a copy takes it once. Opaque, holds no secret,
+   * the same in every engine and on every host.
+   */
+  storeName?(link?: Link): string;
   /** Takes no more calls from outside; resolves when those it holds are done. */
   drain?(): Promise<void>;
   /** May be called twice. */

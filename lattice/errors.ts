@@ -476,6 +476,11 @@ export const catalogue = {
     text: (store: string, limit: number) => `${store} is full: it may hold ${limit} bytes`,
     hint: "Delete keys, let them expire, or raise the store's limit.",
   },
+  STORE_UNAVAILABLE: {
+    kind: "unavailable",
+    text: (store: string, why: string) => `${store} is unavailable: ${why}`,
+    hint: "Start it, or wait until it is back: the provider connects again by itself.",
+  },
   LINK_VALUES_INVALID: {
     kind: "invalid",
     text: (provider: string, problems: string) => `the link values do not suit ${provider}: ${problems}`,

@@ -5,7 +5,7 @@ import { Expiries } from "./expiries.ts";
 export interface MemoryStoreOptions {
   /** Bytes that keys and what they hold may take, estimated. Default 256 MiB. */
   maxBytes?: number;
-  /** The clock, in milliseconds. For tests. */
+  /** The clock, in milliseconds since 1970; by default one that never goes back. For tests. */
   now?: () => number;
 }
 
@@ -34,7 +34,7 @@ export class MemoryStore implements CopyableStore {
   readonly #expiries: Expiries;
   #bytes = 0;
 
-  constructor({ maxBytes = 256 * 1024 * 1024, now = () => performance.now() }: MemoryStoreOptions = {}) {
+  constructor({ maxBytes = 256 * 1024 * 1024, now = steadyNow }: MemoryStoreOptions = {}) {
     if (!(maxBytes > 0)) throw fail("OPTION_OUT_OF_RANGE", "maxBytes", maxBytes, "more than 0");
     this.#maxBytes = maxBytes;
     this.#now = now;
@@ -160,28 +160,42 @@ export class MemoryStore implements CopyableStore {
     return [...(first ?? [])].filter((member) => others.every((set) => set?.has(member)));
   }
 
-  *entries(): Generator<StoreEntry> {
+  *entries(prefix: string): Generator<StoreEntry> {
     for (const key of this.#entries.keys()) {
-      const entry = this.#find(key);
+      const entry = key.startsWith(prefix) ? this.#find(key) : undefined;
       if (!entry) continue;
       const { content, expiresAt } = entry;
-      const rest = expiresAt === 0 ? { key } : { key, expiresInMs: expiresAt - this.#now() };
+      const rest = expiresAt === 0 ? { key } : { key, expiresAt };
       if (Array.isArray(content)) yield { ...rest, kind: "list", items: [...content] };
       else if (content instanceof Set) yield { ...rest, kind: "set", items: [...content] };
       else yield { ...rest, kind: "value", value: typeof content === "number" ? String(content) : content };
     }
   }
 
+  count(prefix: string): number {
+    return this.#standing(prefix).length;
+  }
+
+  clear(prefix: string): number {
+    const keys = this.#standing(prefix);
+    for (const key of keys) this.delete(key);
+    return keys.length;
+  }
+
   load(entry: StoreEntry): void {
-    const { key, kind, expiresInMs } = entry;
+    const { key, kind, expiresAt = 0 } = entry;
     const content = kind === "value" ? entry.value : kind === "list" ? [...entry.items] : new Set(entry.items);
-    this.#put(key, content, expiresInMs === undefined ? 0 : this.#now() + expiresInMs);
+    this.#put(key, content, expiresAt);
   }
 
   close(): void {
     this.#expiries.close();
     this.#entries.clear();
     this.#bytes = 0;
+  }
+
+  #standing(prefix: string): string[] {
+    return [...this.#entries.keys()].filter((key) => key.startsWith(prefix) && this.#find(key) !== undefined);
   }
 
   #find(key: string): Entry | undefined {
@@ -230,6 +244,10 @@ export class MemoryStore implements CopyableStore {
     if (content === undefined || content instanceof Set) return content;
     throw wrongType(operation, key, content);
   }
+}
+
+function steadyNow(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 function counter(key: string, content: Content): number {

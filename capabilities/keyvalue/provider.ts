@@ -1,11 +1,8 @@
-import { contractOf, fail } from "../../lattice/index.ts";
-import { payloadError } from "../codec/malformed.ts";
-import type { Provider, ProviderCall } from "../provider.ts";
-import { operations } from "./operations.ts";
+import { LinkedStores } from "./linked-stores.ts";
 import type { KeyvalueStore } from "./store.ts";
 
-export interface KeyvalueProvider<Store extends KeyvalueStore = KeyvalueStore> extends Provider {
-  /** What stands behind it; one store for all links. */
+export interface KeyvalueProvider<Store extends KeyvalueStore = KeyvalueStore> extends LinkedStores {
+  /** What stands behind it; one store for all links, each perhaps with a `prefix` of its own. */
   readonly store: Store;
 }
 
@@ -14,21 +11,13 @@ export interface KeyvalueProvider<Store extends KeyvalueStore = KeyvalueStore> e
  * none of them. Stops the store with itself.
  */
 export function keyvalueProvider<Store extends KeyvalueStore>(store: Store): KeyvalueProvider<Store> {
-  return {
-    contractId: contractOf("keyvalue"),
+  const place = { id: store.name, title: store.name };
+  const provider = new LinkedStores({
     name: store.name,
-    store,
-    handle({ contractId, operation, era, payload }: ProviderCall) {
-      const run = operations.get(operation);
-      if (run === undefined) throw fail("OPERATION_UNKNOWN", contractId, operation);
-      try {
-        return run(store, era, payload);
-      } catch (error) {
-        throw payloadError(operation, error);
-      }
-    },
-    async stop() {
-      await store.close?.();
-    },
-  };
+    stateless: false,
+    only: store,
+    placeOf: () => place,
+    open: () => store,
+  });
+  return Object.assign(provider, { store });
 }

@@ -1,3 +1,5 @@
+import type { Health } from "../provider.ts";
+
 /** An answer that is there, or comes. A store that can answers at once: then no guest is suspended. */
 export type Answer<T> = T | Promise<T>;
 
@@ -46,23 +48,36 @@ export interface KeyvalueStore {
   setQuery(key: string): Answer<string[]>;
   setUnion(keys: readonly string[]): Answer<string[]>;
   setIntersection(keys: readonly string[]): Answer<string[]>;
-  /** Lets go of connections and timers. May be called twice. */
+  /** Once, before the first operation, where there is something to open. */
+  open?(): Promise<void>;
+  health?(): Health | Promise<Health>;
+  /** Finishes what was asked of it and lets go of connections, threads and timers. May be called twice. */
   close?(): void | Promise<void>;
 }
 
-/** One key with all it holds, for a copy from store to store. */
+/** One key with all it holds, for a copy from store to store. A counter is a value: its number as text. */
 export type StoreEntry = {
   readonly key: string;
-  /** Milliseconds left; undefined = never. */ readonly expiresInMs?: number;
+  /** When it vanishes, in milliseconds since 1970; undefined = never. */
+  readonly expiresAt?: number;
 } & (
   | { readonly kind: "value"; readonly value: Value }
   | { readonly kind: "list" | "set"; readonly items: readonly string[] }
 );
 
-/** A store that can be copied. */
+/** A store that can be copied. Each of these looks only at keys that start with `prefix`; "" means all. */
 export interface CopyableStore extends KeyvalueStore {
-  /** Every key that stands, in no order; keys changed meanwhile may be old or new. */
-  entries(): Iterable<StoreEntry> | AsyncIterable<StoreEntry>;
-  /** Puts a key as it was elsewhere, replacing what it held. */
+  /** Every key that stands, each once, in no order; keys changed meanwhile may be old or new. */
+  entries(prefix: string): Iterable<StoreEntry> | AsyncIterable<StoreEntry>;
+  /** How many keys stand; on a store in use an estimate. */
+  count(prefix: string): Answer<number>;
+  /** Deletes the keys and tells how many it were. */
+  clear(prefix: string): Answer<number>;
+  /** Puts a key as it was elsewhere, replacing what it held; one whose time has passed is deleted. */
   load(entry: StoreEntry): Answer<void>;
+}
+
+/** Tells whether a store can be copied. */
+export function isCopyable(store: KeyvalueStore): store is CopyableStore {
+  return "entries" in store && "load" in store;
 }
