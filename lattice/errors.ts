@@ -384,6 +384,26 @@ export const catalogue = {
     text: (id: string, target: string) => `invocation ${id} is for ${target}, which is not who got it`,
     hint: "Send it to the subject of its target.",
   },
+  HELLO_REFUSED: {
+    kind: "refused",
+    text: (host: string, why: string) => `the hello of ${host} is refused: ${why}`,
+    hint: "Give both hosts the same cluster seed (or accept each other's cluster key) and compare their clocks.",
+  },
+  SESSION_REFUSED: {
+    kind: "unavailable",
+    text: (host: string, why: string) => `host ${host} takes no session with this one: ${why}`,
+    hint: "Nothing was run. Compare cluster keys, lattice and --rpc of both hosts.",
+  },
+  SESSION_LOST: {
+    kind: "unavailable",
+    text: (host: string, why: string) => `the answer of host ${host} proves nothing: ${why}`,
+    hint: "That host was perhaps started again during the call, which may have run; retry what may run twice.",
+  },
+  PAYLOAD_GONE: {
+    kind: "unavailable",
+    text: (name: string) => `the payload ${name} is not in the lattice's object store`,
+    hint: "It was fetched before, or swept because it was old; call again.",
+  },
   // --- the guest's own failures ------------------------------------------------------------------
   GUEST_FAILED: {
     kind: "guest",

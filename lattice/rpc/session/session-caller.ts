@@ -1,0 +1,256 @@
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import type { Bus } from "../../bus.ts";
+import { fail } from "../../errors.ts";
+import { asBuffer, FrameProblem } from "./frame-bytes.ts";
+import { inlineLimitBytes } from "../large-payloads.ts";
+import type { LargePayloads } from "../large-payloads.ts";
+import { traceHeaders } from "../trace.ts";
+import type { Subjects } from "../../subjects.ts";
+import type { AcceptedHello } from "./hello.ts";
+import type { Hellos } from "./hellos.ts";
+import { flowMac } from "./mac.ts";
+import type { End, Mac } from "./mac.ts";
+import { callSize } from "./remote-call.ts";
+import type { RemoteCall, StoredPayload } from "./remote-call.ts";
+import { decodeAnswer, decodeWelcome, encodeCall, encodeOpen, frameType, streamBytes } from "./session-frames.ts";
+import type { FramePosition, OpenedAnswer, WelcomeFrame } from "./session-frames.ts";
+import type { SessionIdentity } from "./session-identity.ts";
+
+export interface SessionCallerOptions {
+  readonly identity: SessionIdentity;
+  readonly hellos: Hellos;
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  /** This thread's own place. */
+  readonly place: string;
+  readonly payloads: LargePayloads;
+}
+
+export interface SessionCallOptions {
+  /** In milliseconds; the deadline of the whole call, a first conversation included. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Calls are sent again only when the other end proved that it did not run them. */
+const maxRenewals = 3;
+const maxSequence = 0xffff_ffff;
+/** Room for ends, position and tag around a call. */
+const frameOverhead = 512;
+
+/**
+ * Sends calls to places of other hosts of ours in sealed frames. The first call to a place asks for a
+ * stream before (one message more), every later one is one message and one answer.
+ */
+export class SessionCaller {
+  readonly #options: SessionCallerOptions;
+  readonly #flows = new Map<string, Flow>();
+
+  constructor(options: SessionCallerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs a call at a place of another host and returns its answer, which the caller owns.
+   * `call.budgetMs` is for the other side; `timeoutMs` bounds the wait here.
+   * @throws LatticeError what the call failed with there; NO_RESPONDERS, RPC_TIMEOUT, CALLER_GONE,
+   * BUS_CLOSED of the bus; SESSION_REFUSED when no conversation comes about (nothing was run),
+   * SESSION_LOST when the answer proves nothing (the call may have run); PAYLOAD_TOO_LARGE.
+   */
+  async call(to: End, call: RemoteCall, options: SessionCallOptions): Promise<Uint8Array> {
+    const { payloads } = this.#options;
+    const stored = this.#fitsInside(call) ? undefined : await this.#store(call.payload);
+    try {
+      const answer = await this.#ask(to, stored ? { ...call, payload: nothing } : call, stored, options);
+      if (!answer.ok) throw answer.error;
+      if (!answer.stored) return answer.payload;
+      const { name, bytes, digest } = answer.stored;
+      const payload = await payloads.take(name, bytes);
+      if (!sameDigest(payload, digest)) throw fail("BLOB_CORRUPT", name);
+      return payload;
+    } catch (error) {
+      if (stored) await payloads.discard(stored.name);
+      throw error;
+    }
+  }
+
+  #fitsInside(call: RemoteCall): boolean {
+    return (
+      call.payload.length <= inlineLimitBytes && callSize(call) + frameOverhead <= this.#options.bus.maxPayloadBytes
+    );
+  }
+
+  /** Forgets what was agreed with a host that is gone. */
+  forget(host: string): void {
+    for (const [name, flow] of this.#flows) if (flow.to.host === host) this.#flows.delete(name);
+  }
+
+  async #ask(to: End, call: RemoteCall, stored: StoredPayload | undefined, options: SessionCallOptions) {
+    const { bus, subjects, hellos } = this.#options;
+    const end = performance.now() + options.timeoutMs;
+    const left = (): number => Math.max(1, end - performance.now());
+    const subject = subjects.write("directed", to);
+    const headers = call.trace ? { headers: traceHeaders(call.trace) } : {};
+    const signal = options.signal ? { signal: options.signal } : {};
+    for (let renewals = 0; renewals <= maxRenewals; renewals++) {
+      const flow = this.#flow(to);
+      if (!flow.ready(hellos.get(to.host))) await within(left(), subject, this.#open(flow, subject, left()));
+      const sealed = flow.seal(call, stored);
+      if (!sealed) continue;
+      const { bytes, position } = sealed;
+      const reply = await bus.request(subject, bytes, { timeoutMs: left(), ...headers, ...signal });
+      const answer = flow.read(reply.payload, position);
+      if (!("renew" in answer)) return answer;
+      flow.renew(position, answer.renew);
+    }
+    throw fail("SESSION_REFUSED", to.host, "it keeps asking for another stream");
+  }
+
+  #flow(to: End): Flow {
+    const name = `${to.host}/${to.place}`;
+    let flow = this.#flows.get(name);
+    if (!flow) {
+      const { identity, place } = this.#options;
+      flow = new Flow(identity, { host: identity.host, place }, to);
+      this.#flows.set(name, flow);
+    }
+    return flow;
+  }
+
+  /** One conversation is opened at a time; those who come meanwhile wait for it. */
+  async #open(flow: Flow, subject: string, timeoutMs: number): Promise<void> {
+    flow.opening ??= this.#converse(flow, subject, timeoutMs).finally(() => (flow.opening = undefined));
+    await flow.opening;
+  }
+
+  async #converse(flow: Flow, subject: string, timeoutMs: number): Promise<void> {
+    const { bus, identity, hellos } = this.#options;
+    const challenge = randomBytes(streamBytes);
+    const open = encodeOpen({ from: flow.from, challenge, hello: identity.hello() });
+    const { payload } = await bus.request(subject, open, { timeoutMs });
+    flow.begin(hellos, payload, challenge);
+  }
+
+  async #store(payload: Uint8Array): Promise<StoredPayload> {
+    const name = randomUUID();
+    await this.#options.payloads.store(name, payload);
+    return { name, bytes: payload.length, digest: digestOf(payload) };
+  }
+}
+
+/** What this place has agreed with one other place. */
+class Flow {
+  readonly from: End;
+  readonly to: End;
+  opening: Promise<void> | undefined;
+  readonly #identity: SessionIdentity;
+  #peer: AcceptedHello | undefined;
+  #calls: Mac | undefined;
+  #answers: Mac | undefined;
+  #stream: Uint8Array | undefined;
+  #sequence = 0;
+
+  constructor(identity: SessionIdentity, from: End, to: End) {
+    this.#identity = identity;
+    this.from = from;
+    this.to = to;
+  }
+
+  /** Whether calls can be sealed: there is a stream, and the other host's hello of now is the one it began with. */
+  ready(latest: AcceptedHello | undefined): boolean {
+    if (latest?.sessionKey !== this.#peer?.sessionKey || this.#sequence >= maxSequence) this.#stream = undefined;
+    return this.#stream !== undefined;
+  }
+
+  /** Undefined when another call has lost the stream meanwhile. */
+  seal(
+    call: RemoteCall,
+    stored: StoredPayload | undefined,
+  ): { bytes: Uint8Array; position: FramePosition } | undefined {
+    if (!this.#stream || !this.#calls) return undefined;
+    const position = { stream: this.#stream, sequence: ++this.#sequence };
+    return { bytes: encodeCall(this.from, position, call, stored, this.#calls), position };
+  }
+
+  /** @throws LatticeError SESSION_LOST; then the next call opens a conversation anew. */
+  read(bytes: Uint8Array, position: FramePosition): OpenedAnswer {
+    try {
+      return decodeAnswer(bytes, position, this.#answers!);
+    } catch (error) {
+      if (!(error instanceof FrameProblem)) throw error;
+      if (this.#stream === position.stream) this.#stream = undefined;
+      throw fail("SESSION_LOST", this.to.host, error.message);
+    }
+  }
+
+  /** Another call may have renewed the stream meanwhile. */
+  renew({ stream }: FramePosition, next: Uint8Array): void {
+    if (this.#stream !== stream) return;
+    this.#stream = Uint8Array.from(next);
+    this.#sequence = 0;
+  }
+
+  /** Takes the answer to `open`. @throws LatticeError SESSION_REFUSED, HELLO_REFUSED. */
+  begin(hellos: Hellos, bytes: Uint8Array, challenge: Uint8Array): void {
+    try {
+      const welcome = readWelcome(bytes, challenge);
+      const peer = hellos.accept(welcome.hello);
+      if (peer.host !== this.to.host) throw new FrameProblem("another host answered");
+      const { calls, answers } = this.#macs(peer);
+      if (!answers.holds(asBuffer(bytes))) throw new FrameProblem("its tag does not hold");
+      this.#peer = peer;
+      this.#calls = calls;
+      this.#answers = answers;
+      this.#stream = Uint8Array.from(welcome.stream);
+      this.#sequence = 0;
+    } catch (error) {
+      if (error instanceof FrameProblem) throw fail("SESSION_REFUSED", this.to.host, error.message);
+      throw error;
+    }
+  }
+
+  #macs(peer: AcceptedHello): { calls: Mac; answers: Mac } {
+    if (this.#peer?.sessionKey === peer.sessionKey && this.#calls && this.#answers)
+      return { calls: this.#calls, answers: this.#answers };
+    const { lattice, sessionKey } = this.#identity;
+    const secret = {
+      shared: this.#identity.agree(peer),
+      sessionKeys: [sessionKey, peer.sessionKey] as const,
+      lattice,
+    };
+    return {
+      calls: flowMac(secret, this.from, this.to, "call"),
+      answers: flowMac(secret, this.to, this.from, "reply"),
+    };
+  }
+}
+
+function readWelcome(bytes: Uint8Array, challenge: Uint8Array): WelcomeFrame {
+  const type = frameType(bytes);
+  if (type === "stranger") throw new FrameProblem("it does not take this host's hello");
+  if (type !== "welcome") throw new FrameProblem("it answers in no form of a session");
+  const welcome = decodeWelcome(bytes);
+  if (!asBuffer(welcome.challenge).equals(challenge)) throw new FrameProblem("it answers another question");
+  return welcome;
+}
+
+/** A call waits for a conversation no longer than its own time, whoever began it. */
+async function within(ms: number, subject: string, opening: Promise<void>): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(fail("RPC_TIMEOUT", subject, Math.round(ms))), ms);
+  try {
+    await Promise.race([opening, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function digestOf(payload: Uint8Array): Uint8Array {
+  return createHash("sha256").update(payload).digest();
+}
+
+export function sameDigest(payload: Uint8Array, digest: Uint8Array): boolean {
+  return asBuffer(digestOf(payload)).equals(digest);
+}
+
+const nothing = new Uint8Array();

@@ -1,0 +1,239 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import type { BusMessage } from "../../bus.ts";
+import { describe, fail, failFrom, isLatticeError } from "../../errors.ts";
+import type { LatticeError } from "../../errors.ts";
+import { inlineLimitBytes } from "../large-payloads.ts";
+import type { LargePayloads } from "../large-payloads.ts";
+import { asBuffer, FrameProblem } from "./frame-bytes.ts";
+import type { AcceptedHello } from "./hello.ts";
+import type { Hellos } from "./hellos.ts";
+import { flowMac } from "./mac.ts";
+import type { End, Mac } from "./mac.ts";
+import type { RemoteAnswer, RemoteCall, StoredPayload } from "./remote-call.ts";
+import { ReplayWindow } from "./replay-window.ts";
+import { digestOf, sameDigest } from "./session-caller.ts";
+import {
+  decodeCallHead,
+  decodeOpen,
+  encodeAnswer,
+  encodeRenew,
+  encodeStranger,
+  encodeWelcome,
+  frameType,
+  streamBytes,
+} from "./session-frames.ts";
+import type { CallHead } from "./session-frames.ts";
+import type { SessionIdentity } from "./session-identity.ts";
+
+declare const proven: unique symbol;
+
+/** A call that another host of ours sent, proven by its tag; its payload is inside. Only `SessionReceiver` makes one. */
+export type ProvenCall = RemoteCall & { readonly from: End; readonly [proven]: true };
+
+/** Why a message to a place was not run, for counters. */
+export type SessionRefusal = "not a frame" | "malformed" | "hello refused" | "stranger" | "tag" | "replay" | "stream";
+
+export interface SessionReceiverOptions {
+  readonly identity: SessionIdentity;
+  readonly hellos: Hellos;
+  /** The place whose subject is heard. */
+  readonly place: string;
+  readonly payloads: LargePayloads;
+  /** Largest answer that is sent inside a message: `bus.maxPayloadBytes` of now. */
+  readonly maxPayloadBytes: () => number;
+  /** Runs a call. What it throws travels back as the error of the call. */
+  readonly handle: (call: ProvenCall) => Uint8Array | Promise<Uint8Array>;
+  /** Told of every message that was not run. */
+  readonly onRefused?: (why: SessionRefusal, detail: string) => void;
+}
+
+/** Room for tag, position and kind around an answer. */
+const frameOverhead = 64;
+
+/**
+ * Answers calls that other hosts of ours send to one place of this host. Each runs at most once: its
+ * stream was made up here, and its number is accepted once. A frame that does not hold is answered by
+ * nothing that a third party could use.
+ */
+export class SessionReceiver {
+  readonly #options: SessionReceiverOptions;
+  readonly #callers = new Map<string, Caller>();
+
+  constructor(options: SessionReceiverOptions) {
+    this.#options = options;
+  }
+
+  /** True when the message is a frame of a session; then it is answered here. Invocations of 0.x are not. */
+  receive(message: BusMessage): boolean {
+    const type = frameType(message.payload);
+    if (type === undefined) return false;
+    try {
+      if (type === "call") this.#call(message);
+      else if (type === "open") this.#open(message);
+      else this.#refuse("not a frame", type);
+    } catch (error) {
+      if (!(error instanceof FrameProblem)) throw error;
+      this.#refuse("malformed", error.message);
+    }
+    return true;
+  }
+
+  /** Forgets the streams of a host that is gone. */
+  forget(host: string): void {
+    for (const [name, { end }] of this.#callers) if (end.host === host) this.#callers.delete(name);
+  }
+
+  #open(message: BusMessage): void {
+    const { hellos, identity } = this.#options;
+    const { from, challenge, hello } = decodeOpen(message.payload);
+    let peer: AcceptedHello;
+    try {
+      peer = hellos.accept(hello);
+    } catch (error) {
+      if (!isLatticeError(error)) throw error;
+      this.#refuse("hello refused", error.message);
+      message.respond(encodeStranger());
+      return;
+    }
+    if (peer.host !== from.host) throw new FrameProblem("its hello is of another host");
+    const caller = this.#caller(from, peer);
+    const stream = caller.offer();
+    message.respond(encodeWelcome({ challenge, stream, hello: identity.hello() }, caller.answers));
+  }
+
+  #call(message: BusMessage): void {
+    const head = decodeCallHead(message.payload);
+    const caller = this.#known(head.from);
+    if (!caller) {
+      this.#refuse("stranger", head.from.host);
+      message.respond(encodeStranger());
+      return;
+    }
+    if (!caller.calls.holds(asBuffer(message.payload))) {
+      this.#refuse("tag", head.from.host);
+      message.respond(encodeStranger());
+      return;
+    }
+    const window = caller.window(head.stream);
+    if (!window) {
+      this.#refuse("stream", head.from.host);
+      message.respond(encodeRenew(head, caller.offer(), caller.answers));
+      return;
+    }
+    // An answer would reach whoever waits for the first one, so there is none.
+    if (!window.accept(head.sequence)) return this.#refuse("replay", head.from.host);
+    this.#run(message, head, caller);
+  }
+
+  #run(message: BusMessage, head: CallHead, { answers }: Caller): void {
+    // The head is a view of the message; streams are compared and written only.
+    const respond = (answer: RemoteAnswer): void => void message.respond(encodeAnswer(head, answer, answers));
+    const failed = (error: unknown): void => respond({ ok: false, error: asLatticeError(error) });
+    const settle = (payload: Uint8Array): void => {
+      if (payload.length <= inlineLimitBytes && payload.length + frameOverhead <= this.#options.maxPayloadBytes())
+        return respond({ ok: true, payload, stored: undefined });
+      void this.#store(payload).then(respond).catch(failed);
+    };
+    try {
+      const { stored, ...call } = head.call();
+      const proven = { ...call, from: head.from } as ProvenCall;
+      const answer = stored ? this.#fetched(proven, stored) : this.#options.handle(proven);
+      if (answer instanceof Uint8Array) settle(answer);
+      else answer.then(settle).catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  async #fetched(call: ProvenCall, { name, bytes, digest }: StoredPayload): Promise<Uint8Array> {
+    const payload = await this.#options.payloads.take(name, bytes);
+    if (!sameDigest(payload, digest)) throw fail("BLOB_CORRUPT", name);
+    return await this.#options.handle({ ...call, payload });
+  }
+
+  async #store(payload: Uint8Array): Promise<RemoteAnswer> {
+    const name = `${randomUUID()}-r`;
+    await this.#options.payloads.store(name, payload);
+    return { ok: true, payload: nothing, stored: { name, bytes: payload.length, digest: digestOf(payload) } };
+  }
+
+  /** Who calls, when its hello is known and it is still the same process. */
+  #known(from: End): Caller | undefined {
+    const peer = this.#options.hellos.get(from.host);
+    return peer && this.#caller(from, peer);
+  }
+
+  #caller(from: End, peer: AcceptedHello): Caller {
+    const name = `${from.host}/${from.place}`;
+    const known = this.#callers.get(name);
+    if (known?.sessionKey === peer.sessionKey) return known;
+    const { identity, place } = this.#options;
+    const caller = new Caller(identity, from, peer, { host: identity.host, place });
+    this.#callers.set(name, caller);
+    const [oldest] = this.#callers.keys();
+    if (this.#callers.size > maxCallers && oldest !== undefined) this.#callers.delete(oldest);
+    return caller;
+  }
+
+  #refuse(why: SessionRefusal, detail: string): void {
+    this.#options.onRefused?.(why, detail);
+  }
+}
+
+/** Places of other hosts that are remembered. */
+const maxCallers = 16_384;
+/** Streams that a caller asked for and did not use yet, and those in use: its engine may have been replaced. */
+const maxOffered = 4;
+const maxStreams = 2;
+
+/** One place of another host, its keys and streams. */
+class Caller {
+  readonly end: End;
+  readonly sessionKey: string;
+  readonly calls: Mac;
+  readonly answers: Mac;
+  readonly #offered = new Set<string>();
+  readonly #streams = new Map<string, ReplayWindow>();
+
+  constructor(identity: SessionIdentity, end: End, peer: AcceptedHello, here: End) {
+    this.end = end;
+    this.sessionKey = peer.sessionKey;
+    const secret = {
+      shared: identity.agree(peer),
+      sessionKeys: [identity.sessionKey, peer.sessionKey] as const,
+      lattice: identity.lattice,
+    };
+    this.calls = flowMac(secret, end, here, "call");
+    this.answers = flowMac(secret, here, end, "reply");
+  }
+
+  /** A new stream. */
+  offer(): Uint8Array {
+    const stream = randomBytes(streamBytes);
+    keepNewest(this.#offered.add(stream.toString("latin1")), maxOffered);
+    return stream;
+  }
+
+  /** The numbers of a stream; its first proven call takes it up. Undefined for a stream of another time. */
+  window(stream: Uint8Array): ReplayWindow | undefined {
+    const name = asBuffer(stream).toString("latin1");
+    const known = this.#streams.get(name);
+    if (known) return known;
+    if (!this.#offered.delete(name)) return undefined;
+    const window = new ReplayWindow();
+    keepNewest(this.#streams.set(name, window), maxStreams);
+    return window;
+  }
+}
+
+function keepNewest(held: Set<string> | Map<string, ReplayWindow>, most: number): void {
+  const [oldest] = held.keys();
+  if (held.size > most && oldest !== undefined) held.delete(oldest);
+}
+
+function asLatticeError(error: unknown): LatticeError {
+  if (error instanceof FrameProblem) return fail("REQUEST_INVALID", "a call of another host", error.message);
+  return isLatticeError(error) ? error : failFrom(error, "VERB_FAILED", "call", describe(error));
+}
+
+const nothing = new Uint8Array();
