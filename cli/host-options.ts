@@ -1,6 +1,7 @@
+import { resolve } from "node:path";
 import { Option, type Command } from "commander";
 import type { Registries } from "../actors/index.ts";
-import type { HostOptions, LimitName } from "../host/index.ts";
+import type { HostOptions, LimitName, SecretSources } from "../host/index.ts";
 import { fail, type KeyKind } from "../lattice/index.ts";
 import { collect, listOption, pair, pairs, textOption, wholeNumber, type Options } from "./command.ts";
 import { setting } from "./context.ts";
@@ -21,6 +22,16 @@ export function addHostSettings(command: Command): void {
     )
     .addOption(new Option("--issuer <key>", "allow modules of this account only, may be repeated").argParser(collect))
     .addOption(new Option("--strict", "refuse what is only warned about otherwise"))
+    .addOption(
+      new Option("--secret-dir <folder>", "folder of secrets that links may refer to, may be repeated").argParser(
+        collect,
+      ),
+    )
+    .addOption(
+      new Option("--secret-env <name>", "variable that links may refer to (* for any text), may be repeated").argParser(
+        collect,
+      ),
+    )
     .addOption(new Option("--label <k=v>", "a label of the host, may be repeated").argParser(collect))
     .addOption(new Option("--lattice <name>", "name of the lattice"))
     .addOption(new Option("-x, --lattice-prefix <name>", "as --lattice").hideHelp())
@@ -52,10 +63,22 @@ export async function hostOptions(options: Options): Promise<HostOptions> {
     logLevel: logLevel(options),
     structured: structured || setting("structured_logs").value === "true",
     ...(issuers.length === 0 ? {} : { issuers }),
+    secrets: secretSources(options),
     ...(options.strict === true ? { strict: true } : {}),
     ...(metrics === undefined ? {} : { metricsAddress: metrics }),
     ...(seed === undefined ? {} : { hostSeed: seed }),
     ...(registries === undefined ? {} : { registries }),
+  };
+}
+
+/** Systemd and others name their folder of secrets themselves. */
+function secretSources(options: Options): Partial<SecretSources> {
+  const variables = listOption(options, "secretEnv");
+  const folders = listOption(options, "secretDir").map((folder) => resolve(folder));
+  const { CREDENTIALS_DIRECTORY: given } = process.env;
+  return {
+    ...(variables.length === 0 ? {} : { variables }),
+    folders: given ? [...folders, resolve(given)] : folders,
   };
 }
 

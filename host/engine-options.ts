@@ -4,6 +4,7 @@ import type { ActorLogLine, Place } from "./engine-messages.ts";
 import type { Limits } from "./limits.ts";
 import type { Middleware } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
+import type { SecretSources } from "./secrets.ts";
 
 /** What an engine is made of; the same for one in a thread of its own and one in the caller's. */
 export interface EngineOptions {
@@ -12,6 +13,7 @@ export interface EngineOptions {
   /** Of the whole process. */
   readonly census: Census;
   readonly strict: boolean;
+  readonly secrets: SecretSources;
   readonly policy: Policy | undefined;
   readonly middleware: readonly Middleware[];
   /** Several engines listen on one port. */

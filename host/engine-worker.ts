@@ -6,6 +6,7 @@ import { Engine } from "./engine.ts";
 import { beat } from "./heartbeat.ts";
 import { LogBatch } from "./log-batch.ts";
 import type { Limits } from "./limits.ts";
+import type { SecretSources } from "./secrets.ts";
 import { loadExtensions } from "./extensions.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
 import { keepCompiled } from "../lattice/index.ts";
@@ -17,6 +18,7 @@ export interface EngineWorkerData {
   /** The census of the process. */
   readonly census: { readonly limit: number; readonly shared: SharedArrayBuffer };
   readonly strict: boolean;
+  readonly secrets: SecretSources;
   readonly sharePorts: boolean;
   readonly extensions: { readonly policy: string | undefined; readonly middleware: readonly string[] };
   /** One counter that this thread raises while it lives; the supervisor reads it. */
@@ -42,6 +44,7 @@ const engine = new Engine({
   limits: data.limits,
   census: new Census(data.census.limit, data.census.shared, data.place),
   strict: data.strict,
+  secrets: data.secrets,
   policy,
   middleware,
   sharePorts: data.sharePorts,

@@ -76,7 +76,7 @@ export class Engine implements EngineHandle {
     const steps = new ProviderSteps(options);
     this.#placements = new PlacementKeeper(options, this.tables, this.dispatch, this.#scheduler);
     this.#providers = new ProviderKeeper(options, this, this.#placements, steps);
-    this.#links = new LinkKeeper(this.tables, steps, limits.drainMs);
+    this.#links = new LinkKeeper(this.tables, steps, options);
   }
 
   async apply(change: EngineChange): Promise<LinkStatus | undefined> {

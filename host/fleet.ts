@@ -17,6 +17,7 @@ import { FleetTables, nameOfChange } from "./fleet-tables.ts";
 import type { Limits } from "./limits.ts";
 import type { Middleware } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
+import type { SecretSources } from "./secrets.ts";
 import type { RemoteOptions } from "./remote/options.ts";
 import { lossText, type Supervised, Supervisor } from "./supervision.ts";
 
@@ -25,6 +26,7 @@ export interface FleetOptions {
   readonly engines: number;
   readonly limits: Limits;
   readonly strict: boolean;
+  readonly secrets: SecretSources;
   readonly policy: Policy | undefined;
   readonly middleware: readonly Middleware[];
   readonly extensions: ExtensionPaths;
@@ -67,13 +69,14 @@ export class Fleet {
 
   private constructor(options: FleetOptions) {
     this.#options = options;
-    const { limits, strict, policy, middleware, onLog, onReport } = options;
+    const { limits, strict, secrets, policy, middleware, onLog, onReport } = options;
     this.#census = new Census(instanceLimit(undefined, limits.instancesPerProcess));
     this.caller = new Engine({
       place: callerPlace,
       limits,
       census: this.#census,
       strict,
+      secrets,
       policy,
       middleware,
       sharePorts: false,
@@ -192,11 +195,11 @@ export class Fleet {
   }
 
   #spawn(place: Place, heartbeat: SharedArrayBuffer): Supervised & { readonly thread: EngineThread } {
-    const { limits, strict, engines, extensions, onLog, onReport } = this.#options;
+    const { limits, strict, secrets, engines, extensions, onLog, onReport } = this.#options;
     const { limit, shared } = this.#census;
     const census = { limit, shared };
     const thread = new EngineThread(
-      { place, limits, census, strict, sharePorts: engines > 1, extensions, heartbeat },
+      { place, limits, census, strict, secrets, sharePorts: engines > 1, extensions, heartbeat },
       callerPlace,
       {
         onLog: (lines) => lines.forEach(onLog),

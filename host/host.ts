@@ -21,6 +21,7 @@ import { HostLogger } from "./logger.ts";
 import { compileOptions, type HostConfig, type HostOptions } from "./options.ts";
 import type { Policy } from "./policy.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
+import { SecretWatch } from "./secret-watch.ts";
 import { Turns } from "./turns.ts";
 import { type ActorHandle, type LinkRecord, type ProviderHandle, Wanted } from "./wanted.ts";
 
@@ -57,6 +58,7 @@ export class Host implements AsyncDisposable {
   readonly links: Links;
   readonly #actors: Actors;
   readonly #providers: Providers;
+  readonly #secrets: SecretWatch;
   #state: "running" | "draining" | "stopped" = "running";
   #stopping: Promise<void> | undefined;
   #faces: Faces | undefined;
@@ -83,11 +85,13 @@ export class Host implements AsyncDisposable {
     this.links = new Links(parts);
     this.#providers = new Providers(parts, this.links);
     this.#actors = new Actors(parts, this.#providers, this.links);
+    const renew = (link: string) => this.links.renewOne(link);
+    this.#secrets = new SecretWatch(this.wanted, config.secrets, config.limits.secretsMs, renew);
   }
 
   static async start(options: HostOptions): Promise<Host> {
     const config = compileOptions(options);
-    const { engines, limits, strict } = config;
+    const { engines, limits, strict, secrets } = config;
     const key = config.hostSeed === undefined ? KeyPair.generate("server") : KeyPair.fromSeed(config.hostSeed);
     const logs = new LogBook({
       logLines: limits.logLines,
@@ -112,6 +116,7 @@ export class Host implements AsyncDisposable {
       engines,
       limits,
       strict,
+      secrets,
       policy,
       middleware,
       extensions,
@@ -269,6 +274,7 @@ export class Host implements AsyncDisposable {
     this.#stopping ??= (async () => {
       await this.drain();
       this.#state = "stopped";
+      this.#secrets.stop();
       this.links.close();
       await this.fleet.stop();
       await this.#actors.close();

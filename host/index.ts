@@ -7,6 +7,7 @@ export {
   type StartProviderOptions,
 } from "./host.ts";
 export { type HostOptions, type HostConfig, compileOptions } from "./options.ts";
+export type { SecretSources } from "./secrets.ts";
 export { limitTable, type LimitName, type Limits } from "./limits.ts";
 export type { ActorHandle, ProviderHandle, LinkRecord } from "./wanted.ts";
 export type { Inventory } from "./inventory.ts";

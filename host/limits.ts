@@ -30,6 +30,7 @@ export const limitTable = {
   sliceMs: { default: 2, min: 1, max: 1_000, says: "CPU time after which a guest lets others run" },
   startupMs: { default: 5_000, min: 1, max: hour, says: "wall clock of an instance's start functions" },
   idleMs: { default: 30_000, min: 0, max: day, says: "idle time after which a spare instance is released" },
+  secretsMs: { default: 5_000, min: 50, max: day, says: "time between two looks at the secrets that links refer to" },
   callTimeoutMs: { default: 10_000, min: 1, max: hour, says: "wall clock of one local call" },
   rpcTimeoutMs: { default: 2_000, min: 1, max: hour, says: "wait for a reply over the lattice" },
   hops: { default: 16, min: 1, max: 1_000, says: "calls in one chain" },

@@ -1,9 +1,11 @@
 import type { Link, LinkStatus } from "../capabilities/index.ts";
 import { fail } from "../lattice/index.ts";
 import type { LinkSpec } from "./engine-messages.ts";
+import type { EngineOptions } from "./engine-options.ts";
 import { InFlight } from "./in-flight.ts";
 import { linkDeadline } from "./link-deadline.ts";
 import type { ProviderSteps } from "./provider-steps.ts";
+import { resolveSecrets, type SecretSources, withoutValues, withReferences } from "./secrets.ts";
 import type { LinkRow, ProviderRow, Tables } from "./tables.ts";
 
 /** The links of one engine. */
@@ -11,11 +13,13 @@ export class LinkKeeper {
   readonly #tables: Tables;
   readonly #steps: ProviderSteps;
   readonly #drainMs: number;
+  readonly #secrets: SecretSources;
 
-  constructor(tables: Tables, steps: ProviderSteps, drainMs: number) {
+  constructor(tables: Tables, steps: ProviderSteps, { limits, secrets }: EngineOptions) {
     this.#tables = tables;
     this.#steps = steps;
-    this.#drainMs = drainMs;
+    this.#drainMs = limits.drainMs;
+    this.#secrets = secrets;
   }
 
   /** The provider, when it runs here, checks and opens first; the tables change only when it has. */
@@ -24,7 +28,9 @@ export class LinkKeeper {
     if (!provider && spec.providerId !== undefined) throw fail("PROVIDER_ABSENT", spec.provider);
     const held = this.#tables.links.get(spec.id);
     if (held && held.provider === provider && held.spec.revision >= spec.revision) return undefined;
-    const link: Link = { ...spec, linkedActor: this.#tables.actor(spec.actor) };
+    // Here alone, for the eyes of the provider: tables, events and inventory hold the references.
+    const values = provider?.provider ? resolveSecrets(spec.values, this.#secrets) : spec.values;
+    const link: Link = { ...spec, values, linkedActor: this.#tables.actor(spec.actor) };
     const row: LinkRow = {
       spec,
       link,
@@ -51,16 +57,19 @@ export class LinkKeeper {
   }
 
   async #open(provider: ProviderRow, row: LinkRow): Promise<LinkStatus | undefined> {
-    const { link } = row;
+    const { link, spec } = row;
     // It may call the actor from now on: its first request may come at once.
     const before = provider.links.get(link.id);
     provider.links.set(link.id, row);
     try {
-      return (await this.#steps.begin(provider, "putLink", () => provider.provider?.putLink?.(link))) ?? undefined;
+      const status = await this.#steps.begin(provider, "putLink", () => provider.provider?.putLink?.(link));
+      return status?.values
+        ? { ...status, values: withReferences(status.values, spec.values, link.values) }
+        : (status ?? undefined);
     } catch (error) {
       if (before) provider.links.set(link.id, before);
       else provider.links.delete(link.id);
-      throw error;
+      throw withoutValues(error, spec.values, link.values);
     }
   }
 

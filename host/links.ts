@@ -174,6 +174,12 @@ export class Links {
     }
   }
 
+  /** Puts one link again as it stands, so that its provider gets the secrets of now. */
+  async renewOne(id: string): Promise<void> {
+    const link = this.#parts.wanted.links.get(id)?.spec;
+    if (link?.providerId !== undefined) await this.#renew(link);
+  }
+
   /** A provider runs here now: it gets the links that mean it. */
   async providerStarted(started: ProviderSpec): Promise<void> {
     const ids = [...this.#book.all()].filter(({ provider }) => provider === started.key).map(({ id }) => id);

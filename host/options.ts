@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path";
 import { arch, platform } from "node:process";
 import type { Registries } from "../actors/index.ts";
 import { fail, isPublicKey } from "../lattice/index.ts";
@@ -6,6 +7,7 @@ import { type LogLevel, isLogLevel, logLevels } from "./log-levels.ts";
 import type { Middleware } from "./middleware.ts";
 import { nearestName } from "./nearest-name.ts";
 import type { Policy } from "./policy.ts";
+import { defaultSecretSources, type SecretSources } from "./secrets.ts";
 import { stateDirectory } from "./state-directory.ts";
 
 /** What a user may say about a host. All of it is optional; `compileOptions` checks it once. */
@@ -44,6 +46,8 @@ export interface HostOptions {
   readonly policy?: Policy | string;
   /** What runs around each call, in this order; module paths where engines are threads of their own. */
   readonly middleware?: readonly (Middleware | string)[];
+  /** Where references to secrets in link values may lead. Default: variables `LATTICE_SECRET_*`, no folder. */
+  readonly secrets?: Partial<SecretSources>;
   /** Seed of the host's own key (`SN...`). Default: a new key for each start. */
   readonly hostSeed?: string;
   /** Credentials and exceptions of the registries that references name. Default: those of the environment. */
@@ -61,6 +65,7 @@ export interface HostConfig {
   readonly issuers: readonly string[] | undefined;
   readonly strict: boolean;
   readonly development: boolean;
+  readonly secrets: SecretSources;
   readonly metricsAddress: string | undefined;
   readonly controlSocket: boolean | string;
   readonly stateDirectory: string;
@@ -82,6 +87,7 @@ const optionNames: readonly (keyof HostOptions)[] = [
   "issuers",
   "strict",
   "development",
+  "secrets",
   "metricsAddress",
   "controlSocket",
   "stateDirectory",
@@ -112,6 +118,7 @@ export function compileOptions(options: HostOptions = {}): HostConfig {
     issuers: options.issuers === undefined ? undefined : issuers(options.issuers),
     strict: flag("strict", options.strict ?? false),
     development: flag("development", options.development ?? false),
+    secrets: secretSources(options.secrets ?? {}),
     metricsAddress: options.metricsAddress === undefined ? undefined : address(options.metricsAddress),
     controlSocket: controlSocket(options.controlSocket ?? false),
     stateDirectory: text("stateDirectory", options.stateDirectory ?? stateDirectory()),
@@ -191,6 +198,14 @@ function text(name: string, value: unknown): string {
 
 function list<T>(name: string, value: readonly T[]): readonly T[] {
   return Array.isArray(value) ? value : outOfRange(name, value, "a list");
+}
+
+function secretSources(value: Partial<SecretSources>): SecretSources {
+  const { variables, folders } = { ...defaultSecretSources, ...value };
+  for (const folder of list("secrets.folders", folders)) {
+    if (!isAbsolute(text("secrets.folders", folder))) outOfRange("secrets.folders", folder, "absolute paths");
+  }
+  return { variables: [...list("secrets.variables", variables)], folders: [...folders] };
 }
 
 function callable(name: string, value: Policy | string): Policy | string {

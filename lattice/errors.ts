@@ -506,6 +506,11 @@ export const catalogue = {
     text: (provider: string, problems: string) => `the link values do not suit ${provider}: ${problems}`,
     hint: "Put the link again with corrected values.",
   },
+  SECRET_UNAVAILABLE: {
+    kind: "invalid",
+    text: (problems: string) => `a secret cannot be read: ${problems}`,
+    hint: "Set the variable or write the file where the provider runs, and let its host read it: --secret-env NAME, --secret-dir FOLDER.",
+  },
   ADDRESS_TAKEN: {
     kind: "invalid",
     exit: 6,
