@@ -26,6 +26,7 @@ export const commandFiles: Readonly<Record<string, () => Promise<CommandFile>>> 
   scale: () => import("./commands/scale.ts"),
   start: () => import("./commands/start.ts"),
   stop: () => import("./commands/stop.ts"),
+  swap: () => import("./commands/swap.ts"),
   up: () => import("./commands/up.ts"),
   update: () => import("./commands/update.ts"),
   version: () => import("./commands/version.ts"),

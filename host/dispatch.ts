@@ -1,6 +1,7 @@
 import type { CallSite, GuestCall, GuestHost } from "../actors/index.ts";
 import { defaultLinkName, fail, localInvocation, type Target, type VerifiedInvocation } from "../lattice/index.ts";
 import { Deadlines, graceMs } from "./deadlines.ts";
+import { Hold } from "./hold.ts";
 import type { Place } from "./engine-messages.ts";
 import type { Answer, Around } from "./middleware.ts";
 import { askPolicy, type Policy, type PolicyRequest } from "./policy.ts";
@@ -95,6 +96,11 @@ export class Dispatch {
     };
   }
 
+  /** From now on calls to what `name` names wait. */
+  hold(name: string): Hold {
+    return new Hold(this.#deadlines, name);
+  }
+
   /** Drops what is remembered of a placement that is gone. */
   forget(placementId: string): void {
     for (const name of this.#warned) if (name.startsWith(`${placementId} `)) this.#warned.delete(name);
@@ -156,8 +162,13 @@ export class Dispatch {
       }
       case "provider": {
         const { link } = route;
-        if (!link.provider) throw fail("PROVIDER_ABSENT", link.spec.provider);
-        const { spec, provider, draining } = link.provider;
+        const behind = link.provider;
+        if (!behind) throw fail("PROVIDER_ABSENT", link.spec.provider);
+        const { spec, provider, draining, hold } = behind;
+        if (hold) {
+          behind.waited++;
+          return hold.wait(invocation.deadline + graceMs, () => this.invoke(invocation));
+        }
         if (draining) throw fail("DRAINING", spec.name);
         return provider
           ? (each) => this.#providers.overLink(each, link, link.provider!)

@@ -7,6 +7,7 @@ import type { LinkStatus } from "../capabilities/index.ts";
 import type { LinkDefinition, Origin, Target, TraceContext, WireError } from "../lattice/index.ts";
 import type { PeerHost } from "./remote/peers.ts";
 import type { RemoteOptions } from "./remote/options.ts";
+import type { ProviderAnswer, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
 
 /** Index of an engine, or `callerPlace` for the thread that started the host. */
 export type Place = number;
@@ -25,8 +26,17 @@ export interface PlacementSpec {
   readonly places: readonly Place[];
 }
 
+/**
+ * What a provider's generations share: a swap starts the next one as `SLOT.GENERATION`, and whoever
+ * holds the id of an earlier one means the one that runs now.
+ */
+export function slotOf(providerId: string): string {
+  return providerId.split(".", 1)[0]!;
+}
+
 /** One running provider. */
 export interface ProviderSpec {
+  /** Of this generation: see `slotOf`. */
   readonly id: string;
   readonly key: string;
   readonly name: string;
@@ -65,7 +75,8 @@ export type EngineChange =
   | { readonly type: "drain-placement"; readonly id: string; readonly drainMs: number }
   /** Ends it with all that it still holds. */
   | { readonly type: "drop-placement"; readonly id: string }
-  | { readonly type: "put-provider"; readonly spec: ProviderSpec }
+  /** One that is `staged` shall take over from another: it opens sockets that are open already without serving them. */
+  | { readonly type: "put-provider"; readonly spec: ProviderSpec; readonly staged?: boolean }
   | { readonly type: "drop-provider"; readonly id: string; readonly drainMs: number }
   | { readonly type: "put-link"; readonly link: LinkSpec }
   | { readonly type: "drop-link"; readonly id: string }
@@ -74,26 +85,50 @@ export type EngineChange =
   /** Another host is gone: what waits for it fails. */
   | { readonly type: "drop-peer"; readonly host: string }
   /** Serves calls of other hosts and sends calls to them from now on. */
-  | { readonly type: "join"; readonly remote: RemoteOptions };
+  | { readonly type: "join"; readonly remote: RemoteOptions }
+  /** A provider that shall take over opens a link of the one before; no call goes to it yet. */
+  | { readonly type: "stage-link"; readonly link: LinkSpec }
+  /** New calls over the links of a provider wait, until they are released or their deadline. */
+  | { readonly type: "hold-provider"; readonly id: string }
+  /** Calls that wait go to whoever stands behind their link now; a trial is over. */
+  | { readonly type: "release-provider"; readonly id: string }
+  /** All links of one provider go to another in one step, with the calls that wait. */
+  | SwapChange
+  /** Takes no more calls and lets it finish those that it holds; it stays. */
+  | { readonly type: "drain-provider"; readonly id: string; readonly drainMs: number };
+
+export interface SwapChange {
+  readonly type: "swap-provider";
+  readonly from: string;
+  readonly to: string;
+  /** All that `from` had, with `to` behind them. */
+  readonly links: readonly LinkSpec[];
+  /** Share of its calls that may fail before new ones are held back and the supervisor is told; without it nobody watches. */
+  readonly tolerated?: number;
+}
 
 export type ToEngine =
   | { readonly type: "change"; readonly requestId: number; readonly change: EngineChange }
   | { readonly type: "stats"; readonly requestId: number }
+  | { readonly type: "ask-provider"; readonly requestId: number; readonly question: ProviderQuestion }
   | { readonly type: "drain"; readonly requestId: number; readonly deadlineMs: number }
   | { readonly type: "peer"; readonly place: Place; readonly port: import("node:worker_threads").MessagePort }
   | { readonly type: "stop"; readonly requestId: number };
 
 export type FromEngine =
   | { readonly type: "ready" }
-  | { readonly type: "done"; readonly requestId: number; readonly result: LinkStatus | EngineStats | undefined }
+  | { readonly type: "done"; readonly requestId: number; readonly result: EngineResult }
   | { readonly type: "failed"; readonly requestId: number; readonly error: WireError }
   | { readonly type: "log"; readonly lines: readonly ActorLogLine[] }
+  | { readonly type: "provider-news"; readonly news: ProviderNews }
   | {
       readonly type: "report";
       readonly level: "debug" | "info" | "warn" | "error";
       readonly text: string;
       readonly fields?: Record<string, unknown>;
     };
+
+export type EngineResult = LinkStatus | EngineStats | ProviderAnswer | undefined;
 
 /** Calls between engines of one host: always whole invocations, so the other side checks again. */
 export type WireMessage =

@@ -5,6 +5,7 @@ import type { Limits } from "./limits.ts";
 import type { Middleware } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
 import type { SecretSources } from "./secrets.ts";
+import type { ProviderNews } from "./provider-questions.ts";
 
 /** What an engine is made of; the same for one in a thread of its own and one in the caller's. */
 export interface EngineOptions {
@@ -21,6 +22,8 @@ export interface EngineOptions {
   /** Provider objects of this thread, by provider id. */
   readonly objects: ReadonlyMap<string, Provider>;
   readonly onLog: (line: ActorLogLine) => void;
+  /** What happened to a provider of this engine. */
+  readonly onNews: (news: ProviderNews) => void;
   readonly onReport: (
     level: "debug" | "info" | "warn" | "error",
     text: string,

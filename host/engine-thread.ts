@@ -1,21 +1,30 @@
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { LinkStatus } from "../capabilities/index.ts";
 import { fail, fromWire, type LatticeError, threadEnvironment, type VerifiedInvocation } from "../lattice/index.ts";
-import type { ActorLogLine, EngineChange, EngineStats, FromEngine, Place, ToEngine } from "./engine-messages.ts";
+import type {
+  ActorLogLine,
+  EngineChange,
+  EngineResult,
+  EngineStats,
+  FromEngine,
+  Place,
+  ToEngine,
+} from "./engine-messages.ts";
 import type { EngineWorkerData } from "./engine-worker.ts";
 import type { EngineHandle } from "./engine.ts";
+import type { ProviderAnswer, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
 import { threadEntry } from "./thread-entry.ts";
 import { Wire } from "./wire.ts";
 
 export interface EngineThreadHooks {
   onLog(lines: readonly ActorLogLine[]): void;
+  onNews(news: ProviderNews): void;
   onReport(level: "debug" | "info" | "warn" | "error", text: string, fields?: Record<string, unknown>): void;
   /** Calls that this engine sends to the supervisor's thread. */
   answer(invocation: VerifiedInvocation): Promise<Uint8Array>;
 }
 
 type Request = ToEngine extends infer M ? (M extends { requestId: number } ? Omit<M, "requestId"> : never) : never;
-type Result = LinkStatus | EngineStats | undefined;
 
 /** An engine in a thread of its own, as the supervisor holds it. All that waits fails when the thread ends. */
 export class EngineThread implements EngineHandle {
@@ -24,7 +33,7 @@ export class EngineThread implements EngineHandle {
   readonly ready: Promise<void>;
   /** The wire between the supervisor's thread and this engine. */
   readonly wire: Wire;
-  readonly #waiting = new Map<number, { resolve(result: Result): void; reject(error: LatticeError): void }>();
+  readonly #waiting = new Map<number, { resolve(result: EngineResult): void; reject(error: LatticeError): void }>();
   #nextRequest = 1;
   #gone = false;
 
@@ -50,6 +59,8 @@ export class EngineThread implements EngineHandle {
           return hooks.onLog(message.lines);
         case "report":
           return hooks.onReport(message.level, message.text, message.fields);
+        case "provider-news":
+          return hooks.onNews(message.news);
         default:
           return message satisfies never;
       }
@@ -82,7 +93,12 @@ export class EngineThread implements EngineHandle {
 
   async apply(change: EngineChange): Promise<LinkStatus | undefined> {
     const result = await this.#ask({ type: "change", change });
-    return result && !("place" in result) ? result : undefined;
+    return result && !("place" in result) && !("answer" in result) ? result : undefined;
+  }
+
+  async ask(question: ProviderQuestion): Promise<ProviderAnswer | undefined> {
+    const result = await this.#ask({ type: "ask-provider", question });
+    return result && "answer" in result ? result : undefined;
   }
 
   invoke(invocation: VerifiedInvocation): Promise<Uint8Array> {
@@ -104,7 +120,7 @@ export class EngineThread implements EngineHandle {
     await this.worker.terminate();
   }
 
-  #ask(request: Request): Promise<Result> {
+  #ask(request: Request): Promise<EngineResult> {
     if (this.#gone) return Promise.reject(fail("ENGINE_LOST", String(this.place)));
     const requestId = this.#nextRequest++;
     return new Promise((resolve, reject) => {

@@ -1,14 +1,13 @@
 /** Entry of an engine's thread. */
 import { parentPort, workerData } from "node:worker_threads";
 import { Census } from "../actors/index.ts";
-import type { EngineStats, FromEngine, Place, ToEngine } from "./engine-messages.ts";
+import type { EngineResult, FromEngine, Place, ToEngine } from "./engine-messages.ts";
 import { Engine } from "./engine.ts";
 import { beat } from "./heartbeat.ts";
 import { LogBatch } from "./log-batch.ts";
 import type { Limits } from "./limits.ts";
 import type { SecretSources } from "./secrets.ts";
 import { loadExtensions } from "./extensions.ts";
-import type { LinkStatus } from "../capabilities/index.ts";
 import { keepCompiled } from "../lattice/index.ts";
 import { asLatticeError, Wire } from "./wire.ts";
 
@@ -50,6 +49,7 @@ const engine = new Engine({
   sharePorts: data.sharePorts,
   objects: new Map(),
   onLog: (line) => logs.add(line),
+  onNews: (news) => send({ type: "provider-news", news }),
   onReport: (level, text, fields) => send({ type: "report", level, text, ...(fields ? { fields } : {}) }),
 });
 
@@ -59,6 +59,8 @@ port.on("message", (message: ToEngine) => {
       return answer(message.requestId, engine.apply(message.change));
     case "stats":
       return answer(message.requestId, engine.stats());
+    case "ask-provider":
+      return answer(message.requestId, engine.ask(message.question));
     case "drain":
       return answer(message.requestId, engine.drain(message.deadlineMs));
     case "peer":
@@ -76,7 +78,7 @@ send({ type: "ready" });
 keepCompiled();
 
 /** What was logged before goes first, so that the log of what stops is whole. */
-function answer(requestId: number, work: Promise<LinkStatus | EngineStats | undefined | void>): void {
+function answer(requestId: number, work: Promise<EngineResult | void>): void {
   work.then(
     (result) => {
       logs.flush();

@@ -9,9 +9,12 @@ import { LinkKeeper } from "./link-keeper.ts";
 import { Listeners } from "./listeners.ts";
 import { compileMiddleware } from "./middleware.ts";
 import { PlacementKeeper } from "./placement-keeper.ts";
+import { ProviderDesk } from "./provider-desk.ts";
 import { ProviderKeeper } from "./provider-keeper.ts";
 import type { RemoteOptions } from "./remote/options.ts";
+import type { ProviderAnswer, ProviderQuestion } from "./provider-questions.ts";
 import { ProviderSteps } from "./provider-steps.ts";
+import { SwapKeeper } from "./swap-keeper.ts";
 import { type LinkRow, Tables } from "./tables.ts";
 
 export type { EngineOptions } from "./engine-options.ts";
@@ -23,6 +26,8 @@ export interface EngineHandle {
   apply(change: EngineChange): Promise<LinkStatus | undefined>;
   invoke(invocation: VerifiedInvocation): Promise<Uint8Array>;
   stats(): Promise<EngineStats>;
+  /** Answers `undefined` when the provider does not run in this engine. */
+  ask(question: ProviderQuestion): Promise<ProviderAnswer | undefined>;
   /** Takes no new calls from outside; resolves when those in flight are done, or at the deadline. May be called twice. */
   drain(deadlineMs: number): Promise<void>;
   /** May be called twice. */
@@ -42,6 +47,8 @@ export class Engine implements EngineHandle {
   readonly #placements: PlacementKeeper;
   readonly #providers: ProviderKeeper;
   readonly #links: LinkKeeper;
+  readonly #swaps: SwapKeeper;
+  readonly #questions: ProviderDesk;
   readonly #failures = new Failures();
   #shared: LatticeConnection | undefined;
   #stopping: Promise<void> | undefined;
@@ -77,6 +84,8 @@ export class Engine implements EngineHandle {
     this.#placements = new PlacementKeeper(options, this.tables, this.dispatch, this.#scheduler);
     this.#providers = new ProviderKeeper(options, this, this.#placements, steps);
     this.#links = new LinkKeeper(this.tables, steps, options);
+    this.#swaps = new SwapKeeper(this.tables, this.dispatch, this.#links, options.onNews);
+    this.#questions = new ProviderDesk(this.tables);
   }
 
   async apply(change: EngineChange): Promise<LinkStatus | undefined> {
@@ -95,7 +104,7 @@ export class Engine implements EngineHandle {
         await this.#placements.drop(change.id);
         return undefined;
       case "put-provider":
-        await this.#providers.put(change.spec);
+        await this.#providers.put(change.spec, change.staged);
         return undefined;
       case "drop-provider":
         await this.#providers.drop(change.id, change.drainMs);
@@ -113,6 +122,20 @@ export class Engine implements EngineHandle {
         return undefined;
       case "join":
         await this.#join(change.remote);
+        return undefined;
+      case "stage-link":
+        return await this.#links.stage(change.link);
+      case "hold-provider":
+        this.#swaps.hold(change.id);
+        return undefined;
+      case "release-provider":
+        this.#swaps.release(change.id);
+        return undefined;
+      case "swap-provider":
+        await this.#swaps.swap(change);
+        return undefined;
+      case "drain-provider":
+        await this.#providers.drain(change.id, change.drainMs);
         return undefined;
       default:
         return change satisfies never;
@@ -178,6 +201,10 @@ export class Engine implements EngineHandle {
       instances: placements.reduce((sum, { instances }) => sum + instances, 0),
       memory: threadMemory(),
     };
+  }
+
+  ask(question: ProviderQuestion): Promise<ProviderAnswer | undefined> {
+    return this.#questions.ask(question);
   }
 
   async drain(deadlineMs: number): Promise<void> {

@@ -26,7 +26,15 @@ export const eventNames = [
   // Ours.
   "host_draining",
   "actor_expired",
-  "provider_swapped",
+  "provider_down",
+  "provider_up",
+  "provider_restarted",
+  "swap_started",
+  "swap_step",
+  "swapped",
+  "swap_failed",
+  "swap_returned",
+  "swap_interrupted",
   "engine_lost",
   "engine_replaced",
 ] as const;

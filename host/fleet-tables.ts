@@ -10,14 +10,21 @@ export class FleetTables {
   readonly #links = new Map<string, LinkSpec>();
   readonly #peers = new Map<string, PeerHost>();
   #remote: RemoteOptions | undefined;
+  /** Providers that take no more calls. */
+  readonly #drained = new Set<string>();
 
   link(id: string): LinkSpec | undefined {
     return this.#links.get(id);
   }
 
+  linksOf(providerId: string): readonly LinkSpec[] {
+    return [...this.#links.values()].filter((link) => link.providerId === providerId);
+  }
+
   /** Where a put must take effect to be worth anything; empty for other changes, which never wait. */
   placesOf(change: EngineChange): readonly Place[] {
-    if (change.type === "put-link") return this.#providers.get(change.link.providerId ?? "")?.places ?? [];
+    if (change.type === "put-link" || change.type === "stage-link")
+      return this.#providers.get(change.link.providerId ?? "")?.places ?? [];
     return change.type === "put-placement" || change.type === "put-provider" ? change.spec.places : [];
   }
 
@@ -41,6 +48,7 @@ export class FleetTables {
         return;
       case "drop-provider":
         this.#providers.delete(change.id);
+        this.#drained.delete(change.id);
         for (const [id, link] of this.#links) {
           if (link.providerId === change.id) this.#links.set(id, { ...link, providerId: undefined });
         }
@@ -59,6 +67,17 @@ export class FleetTables {
         return;
       case "join":
         this.#remote = change.remote;
+        return;
+      case "swap-provider":
+        for (const link of change.links) this.#links.set(link.id, link);
+        return;
+      case "drain-provider":
+        this.#drained.add(change.id);
+        return;
+      // Of the moment: an engine that comes later has no call that waits.
+      case "stage-link":
+      case "hold-provider":
+      case "release-provider":
         return;
       default:
         change satisfies never;
@@ -86,6 +105,7 @@ export class FleetTables {
     const links = [...this.#links.values()].toSorted((a, b) => Number(opens(a)) - Number(opens(b)));
     for (const peer of this.#peers.values()) yield { type: "put-peer", peer };
     for (const link of links) yield { type: "put-link", link };
+    for (const id of this.#drained) yield { type: "drain-provider", id, drainMs: 0 };
     // Last: who calls from elsewhere finds everything.
     if (this.#remote) yield { type: "join", remote: this.#remote };
   }

@@ -19,6 +19,7 @@ import type { Middleware } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
 import type { SecretSources } from "./secrets.ts";
 import type { RemoteOptions } from "./remote/options.ts";
+import type { AnswerTo, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
 import { lossText, type Supervised, Supervisor } from "./supervision.ts";
 
 export interface FleetOptions {
@@ -36,6 +37,7 @@ export interface FleetOptions {
     text: string,
     fields?: Record<string, unknown>,
   ) => void;
+  readonly onNews?: (place: Place, news: ProviderNews) => void;
   /** An engine was lost; another is on its way. */
   readonly onLost?: (place: Place, reason: string) => void;
   /** An engine was lost and another took its place. */
@@ -82,6 +84,7 @@ export class Fleet {
       sharePorts: false,
       objects: this.objects,
       onLog,
+      onNews: (news) => options.onNews?.(callerPlace, news),
       onReport,
     });
   }
@@ -113,6 +116,7 @@ export class Fleet {
     const asked = this.#all();
     try {
       if (change.type === "put-link") return await this.#applyLink(change.link, asked);
+      if (change.type === "stage-link") return await this.#stage(change.link, asked);
       const results = await Promise.allSettled(asked.map((engine) => engine.apply(change)));
       const failed = results.find((result) => result.status === "rejected" && !wentWithIt(change, result.reason));
       if (failed?.status === "rejected") throw failed.reason;
@@ -146,6 +150,45 @@ export class Fleet {
   async join(remote: RemoteOptions, shared?: LatticeConnection): Promise<void> {
     if (shared) this.caller.share(shared);
     await this.apply({ type: "join", remote });
+  }
+
+  /** As `#applyLink`, for a link that moves later: nothing is remembered yet. */
+  async #stage(wanted: LinkSpec, asked: readonly (Engine | EngineThread)[]): Promise<LinkStatus | undefined> {
+    const link = { ...wanted, revision: ++this.#revision };
+    const [first, ...others] = asked.toSorted((a, b) => Number(b.place === this.home) - Number(a.place === this.home));
+    const status = await first!.apply({ type: "stage-link", link });
+    const settled = status?.values ? { ...link, values: status.values } : link;
+    const rest = await Promise.all(others.map((engine) => engine.apply({ type: "stage-link", link: settled })));
+    return status ?? rest.find((each) => each !== undefined);
+  }
+
+  /** Links of a provider as they took effect. */
+  linksOf(providerId: string): readonly LinkSpec[] {
+    return this.#tables.linksOf(providerId);
+  }
+
+  /** Asks every engine that answers; those where the provider does not run say nothing. */
+  async ask<T extends ProviderQuestion["type"]>(
+    question: Extract<ProviderQuestion, { type: T }>,
+  ): Promise<readonly AnswerTo<T>[]> {
+    const results = await Promise.allSettled(this.#all().map((engine) => engine.ask(question)));
+    return results.flatMap((result) =>
+      result.status === "fulfilled" && result.value ? [result.value as AnswerTo<T>] : [],
+    );
+  }
+
+  /**
+   * Asks the engine of `place` alone.
+   * @throws LatticeError ENGINE_LOST when there is none, or it does not run the provider; what the provider throws.
+   */
+  async askAt<T extends ProviderQuestion["type"]>(
+    place: Place,
+    question: Extract<ProviderQuestion, { type: T }>,
+  ): Promise<AnswerTo<T>> {
+    const engine = this.#all().find((each) => each.place === place);
+    const answer = await engine?.ask(question);
+    if (!answer) throw fail("ENGINE_LOST", String(place));
+    return answer as AnswerTo<T>;
   }
 
   /** Figures of every engine that answers. */
@@ -203,6 +246,7 @@ export class Fleet {
       callerPlace,
       {
         onLog: (lines) => lines.forEach(onLog),
+        onNews: (news) => this.#options.onNews?.(place, news),
         onReport,
         answer: (invocation) => this.caller.answer(invocation),
       },

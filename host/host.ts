@@ -22,6 +22,9 @@ import { compileOptions, type HostConfig, type HostOptions } from "./options.ts"
 import type { Policy } from "./policy.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
 import { SecretWatch } from "./secret-watch.ts";
+import { SwapJournal } from "./swap-journal.ts";
+import { Swaps } from "./swap.ts";
+import type { SwapOptions, SwapOutcome } from "./swap-record.ts";
 import { Turns } from "./turns.ts";
 import { type ActorHandle, type LinkRecord, type ProviderHandle, Wanted } from "./wanted.ts";
 
@@ -56,6 +59,7 @@ export class Host implements AsyncDisposable {
   readonly logger: HostLogger;
   readonly events: EventRing;
   readonly links: Links;
+  readonly swaps: Swaps;
   readonly #actors: Actors;
   readonly #providers: Providers;
   readonly #secrets: SecretWatch;
@@ -83,7 +87,8 @@ export class Host implements AsyncDisposable {
     const turns = new Turns();
     const parts = { config, wanted: this.wanted, fleet, loader, events, logs, logger, turns, policy };
     this.links = new Links(parts);
-    this.#providers = new Providers(parts, this.links);
+    this.swaps = new Swaps(parts, this.links, (beforeStop) => new Providers(parts, this.links, beforeStop));
+    this.#providers = this.swaps.providers;
     this.#actors = new Actors(parts, this.#providers, this.links);
     const renew = (link: string) => this.links.renewOne(link);
     this.#secrets = new SecretWatch(this.wanted, config.secrets, config.limits.secretsMs, renew);
@@ -112,6 +117,7 @@ export class Host implements AsyncDisposable {
     const loader = new Loader({ thread: engines > 0 });
     // Its thread starts beside those of the engines, so that the first module finds it ready.
     loader.warm();
+    let host: Host | undefined;
     const fleet = await Fleet.start({
       engines,
       limits,
@@ -125,16 +131,18 @@ export class Host implements AsyncDisposable {
         logger.actorLine(line);
       },
       onReport: (level, text, fields) => logger.log(level, text, fields),
+      onNews: (_place, news) => host?.swaps.hear(news),
       onLost: (engine, reason) => void events.emit("engine_lost", { engine, reason }),
       onReplaced: (place, reason) => events.emit("engine_replaced", { engine: place, reason }),
     });
-    const host = new Host(key.publicKey, config, policy, fleet, loader, logs, logger, events);
+    host = new Host(key.publicKey, config, policy, fleet, loader, logs, logger, events);
     try {
       host.#faces = await openFaces(host, () => void host.stop());
     } catch (error) {
       await host.stop();
       throw error;
     }
+    if (config.hostSeed !== undefined) await host.#openJournal();
     events.emit("host_started", { host_id: host.id, friendly_name: host.name, labels: config.labels });
     return host;
   }
@@ -221,6 +229,27 @@ export class Host implements AsyncDisposable {
     return this.#providers.stop(target, linkName);
   }
 
+  /** Lets a provider finish what it holds and gives it no more calls; it and its links stay. */
+  drainProvider(target: ProviderHandle | string, linkName?: string, drainMs?: number): Promise<ProviderHandle> {
+    return this.#providers.drain(target, linkName, drainMs);
+  }
+
+  /**
+   * Puts another provider of the same contract in the place of a running one, under load: started
+   * and linked beside it, healthy before it gets a call, switched in one step, on trial before the
+   * old one stops. `next` is an object, a reference of ours, or `memory`, `sqlite:FILE`,
+   * `redis://HOST`, `nats`. Handles of the old one mean the new one from then on.
+   * @throws LatticeError SWAP_REFUSED with all problems, SWAP_PAUSE, PROVIDER_ABSENT, PROVIDER_CONFLICT; nothing has changed then.
+   */
+  async swapProvider(
+    target: ProviderHandle | string,
+    next: Provider | string,
+    options: SwapOptions = {},
+  ): Promise<SwapOutcome> {
+    this.#mustRun();
+    return this.swaps.swap(target, next, options);
+  }
+
   /**
    * Lets an actor use a provider, wherever both run. Putting it again changes the values, or the
    * provider behind it, without a gap.
@@ -266,6 +295,7 @@ export class Host implements AsyncDisposable {
   /** Takes no new work from outside, finishes what is in flight, within `drainMs`. */
   async drain(deadlineMs: number = this.config.limits.drainMs): Promise<void> {
     if (this.#state === "running") this.#state = "draining";
+    this.swaps.stop();
     await this.fleet.drain(deadlineMs);
   }
 
@@ -289,6 +319,20 @@ export class Host implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  /** A host that comes back under its key says how the swaps ended that were cut off with its last process. */
+  async #openJournal(): Promise<void> {
+    const warn = (text: string) => this.logger.warn(text);
+    const { journal, interrupted } = await SwapJournal.open(this.config.stateDirectory, this.id, warn);
+    this.swaps.journal = journal;
+    for (const { id: swap_id, contractId: contract_id, linkName: link_name, from, to, stands } of interrupted) {
+      this.events.emit("swap_interrupted", { swap_id, contract_id, link_name, from, to, stands });
+      const serving = stands === "new" ? to : from;
+      warn(
+        `the swap of ${from} for ${to} (${contract_id}) was cut off with the last process: ${serving} stood (${stands})`,
+      );
+    }
   }
 
   #mustRun(): void {

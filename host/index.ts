@@ -6,6 +6,7 @@ export {
   type StartActorOptions,
   type StartProviderOptions,
 } from "./host.ts";
+export type { SwapOptions, SwapOutcome, SwapRecord, SwapStep, SwapStepName } from "./swap-record.ts";
 export { type HostOptions, type HostConfig, compileOptions } from "./options.ts";
 export type { SecretSources } from "./secrets.ts";
 export { limitTable, type LimitName, type Limits } from "./limits.ts";

@@ -1,6 +1,6 @@
-import type { Link, LinkStatus } from "../capabilities/index.ts";
+import type { LinkStatus } from "../capabilities/index.ts";
 import { fail } from "../lattice/index.ts";
-import type { LinkSpec } from "./engine-messages.ts";
+import type { LinkSpec, SwapChange } from "./engine-messages.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import { InFlight } from "./in-flight.ts";
 import { linkDeadline } from "./link-deadline.ts";
@@ -28,32 +28,61 @@ export class LinkKeeper {
     if (!provider && spec.providerId !== undefined) throw fail("PROVIDER_ABSENT", spec.provider);
     const held = this.#tables.links.get(spec.id);
     if (held && held.provider === provider && held.spec.revision >= spec.revision) return undefined;
-    // Here alone, for the eyes of the provider: tables, events and inventory hold the references.
-    const values = provider?.provider ? resolveSecrets(spec.values, this.#secrets) : spec.values;
-    const link: Link = { ...spec, values, linkedActor: this.#tables.actor(spec.actor) };
-    const row: LinkRow = {
-      spec,
-      link,
-      provider,
-      deadlineMs: linkDeadline(spec),
-      inFlight: new InFlight(),
-      calls: held?.calls ?? 0,
-      errors: held?.errors ?? 0,
-    };
-    const status = provider ? await this.#open(provider, row) : undefined;
+    const row = this.#row(spec, provider, held);
+    const status = provider && (await this.#open(provider, row));
     this.#tables.links.set(spec.id, row);
     this.#tables.linkChanged(spec.id);
     if (held && held.provider !== provider) await this.#close(held);
     return status;
   }
 
-  /** No new call uses it; those in flight are waited for, then the provider closes what it opened. */
-  async drop(id: string): Promise<void> {
-    const row = this.#tables.links.get(id);
-    if (!row) return;
-    this.#tables.links.delete(id);
-    this.#tables.linkChanged(id);
-    await this.#close(row);
+  /** The provider that shall take a link over checks and opens it; calls go where they went. */
+  async stage(spec: LinkSpec): Promise<LinkStatus | undefined> {
+    const provider = this.#tables.providers.get(spec.providerId ?? "");
+    if (!provider) throw fail("PROVIDER_ABSENT", spec.provider);
+    return await this.#open(provider, this.#row(spec, provider, undefined));
+  }
+
+  /** Links that an engine which came later has not staged are staged first; then all move in one step. */
+  async swap({ from, to, links }: SwapChange): Promise<void> {
+    const next = this.#tables.providers.get(to);
+    if (!next) throw fail("PROVIDER_ABSENT", to);
+    for (const link of links) if (!next.links.has(link.id)) await this.stage(link);
+    next.listeners?.activate();
+    for (const { id } of links) {
+      const row = next.links.get(id)!;
+      const held = this.#tables.links.get(id);
+      if (held && held !== row) {
+        row.calls += held.calls;
+        row.errors += held.errors;
+        held.calls = 0;
+        held.errors = 0;
+      }
+      this.#tables.links.set(id, row);
+      this.#tables.linkChanged(id);
+    }
+    this.release(from);
+  }
+
+  release(id: string): void {
+    const row = this.#tables.providers.get(id);
+    const { hold } = row ?? {};
+    if (row) row.hold = undefined;
+    hold?.release();
+  }
+
+  #row(spec: LinkSpec, provider: ProviderRow | undefined, held: LinkRow | undefined): LinkRow {
+    // Here alone, for the eyes of the provider: tables, events and inventory hold the references.
+    const values = provider?.provider ? resolveSecrets(spec.values, this.#secrets) : spec.values;
+    return {
+      spec,
+      link: { ...spec, values, linkedActor: this.#tables.actor(spec.actor) },
+      provider,
+      deadlineMs: linkDeadline(spec),
+      inFlight: new InFlight(),
+      calls: held?.calls ?? 0,
+      errors: held?.errors ?? 0,
+    };
   }
 
   async #open(provider: ProviderRow, row: LinkRow): Promise<LinkStatus | undefined> {
@@ -71,6 +100,15 @@ export class LinkKeeper {
       else provider.links.delete(link.id);
       throw withoutValues(error, spec.values, link.values);
     }
+  }
+
+  /** No new call uses it; those in flight are waited for, then the provider closes what it opened. */
+  async drop(id: string): Promise<void> {
+    const row = this.#tables.links.get(id);
+    if (!row) return;
+    this.#tables.links.delete(id);
+    this.#tables.linkChanged(id);
+    await this.#close(row);
   }
 
   async #close(row: LinkRow): Promise<void> {

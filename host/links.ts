@@ -1,5 +1,5 @@
 import { canonicalContract, defaultLinkName, describe, fail, type State } from "../lattice/index.ts";
-import type { LinkSpec, PlacementSpec, ProviderSpec } from "./engine-messages.ts";
+import { type LinkSpec, type PlacementSpec, type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { type KnownLink, LinkBook } from "./link-book.ts";
 import { type Behind, findBehind, linkedKey } from "./link-ends.ts";
 import type { HostParts } from "./parts.ts";
@@ -120,19 +120,22 @@ export class Links {
   #putHere(spec: LinkSpec, local: ProviderSpec): Promise<LinkRecord> {
     return this.#inTurn(spec, async () => {
       const { wanted, fleet } = this.#parts;
-      if (!wanted.providers.has(local.id)) throw fail("PROVIDER_ABSENT", local.name);
-      const status = await fleet.apply({ type: "put-link", link: spec });
+      // It may have been swapped while this waited for its turn.
+      const now = wanted.provider(local.id)?.spec;
+      if (!now) throw fail("PROVIDER_ABSENT", local.name);
+      const put = { ...spec, provider: now.key, providerId: now.id };
+      const status = await fleet.apply({ type: "put-link", link: put });
       if (spec.placement === undefined) {
         try {
-          this.#took(await this.#book.put(spec), local.id);
+          this.#took(await this.#book.put(put), now.id);
         } catch (error) {
-          await this.#takeBack(spec);
+          await this.#takeBack(put);
           throw error;
         }
       }
-      const link: LinkRecord = { spec, urls: status?.urls ?? [] };
+      const link: LinkRecord = { spec: put, urls: status?.urls ?? [] };
       wanted.links.set(spec.id, link);
-      this.#tell("linkdef_set", spec);
+      this.#tell("linkdef_set", put);
       return link;
     });
   }
@@ -202,12 +205,38 @@ export class Links {
     }
   }
 
+  /**
+   * In the turn of a provider that has been swapped: its links are those of `to`. Everybody is told,
+   * where that means another key.
+   */
+  async moved(from: ProviderSpec, to: ProviderSpec, urls: ReadonlyMap<string, readonly string[]>): Promise<void> {
+    const { wanted, logger } = this.#parts;
+    const moved = [...wanted.links.values()].filter(({ spec }) => spec.providerId === from.id);
+    for (const { spec, urls: before } of moved) {
+      const now = { ...spec, provider: to.key, providerId: to.id };
+      wanted.links.set(spec.id, { spec: now, urls: urls.get(spec.id) ?? before });
+    }
+    for (const { spec } of moved) {
+      if (spec.placement !== undefined) continue;
+      const now = { ...spec, provider: to.key, providerId: to.id };
+      try {
+        const stored = from.key === to.key ? this.#book.get(spec.id) : await this.#book.put(now);
+        if (stored) this.#took(stored, to.id);
+        if (from.key !== to.key) this.#tell("linkdef_set", now);
+      } catch (error) {
+        logger.warn(`the lattice is not told that ${nameOf(now)} leads to ${to.name} now: ${describe(error)}`);
+      }
+    }
+  }
+
   async #renew(link: LinkSpec): Promise<void> {
     const { wanted, fleet, logger } = this.#parts;
     await this.#inTurn(link, async () => {
       const held = wanted.links.get(link.id)?.spec;
-      if (!held || !wanted.providers.has(link.providerId ?? "")) return;
-      const now = { ...held, providerId: link.providerId };
+      // It may have been swapped meanwhile.
+      const behind = wanted.provider(link.providerId ?? "")?.spec;
+      if (!held || !behind) return;
+      const now = { ...held, provider: behind.key, providerId: behind.id };
       try {
         const status = await fleet.apply({ type: "put-link", link: now });
         wanted.links.set(link.id, { spec: now, urls: status?.urls ?? wanted.links.get(link.id)?.urls ?? [] });
@@ -294,7 +323,7 @@ export class Links {
   #inTurn<T>({ id, providerId }: Pick<LinkSpec, "id" | "providerId">, work: () => Promise<T>): Promise<T> {
     const { turns } = this.#parts;
     const own = () => turns.take(id, work);
-    return providerId === undefined ? own() : turns.take(providerId, own);
+    return providerId === undefined ? own() : turns.take(slotOf(providerId), own);
   }
 }
 

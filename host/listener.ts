@@ -120,15 +120,16 @@ export class Listener {
   }
 
   /**
-   * Takes the certificate that a claim brings; connections that are open keep theirs.
+   * Takes the certificate that a claim brings when it `serves`, else only looks at it; connections that are open keep theirs.
    * @throws LatticeError ADDRESS_UNAVAILABLE when the one is with TLS and the other without.
    */
-  secure(owner: ListenerOwner): void {
+  secure(owner: ListenerOwner, serves: boolean): void {
     if ((owner.tls !== undefined) !== this.#secure) {
       const how = this.#secure ? "open with TLS" : "open without TLS";
       throw fail("ADDRESS_UNAVAILABLE", formatAddress(this.#bound), `it is ${how}; give ${owner.name} another port`);
     }
-    if (owner.tls) (this.#server as SecureServer).setSecureContext(tlsOf(owner));
+    const options = owner.tls && tlsOf(owner);
+    if (options && serves) (this.#server as SecureServer).setSecureContext(options);
   }
 
   /**

@@ -16,6 +16,12 @@ export type { ListenerOptions } from "./listener.ts";
 /** Longest wait for requests in flight when one lease is released, in milliseconds. */
 const releaseMs = 10_000;
 
+/** A lease whose handler can be put behind its socket again, in one step. */
+export interface ListenerClaim extends ListenerLease {
+  /** Does nothing once the socket is closed. */
+  serve(): void;
+}
+
 /**
  * The listening sockets of one engine. They belong to the host and outlive providers: a swap
  * changes what stands behind a socket and never closes it.
@@ -60,28 +66,25 @@ export class Listeners implements ListenersOfProviders {
     return [...this.#open.keys()].map(({ address }) => formatAddress(address));
   }
 
-  async claim(address: string, owner: ListenerOwner, handler: HttpHandler): Promise<ListenerLease> {
-    if (this.#closed) throw fail("STOPPED", "the host's listeners");
-    const wanted = parseAddress(address);
-    if (!wanted) throw fail("ADDRESS_UNAVAILABLE", address, "it is not host:port");
-    const found = this.#find(wanted, owner);
-    found?.secure(owner);
-    const listener = found ?? this.#add(wanted, owner);
+  async claim(address: string, owner: ListenerOwner, handler: HttpHandler): Promise<ListenerClaim> {
+    const listener = this.#meant(address, owner, true);
     const seat = listener.seats.take(owner);
     const generation = ++seat.generation;
-    try {
-      await this.#open.get(listener);
-    } catch (error) {
-      this.#open.delete(listener);
-      throw error;
-    }
+    await this.#opened(listener);
     // A later claim of the same owner may have come while the socket opened: it stays.
     if (seat.generation === generation) listener.seats.serve(seat, owner, handler);
-    return {
-      address: formatAddress(listener.address),
-      url: listener.url + urlPath(owner),
-      release: () => this.#release(listener, seat, generation),
-    };
+    return this.#claimOf(listener, owner, handler, generation);
+  }
+
+  /**
+   * As `claim`, for who shall take over later: what stands behind an open socket stays until `serve`,
+   * and requests to a new one wait for it.
+   */
+  async reserve(address: string, owner: ListenerOwner, handler: HttpHandler): Promise<ListenerClaim> {
+    const listener = this.#meant(address, owner, false);
+    listener.seats.take(owner).holds++;
+    await this.#opened(listener);
+    return this.#claimOf(listener, owner, handler, undefined);
   }
 
   /**
@@ -141,16 +144,61 @@ export class Listeners implements ListenersOfProviders {
     return listener;
   }
 
-  async #release(listener: Listener, seat: Seat, generation: number): Promise<void> {
-    if (seat.generation !== generation) return;
-    seat.handler = undefined;
-    await this.#leave(listener, seat);
+  /** The socket of a claim, opened when nobody has; its certificate takes effect when the claim `serves`. */
+  #meant(address: string, owner: ListenerOwner, serves: boolean): Listener {
+    if (this.#closed) throw fail("STOPPED", "the host's listeners");
+    const wanted = parseAddress(address);
+    if (!wanted) throw fail("ADDRESS_UNAVAILABLE", address, "it is not host:port");
+    const found = this.#find(wanted, owner);
+    found?.secure(owner, serves);
+    return found ?? this.#add(wanted, owner);
+  }
+
+  async #opened(listener: Listener): Promise<void> {
+    try {
+      await this.#open.get(listener);
+    } catch (error) {
+      this.#open.delete(listener);
+      throw error;
+    }
+  }
+
+  /** Without a `generation` it has not served yet, and holds the seat. */
+  #claimOf(
+    listener: Listener,
+    owner: ListenerOwner,
+    handler: HttpHandler,
+    generation: number | undefined,
+  ): ListenerClaim {
+    let seat = listener.seats.take(owner);
+    let served = generation;
+    return {
+      address: formatAddress(listener.address),
+      url: listener.url + urlPath(owner),
+      serve: () => {
+        if (!this.#open.has(listener)) return;
+        if (served === undefined) seat.holds--;
+        // It may have been left meanwhile.
+        seat = listener.seats.take(owner);
+        served = ++seat.generation;
+        listener.secure(owner, true);
+        listener.seats.serve(seat, owner, handler);
+      },
+      release: async () => {
+        if (served === undefined) {
+          seat.holds--;
+          served = Number.NaN;
+        } else if (seat.generation === served) seat.handler = undefined;
+        else return;
+        await this.#leave(listener, seat);
+      },
+    };
   }
 
   /** A socket without anybody behind it closes. */
   async #leave(listener: Listener, seat: Seat): Promise<void> {
     listener.seats.leave(seat);
-    if (listener.seats.empty) await this.#close(listener, releaseMs);
+    if (listener.seats.empty && this.#open.has(listener)) await this.#close(listener, releaseMs);
   }
 
   async #close(listener: Listener, deadlineMs: number): Promise<void> {

@@ -45,6 +45,7 @@ export class ProviderCalls {
       answer = behind.provider!.handle(providerCall(invocation, link));
     } catch (error) {
       if (row) row.errors++;
+      behind.watch.note(error);
       throw providerError(error, behind, invocation.operation);
     }
     return answer instanceof Uint8Array ? answer : this.#later(answer, invocation, behind, row, end);
@@ -65,6 +66,7 @@ export class ProviderCalls {
     return new Promise((resolve, reject) => {
       const refuse = (error: unknown) => {
         if (row) row.errors++;
+        behind.watch.note(error);
         reject(error);
       };
       const over = () => {
@@ -80,8 +82,10 @@ export class ProviderCalls {
         (bytes: unknown) => {
           if (!inTime()) return;
           over();
-          if (bytes instanceof Uint8Array) resolve(bytes);
-          else refuse(fail("REPLY_MALFORMED", name, operation, "a provider answers bytes"));
+          if (bytes instanceof Uint8Array) {
+            behind.watch.inSequence = 0;
+            resolve(bytes);
+          } else refuse(fail("REPLY_MALFORMED", name, operation, "a provider answers bytes"));
         },
         (error: unknown) => {
           if (!inTime()) return;

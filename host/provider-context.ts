@@ -34,7 +34,7 @@ export function contextOf(engine: CallsActors, row: ProviderRow, options: Engine
     linkName: spec.linkName,
     config: spec.config,
     signal: row.abort.signal,
-    listeners: engine.listeners,
+    listeners: row.listeners ?? engine.listeners,
     // Not async, and `signal` is not read: each layer of promises costs a call 0.1 us, the signal of an
     // HTTP request 3 us. A local call runs on when its asker has gone, who drops the answer.
     invoke(link, operation, payload, { timeoutMs, trace, cause } = {}) {
@@ -49,6 +49,7 @@ export function contextOf(engine: CallsActors, row: ProviderRow, options: Engine
       const deadline = cause ? Math.min(end, cause.deadline) : end;
       const hops = cause ? cause.hops + 1 : 0;
       held.calls++;
+      row.calls++;
       return engine.invoke(
         localInvocation(origin, target, operation, payload, deadline, hops, trace ?? cause?.trace),
         held,

@@ -6,6 +6,7 @@ import type { EngineOptions } from "./engine-options.ts";
 import type { PlacementKeeper } from "./placement-keeper.ts";
 import { portableProvider } from "./portable-provider.ts";
 import { type CallsActors, contextOf } from "./provider-context.ts";
+import { ProviderListeners } from "./provider-listeners.ts";
 import type { ProviderSteps } from "./provider-steps.ts";
 import { type ProviderRow, providerRow, type Tables } from "./tables.ts";
 
@@ -31,8 +32,9 @@ export class ProviderKeeper {
     this.#hostService("numbers", numberGenerator());
   }
 
-  async put(spec: ProviderSpec): Promise<void> {
+  async put(spec: ProviderSpec, staged = false): Promise<void> {
     const row = providerRow(spec, spec.places.includes(this.#options.place) ? this.#make(spec) : undefined);
+    row.listeners = new ProviderListeners(this.#engine.listeners, staged);
     try {
       await this.#start(row);
       if (this.#stopped) throw fail("STOPPED", "the host");
@@ -63,6 +65,14 @@ export class ProviderKeeper {
     this.#tables.providers.delete(id);
     this.#tables.changed();
     await this.#end(row, drainMs);
+  }
+
+  /** It stays, with its links; what is asked of it is refused. */
+  async drain(id: string, drainMs: number): Promise<void> {
+    const row = this.#tables.providers.get(id);
+    if (!row) return;
+    row.draining = true;
+    await this.#drain(row, drainMs);
   }
 
   async drainAll(deadlineMs: number): Promise<void> {

@@ -1,7 +1,8 @@
 import { canonicalContract, defaultLinkName, fail } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
-import { optional, text, textMap } from "./parameters.ts";
+import { flag, optional, text, textMap, wholeNumber } from "./parameters.ts";
 import { linkJson } from "./shown-rows.ts";
+import { swapLines } from "./swap-lines.ts";
 import { target, type Verbs, verb } from "./verb-table.ts";
 
 const linkName = optional(text({ max: 256 }));
@@ -44,6 +45,33 @@ export function providerVerbs(host: Host): Verbs {
         return { provider: { id: key } };
       },
     }),
+    "drain.provider": verb({
+      name: "drain.provider",
+      summary: "Lets a provider finish its calls and gives it no more; it stays.",
+      params: { target, linkName, timeoutMs: optional(wholeNumber(0, 3_600_000)) },
+      run: async ({ target: name, linkName: link, timeoutMs }) => {
+        const { id, name: shown } = await host.drainProvider(name, link, timeoutMs);
+        return { provider: { id, name: shown, state: "draining" } };
+      },
+    }),
+    swap: verb({
+      name: "swap",
+      summary: "Puts another provider in the place of a running one, step by step; the last line is the outcome.",
+      params: {
+        target,
+        reference: text({ max: 4_096 }),
+        linkName,
+        config: optional(textMap()),
+        copyState: optional(flag()),
+        acceptPause: optional(flag()),
+        trialMs: optional(wholeNumber(0, 3_600_000)),
+        drainMs: optional(wholeNumber(0, 3_600_000)),
+      },
+      run: async ({ target: name, linkName: link, reference, ...options }) => {
+        const { id } = host.wanted.findProvider(name, link).spec;
+        return swapLines((onStep) => host.swapProvider(id, reference, { ...given(options), onStep }));
+      },
+    }),
     "link.put": verb({
       name: "link.put",
       summary: "Lets an actor use a provider, with these values.",
@@ -69,5 +97,12 @@ export function providerVerbs(host: Host): Verbs {
         return {};
       },
     }),
+  };
+}
+
+/** Without what was not given. */
+function given<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
   };
 }

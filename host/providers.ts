@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { findBuiltin, type Provider } from "../capabilities/index.ts";
 import { defaultLinkName, describe, fail, KeyPair, localInvocation } from "../lattice/index.ts";
-import type { ProviderSpec } from "./engine-messages.ts";
+import { type ProviderSpec, slotOf } from "./engine-messages.ts";
 import type { Links } from "./links.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
 import { describePortable } from "./portable-provider.ts";
@@ -19,9 +19,13 @@ export class Providers {
   readonly #parts: HostParts;
   readonly #links: Links;
 
-  constructor(parts: HostParts, links: Links) {
+  readonly #beforeStop: (slot: string) => Promise<unknown> | undefined;
+
+  /** `beforeStop` settles, in the turn of a provider, what a swap has left open. */
+  constructor(parts: HostParts, links: Links, beforeStop: (slot: string) => Promise<unknown> | undefined) {
     this.#parts = parts;
     this.#links = links;
+    this.#beforeStop = beforeStop;
   }
 
   /**
@@ -30,9 +34,16 @@ export class Providers {
    * @throws LatticeError PROVIDER_ABSENT, PROVIDER_CONFLICT, POLICY_REFUSED.
    */
   async start(provider: Provider | string, options: StartProviderOptions = {}): Promise<ProviderHandle> {
-    const { linkName = defaultLinkName, config = {}, annotations = {} } = options;
-    const id = randomUUID();
-    let spec: ProviderSpec;
+    const spec = this.describe(provider, options, randomUUID());
+    return this.put(spec, referenceOf(spec), options.annotations ?? {});
+  }
+
+  /**
+   * What would run as `id`. An object is kept for its engine under that id.
+   * @throws LatticeError PROVIDER_ABSENT, PROVIDER_CONFLICT for an object that runs already.
+   */
+  describe(provider: Provider | string, options: Omit<StartProviderOptions, "annotations">, id: string): ProviderSpec {
+    const { linkName = defaultLinkName, config = {} } = options;
     if (typeof provider === "string") {
       const builtin = findBuiltin(provider);
       if (!builtin) throw fail("PROVIDER_ABSENT", provider);
@@ -43,28 +54,24 @@ export class Providers {
         reference === "builtin:httpserver"
           ? { body_bytes: String(this.#parts.config.limits.httpBodyBytes), ...config }
           : config;
-      spec = { id, key, name, contractId, linkName, config: own, source: { kind: "builtin", reference }, places };
-    } else {
-      for (const [running, object] of this.#parts.fleet.objects) {
-        const held = this.#parts.wanted.providers.get(running)?.spec;
-        if (object === provider)
-          throw fail("PROVIDER_CONFLICT", provider.contractId, held?.linkName ?? linkName, provider.name);
-      }
-      const key = provider.key ?? KeyPair.generate("service").publicKey;
-      spec = {
-        id,
-        key,
-        name: provider.name,
-        contractId: provider.contractId,
-        linkName,
-        config,
-        source: { kind: "object" },
-        places: [this.#parts.fleet.caller.place],
-      };
-      this.#parts.fleet.objects.set(id, provider);
+      return { id, key, name, contractId, linkName, config: own, source: { kind: "builtin", reference }, places };
     }
-    const reference = spec.source.kind === "builtin" ? spec.source.reference : `object:${spec.name}`;
-    return this.put(spec, reference, annotations);
+    for (const [running, object] of this.#parts.fleet.objects) {
+      const held = this.#parts.wanted.providers.get(running)?.spec;
+      if (object === provider)
+        throw fail("PROVIDER_CONFLICT", provider.contractId, held?.linkName ?? linkName, provider.name);
+    }
+    this.#parts.fleet.objects.set(id, provider);
+    return {
+      id,
+      key: provider.key ?? KeyPair.generate("service").publicKey,
+      name: provider.name,
+      contractId: provider.contractId,
+      linkName,
+      config,
+      source: { kind: "object" },
+      places: [this.#parts.fleet.caller.place],
+    };
   }
 
   /**
@@ -72,10 +79,36 @@ export class Providers {
    * provider of its key and link name, but for those of a throw-away key.
    */
   async stop(target: ProviderHandle | string, linkName?: string): Promise<void> {
-    const { spec } = this.#parts.wanted.findProvider(target, linkName);
-    const throwAway = spec.source.kind === "object" && this.#parts.fleet.objects.get(spec.id)?.key === undefined;
-    await this.#parts.turns.take(spec.id, () => this.#stop(spec));
+    const { wanted, turns, fleet } = this.#parts;
+    const slot = slotOf(wanted.findProvider(target, linkName).spec.id);
+    const { spec, throwAway } = await turns.take(slot, async () => {
+      const open = this.#beforeStop(slot);
+      if (open) await open;
+      // A swap may have come between.
+      const { spec: now } = wanted.findProvider(slot);
+      const nameless = now.source.kind === "object" && fleet.objects.get(now.id)?.key === undefined;
+      await this.#stop(now);
+      return { spec: now, throwAway: nameless };
+    });
     await this.#links.providerStopped(spec, throwAway);
+  }
+
+  /** Finishes what it holds and takes no more calls; it and its links stay. */
+  async drain(
+    target: ProviderHandle | string,
+    linkName?: string,
+    drainMs: number = this.#parts.config.limits.drainMs,
+  ): Promise<ProviderHandle> {
+    const { wanted, turns, fleet } = this.#parts;
+    const slot = slotOf(wanted.findProvider(target, linkName).spec.id);
+    return turns.take(slot, async () => {
+      const open = this.#beforeStop(slot);
+      if (open) await open;
+      const record = wanted.findProvider(slot);
+      await fleet.apply({ type: "drain-provider", id: record.spec.id, drainMs });
+      record.draining = true;
+      return providerHandle(record);
+    });
   }
 
   async #stop({ id, key, name, contractId, linkName }: ProviderSpec): Promise<void> {
@@ -122,7 +155,7 @@ export class Providers {
     reference: string,
     annotations: Readonly<Record<string, string>>,
   ): Promise<ProviderHandle> {
-    const handle = await this.#parts.turns.take(spec.id, () => this.#put(spec, reference, annotations));
+    const handle = await this.#parts.turns.take(slotOf(spec.id), () => this.#put(spec, reference, annotations));
     await this.#links.providerStarted(spec);
     return handle;
   }
@@ -162,4 +195,9 @@ export class Providers {
     });
     return providerHandle(record);
   }
+}
+
+/** What a provider was made from, for people. */
+export function referenceOf({ source, name }: ProviderSpec): string {
+  return source.kind === "builtin" ? source.reference : `object:${name}`;
 }

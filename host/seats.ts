@@ -43,6 +43,8 @@ export class Seats {
     if (!seat) {
       seat = { owner, generation: 0, holds: 0, handler: undefined, parked: [] };
       this.#seats.set(owner.id, seat);
+      // Behind a new socket its first owner's requests wait; others' are served as before.
+      if (this.#seats.size === 1) this.#sort();
     }
     return seat;
   }

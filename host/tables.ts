@@ -4,7 +4,10 @@ import { canonicalContract, fail, type LatticeError, type Origin } from "../latt
 import type { LinkSpec, PlacementSpec, Place, ProviderSpec } from "./engine-messages.ts";
 import { type PeerActor, type PeerHost, PeerTable } from "./remote/peers.ts";
 import { PlacementIndex } from "./placement-index.ts";
+import { FaultWatch } from "./fault-watch.ts";
+import type { Hold } from "./hold.ts";
 import { InFlight } from "./in-flight.ts";
+import type { ProviderListeners } from "./provider-listeners.ts";
 
 /** A placement as one engine sees it; `pool` is there when it runs in this engine. */
 export interface PlacementRow {
@@ -30,7 +33,14 @@ export interface ProviderRow {
   readonly links: Map<string, LinkRow>;
   /** Calls that somebody still waits for. */
   readonly inFlight: InFlight;
+  /** Its part of the engine's listeners, when it runs here. */
+  listeners?: ProviderListeners;
+  /** Set while new calls wait. */
+  hold: Hold | undefined;
+  readonly watch: FaultWatch;
   calls: number;
+  /** Calls that have waited. */
+  waited: number;
   draining: boolean;
 }
 
@@ -68,7 +78,10 @@ export function providerRow(spec: ProviderSpec, provider: Provider | undefined):
     abort: new AbortController(),
     links: new Map(),
     inFlight: new InFlight(),
+    hold: undefined,
+    watch: new FaultWatch(),
     calls: 0,
+    waited: 0,
     draining: false,
   };
 }

@@ -1,6 +1,6 @@
 import type { ActorModule, PreparedModule } from "../actors/index.ts";
 import { fail, isPublicKey, type ActorClaims } from "../lattice/index.ts";
-import type { LinkSpec, PlacementSpec, ProviderSpec } from "./engine-messages.ts";
+import { type LinkSpec, type PlacementSpec, type ProviderSpec, slotOf } from "./engine-messages.ts";
 
 /** What the host keeps of a placement beside what its engines need. */
 export interface PlacementRecord {
@@ -13,6 +13,8 @@ export interface PlacementRecord {
 
 export interface ProviderRecord {
   readonly spec: ProviderSpec;
+  /** Takes no more calls. */
+  draining?: boolean;
   readonly annotations: Readonly<Record<string, string>>;
   readonly reference: string;
   readonly startedAt: number;
@@ -90,10 +92,12 @@ export class Wanted {
    */
   findProvider(target: ProviderHandle | string, linkName?: string): ProviderRecord {
     if (typeof target !== "string") {
-      const record = this.providers.get(target.instance);
+      const record = this.provider(target.instance);
       if (!record) throw fail("PROVIDER_ABSENT", target.name);
       return record;
     }
+    const known = this.provider(target);
+    if (known) return known;
     const records = [...this.providers.values()].filter(
       ({ spec }) => linkName === undefined || spec.linkName === linkName,
     );
@@ -114,6 +118,12 @@ export class Wanted {
         found.map(({ spec }) => `${spec.name} (${spec.key}, ${spec.linkName})`).join(", "),
       );
     return first;
+  }
+
+  /** The provider that was started as `id`, also when it has been swapped since. */
+  provider(id: string): ProviderRecord | undefined {
+    const slot = slotOf(id);
+    return this.providers.get(id) ?? [...this.providers.values()].find(({ spec }) => slotOf(spec.id) === slot);
   }
 
   /** The M key of an actor that need not run here yet. */

@@ -533,6 +533,31 @@ export const catalogue = {
       `${holder} already provides ${contract} under link name "${link}"`,
     hint: "Use another link name, or swap the running one.",
   },
+  PROVIDER_DOWN: {
+    kind: "unavailable",
+    text: (provider: string, why: string) => `${provider} is down: ${why}`,
+    hint: "It is restarted by itself; see how it does: lattice describe provider.",
+  },
+  SWAP_REFUSED: {
+    kind: "refused",
+    http: 409,
+    exit: 6,
+    text: (from: string, to: string, why: string) => `${from} is not swapped for ${to}: ${why}`,
+    hint: "Nothing has changed; correct what is named and swap again.",
+  },
+  SWAP_PAUSE: {
+    kind: "refused",
+    http: 409,
+    exit: 7,
+    text: (keys: number, seconds: number) =>
+      `copying ${keys} keys would make calls wait for about ${seconds} s, during which none is lost`,
+    hint: "Accept that with --yes, or swap without --copy-state.",
+  },
+  SWAP_RETURNED: {
+    kind: "provider",
+    text: (from: string, to: string, why: string) => `${to} failed its trial and ${from} serves again: ${why}`,
+    hint: "Look at what the new provider needs: lattice get events.",
+  },
   // --- hosts, options, files -----------------------------------------------------------------------
   ALREADY_RUNNING: { kind: "invalid", exit: 6, http: 409, text: (what: string) => `${what} already runs here` },
   ALIAS_TAKEN: {

@@ -1,27 +1,69 @@
+import { Option } from "commander";
 import { fail } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
-import { leaf } from "../command.ts";
-import { oneHost } from "../discovery.ts";
+import { leaf, textOption, type Call } from "../command.ts";
+import { hostsFor, oneHost } from "../discovery.ts";
 import { addHostOptions, timeoutOf } from "../host-command.ts";
 import { Progress } from "../progress.ts";
 
 export const command = () =>
   leaf({
     name: "drain",
-    summary: "let a host finish what it holds and take no more",
-    args: [["[host]", "its id, the beginning of it, or its name; needed when several run here"]],
-    options: addHostOptions,
-    work: async ({ output, options, args: [word] }) => {
-      if (word === "provider" || word === "cache") throw fail("USAGE", `this build drains hosts, not a ${word}`);
-      const named = typeof word === "string" && word !== "host" ? { ...options, hostId: word } : options;
-      const host = await oneHost(named, output, true);
-      const timeoutMs = timeoutOf(options);
-      const progress = new Progress(output);
-      progress.step("Draining");
-      const answer = await host
-        .call("drain", timeoutMs === undefined ? {} : { timeoutMs }, timeoutMs && timeoutMs + 2_000)
-        .finally(() => progress.done());
-      const id = textOf((answer.host ?? {}) as Document, "id");
-      await output.show(answer, `Drained host ${id}; stop it with lattice down`, id);
+    summary: "let a host or a provider finish what it holds and take no more",
+    args: [["[words...]", "a host or a provider, by name, key or contract; `host` or `provider` may stand before it"]],
+    options: (made) => {
+      addHostOptions(made);
+      made.addOption(new Option("-l, --link-name <name>", "the provider that serves this link name"));
+    },
+    work: async (call) => {
+      const [first, second] = call.args.flat().filter((word) => word !== undefined);
+      if (first === "cache") throw fail("USAGE", "this build keeps no cache that could be drained");
+      if (first === "provider") {
+        if (second === undefined) throw fail("USAGE", "lattice drain provider needs the provider");
+        return drainProvider(call, second);
+      }
+      const named = first === "host" ? second : first;
+      if (named !== undefined && first !== "host" && !(await namesHost(named))) return drainProvider(call, named);
+      return drainHost(call, named);
     },
   });
+
+/** A word that no host answers to means a provider. */
+async function namesHost(word: string): Promise<boolean> {
+  try {
+    return (await hostsFor({ hostId: word, socket: undefined })).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+async function drainHost({ output, options }: Call, named: string | undefined): Promise<void> {
+  const host = await oneHost(named === undefined ? options : { ...options, hostId: named }, output, true);
+  const timeoutMs = timeoutOf(options);
+  const progress = new Progress(output);
+  progress.step("Draining");
+  const answer = await host
+    .call("drain", timeoutMs === undefined ? {} : { timeoutMs }, timeoutMs && timeoutMs + 2_000)
+    .finally(() => progress.done());
+  const id = textOf((answer.host ?? {}) as Document, "id");
+  await output.show(answer, `Drained host ${id}; stop it with lattice down`, id);
+}
+
+async function drainProvider({ output, options }: Call, target: string): Promise<void> {
+  const host = await oneHost(options, output);
+  const timeoutMs = timeoutOf(options);
+  const linkName = textOption(options, "linkName");
+  const progress = new Progress(output);
+  progress.step(`Draining ${target}`);
+  const asked = {
+    target,
+    ...(linkName === undefined ? {} : { linkName }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+  const answer = await host
+    .call("drain.provider", asked, timeoutMs && timeoutMs + 2_000)
+    .finally(() => progress.done());
+  const provider = (answer.provider ?? {}) as Document;
+  const [name, id] = [textOf(provider, "name"), textOf(provider, "id")];
+  await output.show(answer, `Drained provider ${name} (${id}); stop it with lattice stop provider, or swap it`, id);
+}

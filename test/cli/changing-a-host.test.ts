@@ -63,6 +63,29 @@ describe("changing a host", () => {
     assert.deepEqual([gone.code, failureOf(gone).code], [3, "PROVIDER_ABSENT"]);
   });
 
+  test("swap puts another store behind a running actor, step by step, and says what it refuses", async () => {
+    const before = (await (await fetch(`${url}/moved`)).json()) as { counter: number };
+    assert.equal(before.counter, 1);
+    const { stdout } = await home.run(["swap", "keyvalue", "memory", "--trial", "100ms", "-o", "jsonl"]);
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const steps = ["started", "linked", "healthy", "switched", "trial", "kept", "drained", undefined];
+    assert.deepEqual(
+      lines.map(({ step }) => step),
+      steps,
+    );
+    assert.deepEqual([lines.at(-1)?.outcome, lines.at(-1)?.lost], ["swapped", 0]);
+    const after = (await (await fetch(`${url}/moved`)).json()) as { counter: number };
+    assert.equal(after.counter, 1, "another store");
+    const refused = await home.run(["swap", "keyvalue", "builtin:httpserver", "-o", "json"]);
+    assert.deepEqual([refused.code, failureOf(refused).code], [6, "SWAP_REFUSED"]);
+    const plain = await home.run(["swap", "keyvalue", "memory", "--trial", "0"]);
+    assert.match(plain.stderr, /switched {2}new calls go to key-value in memory/);
+    assert.match(plain.stdout, /^Swapped keyvalue for key-value in memory \(V\w+\): \d+ calls, 0 waited, 0 lost/);
+  });
+
   test("update replaces a running actor by a later revision without losing its store", async () => {
     assert.equal((await fetch(`${url}/kept`)).status, 200);
     const seeds = join(home.path, "seeds");
@@ -81,7 +104,12 @@ describe("changing a host", () => {
 
   test("drain lets the host take no more, and only the host that was named", async () => {
     assert.equal((await home.run(["drain", "provider"])).code, 2);
-    assert.equal((await home.run(["drain", "wasmcloud:keyvalue"])).code, 3);
+    assert.equal((await home.run(["drain", "nobody"])).code, 3);
+    assert.equal((await fetch(url)).status, 200);
+    const { provider } = await json("drain", "wasmcloud:keyvalue");
+    assert.equal((provider as { state: string }).state, "draining");
+    assert.equal((await fetch(url)).status, 503);
+    await json("swap", "keyvalue", "memory", "--trial", "0");
     assert.equal((await fetch(url)).status, 200);
     const { host } = await json("drain", hostId.slice(0, 8));
     assert.deepEqual(host, { id: hostId, state: "draining" });

@@ -1,0 +1,73 @@
+import { Option } from "commander";
+import { fail } from "../../lattice/index.ts";
+import { textOf, type Document } from "../client.ts";
+import { collect, listOption, type Options, pairs, textOption } from "../command.ts";
+import { parseDuration } from "../durations.ts";
+import { hostCommand } from "../host-command.ts";
+import type { Output } from "../output.ts";
+
+const words = "PROVIDER NEW: its key, name or contract; a reference, or memory, sqlite:FILE, redis://HOST, nats";
+
+export const command = () =>
+  hostCommand({
+    name: "swap",
+    summary: "put another provider in the place of a running one, without losing a call",
+    args: [["<words...>", words]],
+    options: (made) =>
+      made
+        .addOption(new Option("-l, --link-name <name>", "the one that serves this link name"))
+        .addOption(new Option("--copy-state", "take the entries of the store along; calls wait meanwhile"))
+        .addOption(new Option("--trial <duration>", "how long the old one stays ready to serve again").default("10s"))
+        .addOption(new Option("--drain <duration>", "longest wait for the calls that the old one holds"))
+        .addOption(new Option("--config <k=v>", "a setting of the new one, may be repeated").argParser(collect))
+        .addOption(new Option("-y, --yes", "accept that a large copy makes calls wait")),
+    work: async ({ output, words: given, host, options }) => {
+      const [target, reference, ...more] = given;
+      if (target === undefined || reference === undefined || more.length > 0)
+        throw fail("USAGE", "lattice swap needs PROVIDER and NEW");
+      const steps: Document[] = [];
+      let last: Document | undefined;
+      for await (const line of host.stream("swap", { target, reference, ...wishes(options) })) {
+        if (textOf(line, "outcome") !== undefined) last = line;
+        else if (output.format === "jsonl") output.line(line);
+        else {
+          steps.push(line);
+          if (!output.structured) output.note(stepText(line));
+        }
+      }
+      if (last === undefined) throw fail("HOST_ABSENT", host.socket);
+      await show(output, target, reference, output.format === "jsonl" ? last : { ...last, steps });
+    },
+  });
+
+function wishes(options: Options): object {
+  const linkName = textOption(options, "linkName");
+  const drain = textOption(options, "drain");
+  const config = pairs(listOption(options, "config"), "--config");
+  return {
+    trialMs: parseDuration(textOption(options, "trial") ?? "10s", "--trial"),
+    copyState: options.copyState === true,
+    acceptPause: options.yes === true,
+    ...(linkName === undefined ? {} : { linkName }),
+    ...(drain === undefined ? {} : { drainMs: parseDuration(drain, "--drain") }),
+    ...(Object.keys(config).length === 0 ? {} : { config }),
+  };
+}
+
+/** @throws LatticeError SWAP_RETURNED when the new one failed its trial. */
+async function show(output: Output, target: string, reference: string, last: Document): Promise<void> {
+  const provider = (last.provider ?? {}) as Document;
+  const [name = "", id = ""] = [textOf(provider, "name"), textOf(provider, "id")];
+  if (textOf(last, "outcome") === "returned") {
+    if (output.structured) await output.document(last);
+    throw fail("SWAP_RETURNED", name, reference, textOf(last, "reason") ?? "");
+  }
+  const figures = ["calls", "waited", "lost"].map((figure) => `${textOf(last, figure)} ${figure}`).join(", ");
+  const text = `Swapped ${target} for ${name} (${id}): ${figures}, pause ${textOf(last, "pause_ms")} ms`;
+  await output.show(last, text, id);
+}
+
+function stepText(line: Document): string {
+  const at = `${textOf(line, "at_ms")} ms`;
+  return `${at.padStart(9)}  ${(textOf(line, "step") ?? "").padEnd(8)}  ${textOf(line, "text")}`;
+}

@@ -1,0 +1,119 @@
+import { randomUUID } from "node:crypto";
+import { fail } from "../lattice/index.ts";
+import { within } from "./deadlines.ts";
+import type { ProviderSpec } from "./engine-messages.ts";
+import type { Fleet } from "./fleet.ts";
+import type { AnswerTo, ProviderQuestion } from "./provider-questions.ts";
+
+/** Keys that are copied without asking. */
+export const keysUnasked = 10_000;
+/** Keys a millisecond that an estimate takes for granted at best. */
+const fastest = 100;
+
+/** One store to take from and one to put into, by the links that lead to them. */
+interface Pair {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The state of one provider on its way to another. Whoever uses it keeps calls away meanwhile. */
+export class StateCopy {
+  readonly #fleet: Fleet;
+  readonly #from: ProviderSpec;
+  readonly #to: ProviderSpec;
+  readonly #pairs: readonly Pair[];
+
+  private constructor(fleet: Fleet, from: ProviderSpec, to: ProviderSpec, pairs: readonly Pair[]) {
+    this.#fleet = fleet;
+    this.#from = from;
+    this.#to = to;
+    this.#pairs = pairs;
+  }
+
+  /** @throws LatticeError SWAP_REFUSED when one of them cannot be copied, or stores would run into each other. */
+  static async plan(fleet: Fleet, from: ProviderSpec, to: ProviderSpec): Promise<StateCopy> {
+    const [source, target] = [await askOne(fleet, from, storesOf(from)), await askOne(fleet, to, storesOf(to))];
+    const refuse = (why: string) => fail("SWAP_REFUSED", from.name, to.name, why);
+    if (!source.copies) throw refuse(`the state of ${from.name} cannot be copied`);
+    if (!target.copies) throw refuse(`${to.name} cannot take a copy`);
+    const pairs = new Map<string, Pair>();
+    const takenBy = new Map<string, string>();
+    for (const { link, name } of source.stores) {
+      const meant = target.stores.find((each) => each.link === link) ?? target.stores[0];
+      if (!meant) continue;
+      const holder = takenBy.get(meant.name) ?? name;
+      if (holder !== name) throw refuse(`stores that are apart now would fall together behind ${to.name}`);
+      takenBy.set(meant.name, name);
+      pairs.set(JSON.stringify([name, meant.name]), { from: link, to: meant.link });
+    }
+    return new StateCopy(fleet, from, to, [...pairs.values()]);
+  }
+
+  /** Keys that a copy would take. */
+  async count(): Promise<number> {
+    let sum = 0;
+    for (const { from } of this.#pairs)
+      sum += (await this.#source({ type: "count", id: this.#from.id, link: from })).count;
+    return sum;
+  }
+
+  /** How long `keys` may take, in milliseconds, by the time that the first of them take to be read. */
+  async estimate(keys: number): Promise<number> {
+    const [pair] = this.#pairs;
+    if (!pair || keys === 0) return 0;
+    const exportId = randomUUID();
+    const since = performance.now();
+    const { entries } = await this.#export(pair.from, exportId);
+    const each = (performance.now() - since) / Math.max(1, entries.length);
+    await this.#export(pair.from, exportId, true);
+    // Writing costs more than reading; how much more only the copy itself would tell.
+    return Math.ceil(keys * Math.max(each * 3, 1 / fastest));
+  }
+
+  /**
+   * Copies all; tells how many keys.
+   * @throws LatticeError DEADLINE_EXCEEDED after `withinMs`; what the providers throw.
+   */
+  async run(withinMs: number): Promise<number> {
+    const end = performance.now() + withinMs;
+    let copied = 0;
+    for (const { from, to } of this.#pairs) {
+      const exportId = randomUUID();
+      try {
+        for (;;) {
+          const left = Math.max(0, end - performance.now());
+          const { entries, done } = await within(this.#export(from, exportId), left, "the copy");
+          if (entries.length > 0) {
+            const question = { type: "import", id: this.#to.id, link: to, entries } as const;
+            await within(askOne(this.#fleet, this.#to, question), Math.max(0, end - performance.now()), "the copy");
+          }
+          copied += entries.length;
+          if (done) break;
+        }
+      } catch (error) {
+        void this.#export(from, exportId, true).catch(() => {});
+        throw error;
+      }
+    }
+    return copied;
+  }
+
+  #source<T extends ProviderQuestion["type"]>(question: Extract<ProviderQuestion, { type: T }>): Promise<AnswerTo<T>> {
+    return askOne(this.#fleet, this.#from, question);
+  }
+
+  #export(link: string, exportId: string, end = false) {
+    return this.#source({ type: "export", id: this.#from.id, link, exportId, end });
+  }
+}
+
+const storesOf = ({ id }: ProviderSpec) => ({ type: "stores", id }) as const;
+
+/** One that runs in several engines has its state elsewhere, so that any of them can be asked: always the same. */
+function askOne<T extends ProviderQuestion["type"]>(
+  fleet: Fleet,
+  { places }: ProviderSpec,
+  question: Extract<ProviderQuestion, { type: T }>,
+): Promise<AnswerTo<T>> {
+  return fleet.askAt(places[0]!, question);
+}

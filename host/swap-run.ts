@@ -1,0 +1,355 @@
+import { randomUUID } from "node:crypto";
+import type { Provider } from "../capabilities/index.ts";
+import { canonicalContract, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
+import { type ProviderSpec, slotOf } from "./engine-messages.ts";
+import type { Links } from "./links.ts";
+import { askPolicyToStart, type HostParts } from "./parts.ts";
+import type { ProviderFigures } from "./provider-questions.ts";
+import { type Providers, referenceOf } from "./providers.ts";
+import { keysUnasked, StateCopy } from "./swap-copy.ts";
+import type { SwapJournal } from "./swap-journal.ts";
+import type { SwapOptions, SwapOutcome, SwapRecord, SwapStep, SwapStepName } from "./swap-record.ts";
+import { swapReference } from "./swap-reference.ts";
+import { sumFigures, Trial } from "./swap-trial.ts";
+import { type LinkRecord, providerHandle, type ProviderRecord } from "./wanted.ts";
+
+const defaultTrialMs = 10_000;
+/** Longest wait for a new provider to be healthy, in milliseconds. */
+const healthyMs = 5_000;
+const askHealthEveryMs = 50;
+/** Longest time that a copy may hold calls back when nobody was asked, in milliseconds. */
+const unaskedPauseMs = 5_000;
+/** Longest time to bring back what a provider on trial was given, in milliseconds. */
+const bringBackMs = 2_000;
+/** One swap, from the start of the new provider to the stop of the one that is not needed any more. */
+export class SwapRun {
+  readonly record: SwapRecord;
+  readonly trial: Trial;
+  outcome: Promise<SwapOutcome> | undefined;
+  readonly #parts: HostParts;
+  readonly #book: Links;
+  readonly #journal: SwapJournal | undefined;
+  readonly #old: ProviderRecord;
+  readonly #new: ProviderRecord;
+  readonly #options: SwapOptions;
+  readonly #since = performance.now();
+  /** Links as they were when calls went over. */
+  #links: readonly LinkRecord[] = [];
+  #copied = 0;
+  #pauseMs = 0;
+  #waited = 0;
+
+  constructor(
+    parts: HostParts,
+    links: Links,
+    providers: Providers,
+    old: ProviderRecord,
+    next: Provider | string,
+    options: SwapOptions,
+    journal: SwapJournal | undefined,
+  ) {
+    this.#parts = parts;
+    this.#book = links;
+    this.#journal = journal;
+    this.#old = old;
+    this.#options = options;
+    const { linkName, source, config: held, contractId } = old.spec;
+    const id = `${slotOf(old.spec.id)}.${generationOf(old.spec) + 1}`;
+    const asked = typeof next === "string" ? swapReference(next, contractId) : { provider: next, config: {} };
+    const same = source.kind === "builtin" && source.reference === asked.provider;
+    const config = { ...(same ? held : {}), ...asked.config, ...options.config };
+    const spec = providers.describe(asked.provider, { linkName, config }, id);
+    this.#new = { spec, annotations: old.annotations, reference: referenceOf(spec), startedAt: Date.now() };
+    this.trial = new Trial(parts.fleet, spec);
+    this.record = {
+      id: randomUUID(),
+      startedAt: new Date().toISOString(),
+      from: old.reference,
+      to: this.#new.reference,
+      state: "started",
+      reason: "",
+      steps: [],
+    };
+  }
+
+  /** All until calls go to the new one; what fails before leaves everything as it was. */
+  async switchOver(): Promise<void> {
+    const { fleet, events } = this.#parts;
+    const [from, to] = [this.#old.spec, this.#new.spec];
+    events.emit("swap_started", { ...this.#about(), copy_state: this.#options.copyState ?? false });
+    try {
+      this.#check();
+      await askPolicyToStart(this.#parts, { ...this.#policyRequest(to) });
+      await this.#note("old");
+      await fleet.apply({ type: "put-provider", spec: to, staged: true });
+      this.#step("started", `${to.name} runs beside ${from.name}`);
+      const links = await this.#stageLinks();
+      await this.#untilHealthy();
+      if (this.#options.copyState) await this.#copy();
+      await this.#switch(links);
+    } catch (error) {
+      await fleet.apply({ type: "release-provider", id: from.id }).catch(() => {});
+      await fleet.apply({ type: "drop-provider", id: to.id, drainMs: 0 }).catch(() => {});
+      fleet.objects.delete(to.id);
+      await this.#journal?.close(this.record.id);
+      const why = describe(error);
+      this.#step("failed", `${from.name} serves as before: ${why}`, why);
+      events.emit("swap_failed", { ...this.#about(), reason: why });
+      throw isLatticeError(error) && error.code !== "PROVIDER_FAILED" && error.code !== "DEADLINE_EXCEEDED"
+        ? error
+        : failFrom(error, "SWAP_REFUSED", from.name, to.name, why);
+    }
+  }
+
+  /** Why the new one failed its trial, if it did. */
+  async tryOut(): Promise<string | undefined> {
+    const { trialMs = defaultTrialMs } = this.#options;
+    if (trialMs === 0) return undefined;
+    this.#step("trial", `${this.#old.spec.name} stays ready for ${trialMs} ms`);
+    return await this.trial.run(trialMs);
+  }
+
+  /** The new one stays: the old one ends what it holds and stops. */
+  async finish(): Promise<SwapOutcome> {
+    const { fleet, events } = this.#parts;
+    const [from, to] = [this.#old.spec, this.#new.spec];
+    await fleet.apply({ type: "release-provider", id: to.id }).catch(() => {});
+    if (this.#options.trialMs !== 0) this.#step("kept", `${to.name} passed its trial`);
+    const figures = await this.#figures();
+    const lost = await this.#retire(from);
+    this.#step(
+      "drained",
+      lost === 0 ? `${from.name} has stopped` : `${from.name} has stopped, ${lost} calls unanswered`,
+    );
+    await this.#journal?.close(this.record.id);
+    const outcome = this.#outcome("swapped", this.#new, figures, lost);
+    const { calls, waited, pauseMs } = outcome;
+    events.emit("swapped", { ...this.#about(), calls, waited, lost, pause_ms: pauseMs, keys_copied: this.#copied });
+    return outcome;
+  }
+
+  /** The old one serves again, with what the new one was given where that can still be had. */
+  async goBack(reason: string): Promise<SwapOutcome> {
+    const { fleet, events, wanted, logger } = this.#parts;
+    const [from, to] = [this.#old.spec, this.#new.spec];
+    let text = `${from.name} serves again: ${reason}`;
+    if (this.#options.copyState) {
+      const kept = await this.#bringBack();
+      if (!kept) text += `; what was written to ${to.name} since the switch stays there`;
+    }
+    const links = fleet.linksOf(to.id).map((link) => ({ ...link, provider: from.key, providerId: from.id }));
+    for (const link of links) {
+      const before = this.#links.find(({ spec }) => spec.id === link.id);
+      if (before && sameTexts(before.spec.values, wanted.links.get(link.id)?.spec.values ?? {})) continue;
+      await fleet.apply({ type: "stage-link", link }).catch((error: unknown) => {
+        logger.warn(
+          `${from.name} keeps the former values of link "${link.linkName}" of ${link.actor}: ${describe(error)}`,
+        );
+      });
+    }
+    await fleet.apply({ type: "swap-provider", from: to.id, to: from.id, links });
+    wanted.providers.delete(to.id);
+    wanted.providers.set(from.id, this.#old);
+    await this.#book.moved(to, from, new Map(this.#links.map(({ spec, urls }) => [spec.id, urls])));
+    await this.#note("old");
+    const figures = await this.#figures();
+    const lost = await this.#retire(to);
+    await this.#journal?.close(this.record.id);
+    this.#step("returned", text, reason);
+    const outcome = this.#outcome("returned", this.#old, figures, lost, reason);
+    events.emit("swap_returned", { ...this.#about(), reason: text, calls: outcome.calls, lost });
+    logger.warn(`the swap of ${from.name} for ${to.name} was taken back: ${text}`);
+    return outcome;
+  }
+
+  #check(): void {
+    const [from, to] = [this.#old.spec, this.#new.spec];
+    const refuse = (why: string) => fail("SWAP_REFUSED", from.name, to.name, why);
+    if (canonicalContract(from.contractId) !== canonicalContract(to.contractId))
+      throw refuse(`it provides ${to.contractId}, not ${from.contractId}`);
+    if (from.source.kind === "portable")
+      throw refuse("a portable provider is an actor's module: lattice update replaces it");
+    for (const { spec } of this.#parts.wanted.providers.values())
+      if (spec !== from && spec.key === to.key && spec.linkName === to.linkName)
+        throw fail("PROVIDER_CONFLICT", to.contractId, to.linkName, spec.name);
+  }
+
+  #policyRequest({ key, name, contractId, linkName }: ProviderSpec) {
+    return { action: "start_provider", provider: key, name, contractId, linkName } as const;
+  }
+
+  /** The new provider checks every link; all that it refuses is said at once. */
+  async #stageLinks(): Promise<readonly LinkRecord[]> {
+    const { fleet, wanted } = this.#parts;
+    const [from, to] = [this.#old.spec, this.#new.spec];
+    const links = fleet.linksOf(from.id).map((link) => ({ ...link, provider: to.key, providerId: to.id }));
+    const staged = await Promise.allSettled(links.map((link) => fleet.apply({ type: "stage-link", link })));
+    const problems = staged.flatMap((result, at) =>
+      result.status === "rejected"
+        ? [`link "${links[at]!.linkName}" of ${links[at]!.actor}: ${describe(result.reason)}`]
+        : [],
+    );
+    if (problems.length > 0) throw fail("SWAP_REFUSED", from.name, to.name, problems.join("; "));
+    this.#step("linked", `${links.length} ${links.length === 1 ? "link is" : "links are"} open on ${to.name}`);
+    return links.map((spec, at) => {
+      const result = staged[at]!;
+      const status = result.status === "fulfilled" ? result.value : undefined;
+      const settled = status?.values ? { ...spec, values: status.values } : spec;
+      return { spec: settled, urls: status?.urls ?? wanted.links.get(spec.id)?.urls ?? [] };
+    });
+  }
+
+  async #untilHealthy(): Promise<void> {
+    const { fleet } = this.#parts;
+    const { id, name } = this.#new.spec;
+    const end = performance.now() + healthyMs;
+    for (;;) {
+      const answers = await fleet.ask<"health">({ type: "health", id });
+      const unwell = answers.find(({ healthy }) => !healthy);
+      if (answers.length > 0 && !unwell) break;
+      const why = unwell?.message ?? "no engine runs it";
+      if (performance.now() > end) throw fail("SWAP_REFUSED", this.#old.spec.name, name, `it is not healthy: ${why}`);
+      await new Promise((resolve) => setTimeout(resolve, askHealthEveryMs));
+    }
+    this.#step("healthy", `${name} says that it is well`);
+  }
+
+  /** From here on calls wait; they go on with the switch, or with the end of the swap. */
+  async #copy(): Promise<void> {
+    const { fleet } = this.#parts;
+    const [from, to] = [this.#old.spec, this.#new.spec];
+    const copy = await StateCopy.plan(fleet, from, to);
+    const keys = await copy.count();
+    const estimate = await copy.estimate(keys);
+    const asked = keys > keysUnasked || estimate > unaskedPauseMs;
+    if (asked && !this.#options.acceptPause) throw fail("SWAP_PAUSE", keys, Math.max(1, Math.ceil(estimate / 1_000)));
+    this.#step(
+      "copying",
+      `calls wait while ${keys} keys are copied${asked ? `, about ${Math.ceil(estimate / 1_000)} s` : ""}`,
+    );
+    const longest = asked ? Math.max(unaskedPauseMs, estimate * 4) : unaskedPauseMs;
+    this.#pauseMs = -performance.now();
+    await fleet.apply({ type: "hold-provider", id: from.id });
+    const idle = await fleet.ask<"idle">({ type: "idle", id: from.id, withinMs: longest });
+    const left = idle.reduce((sum, each) => sum + each.left, 0);
+    if (left > 0) throw fail("SWAP_REFUSED", from.name, to.name, `${left} calls did not end within ${longest} ms`);
+    this.#copied = await copy.run(longest);
+    this.#step("copied", `${this.#copied} keys are in ${to.name}`);
+  }
+
+  async #switch(links: readonly LinkRecord[]): Promise<void> {
+    const { fleet, wanted, events } = this.#parts;
+    const [from, to] = [this.#old.spec, this.#new.spec];
+    const before = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
+    const tolerated = before.calls === 0 ? 0 : (2 * before.faults) / before.calls;
+    const watched = this.#options.trialMs === 0 ? {} : { tolerated };
+    await this.#note("new");
+    this.#links = links.map((link) => wanted.links.get(link.spec.id) ?? link);
+    await fleet.apply({
+      type: "swap-provider",
+      from: from.id,
+      to: to.id,
+      links: links.map(({ spec }) => spec),
+      ...watched,
+    });
+    if (this.#pauseMs < 0) this.#pauseMs += performance.now();
+    const after = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
+    this.#waited = after.waited - before.waited;
+    wanted.providers.delete(from.id);
+    wanted.providers.set(to.id, this.#new);
+    await this.#book.moved(from, to, new Map(links.map(({ spec, urls }) => [spec.id, urls])));
+    this.#step("switched", `new calls go to ${to.name}`);
+    if (from.key === to.key) return;
+    const { key: public_key, contractId: contract_id, linkName: link_name } = to;
+    const { reference: image_ref, annotations } = this.#new;
+    events.emit("provider_started", { public_key, contract_id, link_name, image_ref, annotations });
+  }
+
+  /** Calls that the new one got since the switch wait while what they wrote is taken back. */
+  async #bringBack(): Promise<boolean> {
+    const { fleet } = this.#parts;
+    const [from, to] = [this.#old.spec, this.#new.spec];
+    try {
+      await fleet.apply({ type: "hold-provider", id: to.id });
+      await fleet.ask<"idle">({ type: "idle", id: to.id, withinMs: bringBackMs });
+      const copy = await StateCopy.plan(fleet, to, from);
+      await copy.run(bringBackMs);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Ends one that serves no more; answers how many calls it had not answered. */
+  async #retire({ id, key, contractId, linkName }: ProviderSpec): Promise<number> {
+    const { fleet, events, config } = this.#parts;
+    const drainMs = this.#options.drainMs ?? config.limits.drainMs;
+    const left = await fleet.ask<"idle">({ type: "idle", id, withinMs: drainMs });
+    await fleet.apply({ type: "drop-provider", id, drainMs });
+    fleet.objects.delete(id);
+    // Of a provider that goes on under the same key nothing has stopped.
+    if (this.#old.spec.key !== this.#new.spec.key)
+      events.emit("provider_stopped", {
+        public_key: key,
+        contract_id: contractId,
+        link_name: linkName,
+        reason: "swap",
+      });
+    return left.reduce((sum, each) => sum + each.left, 0);
+  }
+
+  async #figures(): Promise<ProviderFigures> {
+    return sumFigures(await this.#parts.fleet.ask<"figures">({ type: "figures", id: this.#new.spec.id }));
+  }
+
+  #outcome(
+    outcome: "swapped" | "returned",
+    record: ProviderRecord,
+    figures: ProviderFigures,
+    lost: number,
+    reason?: string,
+  ): SwapOutcome {
+    return {
+      outcome,
+      provider: providerHandle(record),
+      ...(reason === undefined ? {} : { reason }),
+      calls: figures.calls,
+      waited: this.#waited + figures.waited,
+      lost,
+      keysCopied: this.#copied,
+      pauseMs: Math.max(0, Math.round(this.#pauseMs)),
+      tookMs: Math.round(performance.now() - this.#since),
+    };
+  }
+
+  #step(step: SwapStepName, text: string, reason = ""): void {
+    const made: SwapStep = { step, text, atMs: Math.round(performance.now() - this.#since) };
+    this.record.state = step;
+    this.record.reason = reason;
+    this.record.steps.push(made);
+    this.#parts.events.emit("swap_step", { swap_id: this.record.id, ...made });
+    this.#options.onStep?.(made);
+  }
+
+  async #note(stands: "old" | "new"): Promise<void> {
+    const { contractId, linkName } = this.#old.spec;
+    const { id, from, to } = this.record;
+    await this.#journal?.note({ id, contractId, linkName, from, to, stands });
+  }
+
+  #about() {
+    const { key: public_key, contractId: contract_id, linkName: link_name } = this.#old.spec;
+    const { id: swap_id, from, to } = this.record;
+    return { swap_id, public_key, contract_id, link_name, from, to };
+  }
+}
+
+/** 1 for one that was started, one more for each swap. */
+function generationOf({ id }: ProviderSpec): number {
+  return Number(id.split(".")[1] ?? 1);
+}
+
+function sameTexts(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}

@@ -1,0 +1,240 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Provider, type ProviderCall, startHost } from "../../index.ts";
+import { askHost, edgeActor } from "../support/edge.ts";
+import { Gate } from "../support/journey.ts";
+import { until } from "../support/until.ts";
+
+const bytes = (value: string) => new TextEncoder().encode(value);
+const text = (value: Uint8Array) => new TextDecoder().decode(value);
+const never = new Promise<never>(() => {});
+const get = askHost("wasmcloud:keyvalue");
+
+/** A store that answers its own name; what a test gives replaces that. */
+function store(name: string, parts: Partial<Provider> = {}): Provider {
+  return { contractId: "wasmcloud:keyvalue", name, handle: () => bytes(name), ...parts };
+}
+
+for (const engines of [0, 2]) {
+  const where = engines === 0 ? "in the caller's thread" : `from ${engines} engines`;
+
+  test(`new calls go to the new provider, and its handle is the old one's (${where})`, async () => {
+    await using host = await startHost({ engines });
+    const actor = await host.startActor(edgeActor());
+    const handle = await host.startProvider(store("old"));
+    await host.link(actor, handle);
+    const ask = async () => text(await host.call(actor, "Call", get));
+    assert.equal(await ask(), "old");
+    const steps: string[] = [];
+    const done = await host.swapProvider(handle, store("new"), { trialMs: 0, onStep: ({ step }) => steps.push(step) });
+    assert.equal(await ask(), "new");
+    assert.deepEqual(steps, ["started", "linked", "healthy", "switched", "drained"]);
+    assert.deepEqual([done.outcome, done.lost], ["swapped", 0]);
+    assert.deepEqual(
+      [...host.wanted.providers.values()].map(({ spec }) => spec.name),
+      ["new"],
+    );
+    assert.equal(host.fleet.objects.size, 1);
+    await host.link(actor, handle, { values: { deadline: "1s" } });
+    assert.equal(await ask(), "new", "a link put to the old handle means who runs now");
+    await host.swapProvider(handle, store("newer"), { trialMs: 0 });
+    assert.equal(await ask(), "newer");
+    await host.stopProvider(handle);
+    assert.deepEqual([host.wanted.providers.size, host.wanted.links.size, host.fleet.objects.size], [0, 0, 0]);
+  });
+
+  test(`a swap from ours to an object and back (${where})`, async () => {
+    await using host = await startHost({ engines });
+    const actor = await host.startActor(edgeActor());
+    const handle = await host.startProvider("builtin:keyvalue-memory");
+    await host.link(actor, handle);
+    await host.swapProvider(handle, store("mine"), { trialMs: 0 });
+    assert.equal(text(await host.call(actor, "Call", get)), "mine");
+    await host.swapProvider(handle, "memory", { trialMs: 0 });
+    assert.doesNotMatch(text(await host.call(actor, "Call", get)), /mine/);
+    assert.equal([...host.wanted.providers.values()][0]?.reference, "builtin:keyvalue-memory");
+  });
+}
+
+test("a call in flight ends on the old provider, which is stopped after it", async () => {
+  await using host = await startHost();
+  const actor = await host.startActor(edgeActor());
+  const gate = new Gate(bytes("from the old"));
+  let stopped = false;
+  const old = Object.assign(gate, { stop: async () => void (stopped = true) });
+  const handle = await host.startProvider(old);
+  await host.link(actor, handle);
+  const held = host.call(actor, "Call", get);
+  await until(() => gate.held === 1);
+  const swapping = host.swapProvider(handle, store("new"), { trialMs: 0 });
+  await until(() => [...host.wanted.providers.values()][0]?.spec.name === "new");
+  assert.equal(text(await host.call(actor, "Call", get)), "new");
+  assert.equal(stopped, false);
+  gate.open();
+  assert.equal(text(await held), "from the old");
+  assert.equal((await swapping).lost, 0);
+  assert.ok(stopped);
+});
+
+test("an old provider that never ends its calls is stopped at the deadline, and they are counted", async () => {
+  await using host = await startHost({ limits: { drainMs: 50 } });
+  const actor = await host.startActor(edgeActor());
+  const handle = await host.startProvider(store("old", { handle: () => never }));
+  await host.link(actor, handle);
+  const held = host.call(actor, "Call", get, { timeoutMs: 60_000 }).catch(() => {});
+  await until(
+    async () => (await host.fleet.ask<"figures">({ type: "figures", id: handle.instance }))[0]?.inFlight === 1,
+  );
+  assert.equal((await host.swapProvider(handle, store("new"), { trialMs: 0 })).lost, 1);
+  assert.equal(text(await host.call(actor, "Call", get)), "new");
+  await host.stop();
+  await held;
+});
+
+test("everything that the new provider refuses is told before anything has changed", async () => {
+  await using host = await startHost();
+  const actors = [await host.startActor(edgeActor()), await host.startActor(edgeActor())];
+  const handle = await host.startProvider(store("old"));
+  for (const [at, actor] of actors.entries()) await host.link(actor, handle, { values: { at: String(at) } });
+  let stopped = 0;
+  const picky = store("picky", {
+    putLink: ({ values }) => assert.fail(`no room at ${values["at"]}`),
+    stop: async () => void stopped++,
+  });
+  await assert.rejects(host.swapProvider(handle, picky), {
+    code: "SWAP_REFUSED",
+    message: /no room at 0.*no room at 1/,
+  });
+  await assert.rejects(host.swapProvider(handle, { ...store("other"), contractId: "wasmcloud:messaging" }), {
+    code: "SWAP_REFUSED",
+    message: /wasmcloud:messaging, not wasmcloud:keyvalue/,
+  });
+  await assert.rejects(host.swapProvider(handle, "builtin:nothing"), { code: "PROVIDER_ABSENT" });
+  await assert.rejects(host.swapProvider(handle, store("mute"), { copyState: true }), { code: "SWAP_REFUSED" });
+  assert.deepEqual([stopped, host.wanted.providers.size, host.fleet.objects.size], [1, 1, 1]);
+  for (const actor of actors) assert.equal(text(await host.call(actor, "Call", get)), "old");
+  const names = host.events.recent().map(({ type }) => type);
+  assert.ok(names.includes("swap_failed") && !names.includes("swapped"));
+});
+
+test("a new provider that is not healthy gets no call", async () => {
+  await using host = await startHost();
+  const actor = await host.startActor(edgeActor());
+  const handle = await host.startProvider(store("old"));
+  await host.link(actor, handle);
+  const calls: ProviderCall[] = [];
+  let well = false;
+  const slow = store("slow", {
+    health: () => ({ healthy: well, message: "still loading" }),
+    handle: (call) => (calls.push(call), bytes("slow")),
+  });
+  const swapping = host.swapProvider(handle, slow, { trialMs: 0 });
+  for (let i = 0; i < 20; i++) assert.equal(text(await host.call(actor, "Call", get)), "old");
+  assert.equal(calls.length, 0);
+  well = true;
+  await swapping;
+  assert.equal(text(await host.call(actor, "Call", get)), "slow");
+});
+
+for (const [ill, parts] of [
+  ["throws", { handle: () => assert.fail("broken") }],
+  ["answers nonsense", { handle: () => Promise.resolve("nonsense" as never) }],
+  ["answers an error", { handle: () => Promise.reject(new Error("broken")) }],
+] as [string, Partial<Provider>][]) {
+  test(`a new provider that ${ill} is out of the path after that one call`, async () => {
+    await using host = await startHost();
+    const actor = await host.startActor(edgeActor());
+    const handle = await host.startProvider(store("old"));
+    await host.link(actor, handle);
+    const swapping = host.swapProvider(handle, store("new", parts), { trialMs: 60_000 });
+    await until(() => [...host.wanted.providers.values()][0]?.spec.name === "new");
+    const answers = [];
+    for (let i = 0; i < 10; i++) answers.push(text(await host.call(actor, "Call", get)));
+    assert.match(answers[0]!, /^error: /);
+    assert.deepEqual(
+      answers.slice(1),
+      Array.from({ length: 9 }, () => "old"),
+    );
+    const { outcome, reason, provider } = await swapping;
+    assert.deepEqual([outcome, provider.name], ["returned", "old"]);
+    assert.match(reason ?? "", /broken|bytes/);
+    assert.equal(text(await host.call(actor, "Call", get)), "old");
+    assert.equal(host.events.recent().at(-1)?.type, "swap_returned");
+  });
+}
+
+test("a new provider that hangs on trial gives its calls to the old one", async () => {
+  await using host = await startHost({ limits: { drainMs: 20 } });
+  const actor = await host.startActor(edgeActor());
+  const handle = await host.startProvider(store("old"));
+  await host.link(actor, handle);
+  const swapping = host.swapProvider(handle, store("new", { handle: () => never, health: () => ({ healthy: true }) }), {
+    trialMs: 60_000,
+    drainMs: 20,
+  });
+  await until(() => [...host.wanted.providers.values()][0]?.spec.name === "new");
+  const hung = host.call(actor, "Call", get, { timeoutMs: 60_000 }).catch(() => {});
+  assert.match((await swapping).reason ?? "", /none was answered/);
+  assert.equal(text(await host.call(actor, "Call", get)), "old");
+  await host.stop();
+  await hung;
+});
+
+test("a new provider that falls ill on trial gives way without a single failed call", async () => {
+  await using host = await startHost();
+  const actor = await host.startActor(edgeActor());
+  const handle = await host.startProvider(store("old"));
+  await host.link(actor, handle);
+  let well = true;
+  const swapping = host.swapProvider(handle, store("new", { health: () => ({ healthy: well, message: "no disk" }) }), {
+    trialMs: 2_000,
+  });
+  await until(async () => text(await host.call(actor, "Call", get)) === "new");
+  well = false;
+  assert.deepEqual([(await swapping).reason, text(await host.call(actor, "Call", get))], ["no disk", "old"]);
+});
+
+test("another swap, a stop or a drain ends a trial and keeps what it had", async () => {
+  await using host = await startHost();
+  const actor = await host.startActor(edgeActor());
+  const handle = await host.startProvider(store("one"));
+  await host.link(actor, handle);
+  const first = host.swapProvider(handle, store("two"), { trialMs: 60_000 });
+  const second = host.swapProvider(handle, store("three"), { trialMs: 60_000 });
+  assert.equal((await first).outcome, "swapped");
+  await until(async () => text(await host.call(actor, "Call", get)) === "three");
+  await host.drainProvider(handle);
+  assert.equal((await second).outcome, "swapped");
+  assert.match(text(await host.call(actor, "Call", get)), /three is draining/);
+  const third = host.swapProvider(handle, store("four"), { trialMs: 60_000 });
+  await until(async () => text(await host.call(actor, "Call", get)) === "four");
+  await host.stopProvider(handle);
+  assert.equal((await third).outcome, "swapped");
+  assert.equal(host.wanted.providers.size, 0);
+});
+
+test("links put, changed and taken back during a trial are those of the old one when it serves again", async () => {
+  await using host = await startHost();
+  const actors = [
+    await host.startActor(edgeActor()),
+    await host.startActor(edgeActor()),
+    await host.startActor(edgeActor()),
+  ];
+  const open = new Map<string, string | undefined>();
+  const old = store("old", { putLink: ({ actor, values }) => void open.set(actor, values["at"]) });
+  const handle = await host.startProvider(old);
+  await host.link(actors[0]!, handle, { values: { at: "before" } });
+  await host.link(actors[1]!, handle);
+  let well = true;
+  const swapping = host.swapProvider(handle, store("new", { health: () => ({ healthy: well }) }), { trialMs: 60_000 });
+  await until(async () => text(await host.call(actors[0]!, "Call", get)) === "new");
+  await host.link(actors[0]!, handle, { values: { at: "after" } });
+  await host.unlink(actors[1]!, "wasmcloud:keyvalue");
+  await host.link(actors[2]!, handle);
+  well = false;
+  await swapping;
+  assert.equal(open.get(actors[0]!.id), "after");
+  assert.equal(text(await host.call(actors[0]!, "Call", get)), "old");
+  assert.match(text(await host.call(actors[1]!, "Call", get)), /missing link definition/);
+  assert.equal(text(await host.call(actors[2]!, "Call", get)), "old");
+});
