@@ -1,3 +1,5 @@
+import { fail } from "./errors.ts";
+
 /**
  * The seam to a store of large objects: in process or JetStream's object store. Both pass
  * `test/contract/blobs-suite.ts`. What is read is what was written: its digest is checked.
@@ -28,4 +30,11 @@ export interface BlobInfo {
   readonly bytes: number;
   /** When it was written, in milliseconds since 1970. */
   readonly at: number;
+}
+
+const maxNameLength = 512;
+
+/** @throws LatticeError STATE_KEY_INVALID: an empty or very long name, or control characters. */
+export function checkBlobName(name: string): void {
+  if (name === "" || name.length > maxNameLength || /\p{Cc}/u.test(name)) throw fail("STATE_KEY_INVALID", name);
 }

@@ -1,7 +1,7 @@
 import { fail } from "./errors.ts";
 
 /**
- * The seam to messaging: in process (`memory-bus.ts`) or NATS. Both pass `test/contract/bus-suite.ts`.
+ * The seam to messaging: in process (`memory-bus.ts`) or NATS (`nats/nats-bus.ts`). Both pass `test/contract/bus-suite.ts`.
  *
  * Messages arrive at most once, those of one sender on one subject in the order in which they were
  * published, and always later than the call that published them. Payloads are not copied: who
@@ -17,7 +17,8 @@ export interface Bus extends AsyncDisposable {
 
   /**
    * Sends to whoever listens; nobody may.
-   * @throws LatticeError SUBJECT_INVALID, HEADER_INVALID, PAYLOAD_TOO_LARGE, BUS_CLOSED.
+   * @throws LatticeError SUBJECT_INVALID, HEADER_INVALID, PAYLOAD_TOO_LARGE, BUS_CLOSED; BUS_FULL
+   * when too much waits already for a server that is away or slow.
    */
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): void;
 

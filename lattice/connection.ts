@@ -33,4 +33,6 @@ export interface ConnectionReport {
   /** False: shared state and large payloads are refused. Undefined: not known yet. */
   readonly jetStream: boolean | undefined;
   readonly reconnects: number;
+  /** Why no server is reached, or why it refuses us; undefined while all is well. */
+  readonly problem: string | undefined;
 }

@@ -277,6 +277,40 @@ export const catalogue = {
     hint: "See whether the host is up: lattice get hosts.",
   },
   BUS_CLOSED: { kind: "unavailable", text: (what: string) => `the bus is closed: ${what}` },
+  BUS_FULL: {
+    kind: "unavailable",
+    text: (server: string, bytes: number) => `${bytes} bytes already wait to be sent to ${server}`,
+    hint: "The NATS server is away or too slow; retry when it is back.",
+  },
+  NATS_ADDRESS: {
+    kind: "invalid",
+    text: (address: string, why: string) => `"${address}" is no address of a NATS server: ${why}`,
+  },
+  NATS_CREDENTIALS: {
+    kind: "invalid",
+    text: (where: string, why: string) => `the NATS credentials ${where} cannot be used: ${why}`,
+    hint: "Give a .creds file of nsc, or a user JWT with its seed.",
+  },
+  NATS_UNREACHABLE: {
+    kind: "unavailable",
+    text: (server: string, why: string) => `the NATS server ${server} is not reached: ${why}`,
+    hint: "What is local is served meanwhile and connecting goes on; see lattice doctor.",
+  },
+  NATS_REFUSED: {
+    kind: "refused",
+    text: (server: string, why: string) => `the NATS server ${server} refuses this connection: ${why}`,
+    hint: "Check the user, password, token or credentials given for NATS; connecting goes on.",
+  },
+  NATS_PERMISSION: {
+    kind: "refused",
+    text: (operation: string, subject: string) => `NATS permissions do not allow to ${operation} ${subject}`,
+    hint: "Grant it to this user: lattice doctor --permissions prints what each role needs.",
+  },
+  NATS_CUT: {
+    kind: "unavailable",
+    text: (server: string, why: string) => `the NATS server ${server} ended the connection: ${why}`,
+    hint: "It connects again by itself; what was sent meanwhile may be lost.",
+  },
   SUBJECT_INVALID: { kind: "invalid", text: (subject: string, why: string) => `"${subject}" is not a subject: ${why}` },
   NAME_INVALID: {
     kind: "invalid",

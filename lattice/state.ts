@@ -29,8 +29,9 @@ export interface State extends AsyncDisposable {
   list(pattern?: string): Promise<StateEntry[]>;
 
   /**
-   * Tells every entry that fits, then every change in order and without gaps. Resolves when the
-   * entries that stood were told. Of changes that follow each other quickly on one key, all are told.
+   * Tells every entry that fits, then the changes in order. Resolves when the entries that stood were
+   * told. No key's last change is ever left out; of changes that follow each other quickly on one key,
+   * a remote store may leave out those between. After a time away it tells what differs then.
    * @throws LatticeError STATE_KEY_INVALID, STOPPED.
    */
   watch(pattern: string, handler: (change: StateChange) => void): Promise<StateWatch>;

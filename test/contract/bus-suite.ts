@@ -25,7 +25,11 @@ function hasCode(code: string): (error: unknown) => boolean {
 }
 
 /** What every Bus must do. Run it for each implementation. */
-export function busSuite(name: string, open: () => Promise<BusNetwork> | BusNetwork): void {
+export function busSuite(
+  name: string,
+  open: () => Promise<BusNetwork> | BusNetwork,
+  { skip = false }: { readonly skip?: string | false } = {},
+): void {
   const behaviour = (title: string, body: (a: Bus, b: Bus, network: BusNetwork) => Promise<void>): void => {
     void test(title, async () => {
       const network = await open();
@@ -41,7 +45,7 @@ export function busSuite(name: string, open: () => Promise<BusNetwork> | BusNetw
     });
   };
 
-  void describe(`${name} as a bus`, () => {
+  void describe(`${name} as a bus`, { skip }, () => {
     behaviour("a message reaches every subscription, on its own bus and on others", async (a, b) => {
       const got: string[] = [];
       a.subscribe("t.one", (message) => void got.push(`a:${textOf(message)}`));

