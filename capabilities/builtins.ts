@@ -2,6 +2,7 @@ import { type Capability, canonicalContract, contractOf, fail } from "../lattice
 import { fileBlobstore } from "./blobstore-files/provider.ts";
 import { httpClient } from "./http-client/provider.ts";
 import { httpServer } from "./http-server/provider.ts";
+import { redisKeyvalue } from "./keyvalue-redis/provider.ts";
 import { memoryKeyvalue } from "./keyvalue-memory/provider.ts";
 import { actorLogging } from "./logging/provider.ts";
 import { memoryMessaging } from "./messaging-memory/provider.ts";
@@ -52,6 +53,16 @@ const table: readonly Builtin[] = [
     const { max_bytes: maxBytes } = read(config, ["max_bytes"]);
     return memoryKeyvalue(maxBytes === undefined ? {} : { maxBytes: number("max_bytes", maxBytes) });
   }),
+  builtin(
+    "keyvalue-redis",
+    "keyvalue",
+    "VBJZJQS6F46DWVJTLFLY46R5U2KCQZXDAXCP2JTMQOOSCWS5VG2VUFIN",
+    (config) => {
+      const { url, tls_ca_file: caFile } = read(config, ["url", "tls_ca_file"]);
+      return redisKeyvalue({ ...(url !== undefined && { url }), ...(caFile !== undefined && { caFile }) });
+    },
+    false,
+  ),
   builtin("logging", "logging", "VBOROXVRSLTHSBFCFG7HLY3JSUA6TZ3W62JXAUTU7QANCOQUNYE436MZ", (config) => {
     read(config, []);
     return actorLogging();
@@ -82,7 +93,13 @@ export function findBuiltin(reference: string): Builtin | undefined {
   );
 }
 
-function builtin(name: string, capability: Capability, key: string, make: (config: Config) => Provider): Builtin {
+function builtin(
+  name: string,
+  capability: Capability,
+  key: string,
+  make: (config: Config) => Provider,
+  isDefault = true,
+): Builtin {
   const { name: title, stateless = false } = make({});
   return {
     reference: `builtin:${name}`,
@@ -90,7 +107,7 @@ function builtin(name: string, capability: Capability, key: string, make: (confi
     contractId: contractOf(capability),
     name: title,
     stateful: !stateless,
-    isDefault: true,
+    isDefault,
     create: (config) => Object.assign(make(config), { key }),
   };
 }

@@ -1,5 +1,6 @@
 import { fail } from "../../lattice/index.ts";
 import type { CopyableStore, SetChange, StoreEntry, Value } from "../keyvalue/store.ts";
+import { type Attempt, counted, inRange, rangeOf, wrongType } from "../keyvalue/wrong-type.ts";
 import { Expiries } from "./expiries.ts";
 
 export interface MemoryStoreOptions {
@@ -54,7 +55,7 @@ export class MemoryStore implements CopyableStore {
   get(key: string): Value | undefined {
     const content = this.#find(key)?.content;
     if (typeof content === "number") return String(content);
-    if (Array.isArray(content) || content instanceof Set) throw wrongType("get", key, content);
+    if (Array.isArray(content) || content instanceof Set) throw misfit("get", key, content);
     return content;
   }
 
@@ -75,8 +76,7 @@ export class MemoryStore implements CopyableStore {
 
   increment(key: string, by: number): number {
     const entry = this.#find(key);
-    const sum = (entry === undefined ? 0 : counter(key, entry.content)) + by;
-    if (sum !== (sum | 0)) throw fail("COUNTER_OVERFLOW", "increment", key);
+    const sum = add(key, entry?.content, by);
     if (entry === undefined) this.#put(key, sum, 0);
     else {
       // Text becomes a number, which counts no characters.
@@ -121,9 +121,7 @@ export class MemoryStore implements CopyableStore {
   listRange(key: string, start: number, stop: number): string[] {
     const list = this.#list("read list", key);
     if (!list) return [];
-    const from = start < 0 ? Math.max(0, list.length + start) : start;
-    const to = stop < 0 ? list.length + stop : stop;
-    return to < from ? [] : list.slice(from, to + 1);
+    return rangeOf(list, start, stop);
   }
 
   setAdd(key: string, value: string): SetChange {
@@ -233,16 +231,16 @@ export class MemoryStore implements CopyableStore {
     this.#bytes += bytes;
   }
 
-  #list(operation: string, key: string): string[] | undefined {
+  #list(operation: Attempt, key: string): string[] | undefined {
     const content = this.#find(key)?.content;
     if (content === undefined || Array.isArray(content)) return content;
-    throw wrongType(operation, key, content);
+    throw misfit(operation, key, content);
   }
 
-  #set(operation: string, key: string): Set<string> | undefined {
+  #set(operation: Attempt, key: string): Set<string> | undefined {
     const content = this.#find(key)?.content;
     if (content === undefined || content instanceof Set) return content;
-    throw wrongType(operation, key, content);
+    throw misfit(operation, key, content);
   }
 }
 
@@ -250,21 +248,17 @@ function steadyNow(): number {
   return performance.timeOrigin + performance.now();
 }
 
-function counter(key: string, content: Content): number {
-  if (typeof content === "number") return content;
-  if (typeof content === "string" && /^(?:0|-?[1-9]\d{0,18})$/.test(content)) return Number(content);
-  throw wrongType("increment", key, content);
+/** A counter stays a number, so that counting parses nothing. */
+function add(key: string, content: Content | undefined, by: number): number {
+  if (Array.isArray(content) || content instanceof Set) throw misfit("increment", key, content);
+  if (typeof content !== "number") return counted(key, content, by);
+  const sum = content + by;
+  if (!inRange(sum)) throw fail("COUNTER_OVERFLOW", "increment", key);
+  return sum;
 }
 
-function wrongType(operation: string, key: string, content: Content) {
-  const holds = Array.isArray(content)
-    ? "list"
-    : content instanceof Set
-      ? "set"
-      : operation === "increment"
-        ? "text that is no whole number"
-        : "value";
-  return fail("WRONG_TYPE", operation, key, holds);
+function misfit(attempt: Attempt, key: string, content: Content) {
+  return wrongType(attempt, key, Array.isArray(content) ? "list" : content instanceof Set ? "set" : "value");
 }
 
 function cost(key: string, content: Content): number {

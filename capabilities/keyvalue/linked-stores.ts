@@ -43,16 +43,16 @@ interface LinkedStore {
 }
 
 /** The provider of `wasmcloud:keyvalue` over any source of stores: links to stores, calls to operations. */
-export class LinkedStores implements Provider {
+export class LinkedStores<Place extends StorePlace = StorePlace> implements Provider {
   readonly contractId = contractOf("keyvalue");
   readonly name: string;
   readonly stateless: boolean;
-  readonly #source: StoreSource;
+  readonly #source: StoreSource<Place>;
   readonly #opened = new Map<string, Opened>();
   readonly #links = new Map<string, LinkedStore>();
   #context: ProviderContext | undefined;
 
-  constructor(source: StoreSource) {
+  constructor(source: StoreSource<Place>) {
     this.name = source.name;
     this.stateless = source.stateless;
     this.#source = source;
@@ -138,7 +138,7 @@ export class LinkedStores implements Provider {
     return only ? [only] : Promise.all([...this.#opened.values()].map(({ store }) => store));
   }
 
-  #read(link: Link | undefined): { place: StorePlace; prefix: string } {
+  #read(link: Link | undefined): { place: Place; prefix: string } {
     const problems: string[] = [];
     const values = readLinkValues(link?.values ?? {}, problems);
     const place = this.#source.placeOf(values, problems);
@@ -147,7 +147,7 @@ export class LinkedStores implements Provider {
     return { place, prefix };
   }
 
-  #take(place: StorePlace): Opened {
+  #take(place: Place): Opened {
     let opened = this.#opened.get(place.id);
     if (opened === undefined) {
       const store = (async () => this.#source.open(place, (level, text) => this.#context?.log(level, text)))();

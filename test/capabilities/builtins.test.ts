@@ -19,6 +19,7 @@ test("the published references keep their keys", () => {
     "builtin:httpclient": ["VCLA7QO4", false],
     "builtin:blobstore-files": ["VBMYKUGB", true],
     "builtin:keyvalue-memory": ["VA3GEC4Z", true],
+    "builtin:keyvalue-redis": ["VBJZJQS6", false],
     "builtin:logging": ["VBOROXVR", false],
     "builtin:numbergen": ["VCJC5SGC", false],
     "builtin:messaging-memory": ["VD6ZPJ5K", true],

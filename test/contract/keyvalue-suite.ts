@@ -1,28 +1,46 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type KeyvalueStore, type SetChange, keyvalueProvider } from "../../capabilities/index.ts";
+import {
+  type KeyvalueStore,
+  type SetChange,
+  type StoreEntry,
+  isCopyable,
+  keyvalueProvider,
+} from "../../capabilities/index.ts";
 import { isLatticeError } from "../../lattice/index.ts";
 import { ask } from "../support/capabilities.ts";
+import { until } from "../support/until.ts";
 
 /** A store under test: empty when given; `advance` makes the store's time pass. */
 export interface StoreUnderTest {
   readonly store: KeyvalueStore;
   readonly advance: (ms: number) => Promise<void> | void;
   readonly close: () => Promise<void> | void;
+  /** The server behind it, where there is one: `kill` takes it away at once, `start` brings it back. */
+  readonly server?: { kill(): Promise<void>; start(): Promise<void> };
+}
+
+export interface SuiteOptions {
+  /** Why none of it can run here; false when it can. */
+  readonly skip?: string | false;
 }
 
 /** What every store behind `wasmcloud:keyvalue` must do. Run it for each implementation. */
-export function keyvalueSuite(name: string, open: () => Promise<StoreUnderTest> | StoreUnderTest): void {
+export function keyvalueSuite(
+  name: string,
+  open: () => Promise<StoreUnderTest> | StoreUnderTest,
+  { skip = false }: SuiteOptions = {},
+): void {
   const behaviour = (
     title: string,
-    body: (store: KeyvalueStore, advance: StoreUnderTest["advance"]) => Promise<void>,
+    body: (store: KeyvalueStore, advance: StoreUnderTest["advance"], under: StoreUnderTest) => Promise<void>,
   ): void => {
-    void test(title, async () => {
-      const { store, advance, close } = await open();
+    void test(title, { skip }, async () => {
+      const under = await open();
       try {
-        await body(store, advance);
+        await body(under.store, under.advance, under);
       } finally {
-        await close();
+        await under.close();
       }
     });
   };
@@ -245,6 +263,128 @@ export function keyvalueSuite(name: string, open: () => Promise<StoreUnderTest> 
       assert.equal(await store.listAdd("a", "x"), 1);
       assert.deepEqual(await store.listRange("a", 0, -1), ["x"]);
     });
+
+    behaviour("sixty-four callers who count together come to the exact sum", async (store) => {
+      const sums = await Promise.all(
+        Array.from({ length: 64 }, async () => {
+          const own: number[] = [];
+          for (let i = 0; i < 10; i++) own.push(await store.increment("c", 1));
+          return own;
+        }),
+      );
+      assert.equal(new Set(sums.flat()).size, 640, "each step has a sum of its own");
+      assert.equal(await store.get("c"), "640");
+    });
+
+    behaviour("callers who add to one list or set at once lose nothing", async (store) => {
+      const items = Array.from({ length: 64 }, (_, i) => `item ${i}`);
+      await Promise.all(items.map(async (item) => store.listAdd("l", item)));
+      await Promise.all(items.map(async (item) => store.setAdd("s", item)));
+      assert.deepEqual((await store.listRange("l", 0, -1)).toSorted(), items.toSorted());
+      assert.deepEqual((await store.setQuery("s")).toSorted(), items.toSorted());
+    });
+
+    behaviour("a value of a megabyte comes back whole", async (store) => {
+      const large = "0123456789".repeat(100_000);
+      await store.set("a", large, 0);
+      assert.equal((await store.get("a")) === large, true);
+      const bytes = Buffer.alloc(1_000_000, 0xff);
+      await store.set("a", bytes, 0);
+      assert.equal(Buffer.compare((await store.get("a")) as Uint8Array, bytes), 0);
+    });
+
+    behaviour("answers of calls made at once come in the callers' own order", async (store) => {
+      const answers = await Promise.all([
+        store.set("a", "1", 0),
+        store.get("a"),
+        store.set("a", "2", 0),
+        store.get("a"),
+        store.delete("a"),
+        store.get("a"),
+      ]);
+      assert.deepEqual(answers, [undefined, "1", undefined, "2", true, undefined]);
+    });
+
+    behaviour("every entry can be listed, counted, cleared by prefix and put back as it was", async (store) => {
+      if (!isCopyable(store)) return;
+      await store.set("a:text", "v", 0);
+      await store.set("a:bytes", Uint8Array.of(0xff, 0), 0);
+      await store.set("a:*[soon", "v", 3_600);
+      await store.increment("a:count", 7);
+      for (const item of ["x", "y", "x"]) await store.listAdd("a:list", item);
+      for (const member of ["m", "n"]) await store.setAdd("a:set", member);
+      await store.set("b:other", "v", 0);
+      const list = async (prefix: string) =>
+        (await Array.fromAsync(store.entries(prefix))).toSorted((one, two) => (one.key < two.key ? -1 : 1));
+      const entries = await list("a:");
+      assert.deepEqual(
+        entries.map(({ key, kind }) => `${key} ${kind}`),
+        ["a:*[soon value", "a:bytes value", "a:count value", "a:list list", "a:set set", "a:text value"],
+      );
+      assert.equal(await store.count("a:"), 6);
+      assert.equal(await store.count(""), 7);
+      assert.deepEqual(
+        (await list("a:*[")).map(({ key }) => key),
+        ["a:*[soon"],
+        "a prefix is no pattern",
+      );
+      assert.equal(await store.clear("a:"), 6);
+      assert.equal(await store.contains("a:list"), false);
+      assert.equal(await store.get("b:other"), "v");
+      await store.set("a:set", "replaced", 0);
+      for (const entry of entries) await store.load(entry);
+      const again = await list("a:");
+      const plain = (all: StoreEntry[]) =>
+        all.map((entry) => ({
+          ...entry,
+          ...(entry.kind === "set" && { items: entry.items.toSorted() }),
+          ...(entry.kind === "value" && { value: Buffer.from(entry.value) }),
+          expiresAt: undefined,
+        }));
+      assert.deepEqual(plain(again), plain(entries));
+      const [soon, before] = [again[0]?.expiresAt ?? 0, entries[0]?.expiresAt ?? 0];
+      assert.ok(Math.abs(soon - before) < 2_000, `${soon} is about ${before}`);
+      assert.equal(await store.increment("a:count", 1), 8);
+      assert.deepEqual(await store.listRange("a:list", 0, -1), ["x", "y", "x"]);
+      assert.equal(await store.listAdd("a:list", "z"), 4);
+    });
+
+    behaviour(
+      "while its server is away calls fail at once with its name, and go on when it is back",
+      async (store, _, { server }) => {
+        if (!server) return;
+        await store.set("a", "v", 0);
+        assert.deepEqual(await store.health?.(), { healthy: true });
+        await server.kill();
+        await until(async () => !(await store.health!()).healthy);
+        const attempts = [() => store.get("a"), () => store.increment("c", 1), () => store.setUnion(["s"])];
+        for (const attempt of attempts) await refuses(attempt, "STORE_UNAVAILABLE");
+        await server.start();
+        await until(async () => (await store.health!()).healthy, 10_000);
+        await store.set("a", "v", 0);
+        assert.equal(await store.get("a"), "v");
+        assert.equal(await store.increment("back", 1), 1);
+      },
+    );
+
+    behaviour(
+      "every call in flight ends when the server goes, and none is done twice",
+      async (store, _, { server }) => {
+        if (!server) return;
+        await store.increment("c", 1);
+        const calls = Array.from({ length: 200 }, async () => store.increment("c", 1));
+        const settled = Promise.allSettled(calls);
+        await server.kill();
+        const sums: number[] = [];
+        for (const outcome of await settled) {
+          if (outcome.status === "fulfilled") sums.push(outcome.value);
+          else assert.equal(isLatticeError(outcome.reason) && outcome.reason.code, "STORE_UNAVAILABLE");
+        }
+        assert.equal(new Set(sums).size, sums.length);
+        await server.start();
+        await until(async () => (await store.health!()).healthy, 10_000);
+      },
+    );
 
     behaviour("the same key is the same thing to actors of every era", async (store) => {
       const provider = keyvalueProvider(store);
