@@ -32,9 +32,10 @@ export interface Builtin {
 
 const table: readonly Builtin[] = [
   builtin("httpserver", "httpserver", "VBL2WPIOYNQNBFQPA7FCTBPEQ5KNDNKOJDY5PXAAMCUZ35NSF7TF45HD", (config) => {
-    const { address, body_bytes: bodyBytes } = read(config, ["address", "body_bytes"]);
+    const { address, also, body_bytes: bodyBytes } = read(config, ["address", "also", "body_bytes"]);
     return httpServer({
       ...(address !== undefined && { address }),
+      ...(also && { also: also.split(",").map((each) => each.trim()) }),
       ...(bodyBytes !== undefined && { bodyBytes: number("body_bytes", bodyBytes) }),
     });
   }),

@@ -1,6 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { contractOf, describe, fail } from "../../lattice/index.ts";
-import type { Link, LinkStatus, Provider, ProviderCall, ProviderContext } from "../provider.ts";
+import { parseAddress } from "../addresses.ts";
+import type {
+  HttpHandler,
+  Link,
+  LinkStatus,
+  ListenerLease,
+  Provider,
+  ProviderCall,
+  ProviderContext,
+} from "../provider.ts";
 import { Exchange } from "./exchange.ts";
 import { FailureLog } from "./failure-log.ts";
 import { openedValues, readSettings, type TlsFiles } from "./settings.ts";
@@ -9,6 +18,8 @@ import { type Site, Traffic } from "./site.ts";
 export interface HttpServerOptions {
   /** Where a link listens that says nothing of it. Default `127.0.0.1:8000`, as the hosts before had it. */
   address?: string;
+  /** Further addresses of every link, beside its own. Default none. */
+  also?: readonly string[];
   /** Largest request body in bytes where the link says nothing. Default 1 MiB. */
   bodyBytes?: number;
 }
@@ -35,9 +46,12 @@ class HttpServer implements Provider {
   #context: ProviderContext | undefined;
   #failures: FailureLog | undefined;
 
-  constructor({ address = "127.0.0.1:8000", bodyBytes = 1024 * 1024 }: HttpServerOptions) {
+  constructor({ address = "127.0.0.1:8000", also = [], bodyBytes = 1024 * 1024 }: HttpServerOptions) {
     if (!(bodyBytes >= 0)) throw fail("OPTION_OUT_OF_RANGE", "bodyBytes", bodyBytes, "0 or more");
-    this.#defaults = { address, bodyBytes };
+    for (const each of also)
+      if (!parseAddress(each)?.port)
+        throw fail("OPTION_OUT_OF_RANGE", "also", each, "host:port with a port of its own");
+    this.#defaults = { address, also, bodyBytes };
   }
 
   start(context: ProviderContext): void {
@@ -50,27 +64,38 @@ class HttpServer implements Provider {
     const failures = this.#failures;
     if (!context || !failures) throw fail("STOPPED", this.name);
     const settings = readSettings(link.values, this.#defaults);
-    const site: Site = { link, settings, context, failures, traffic: this.#traffic, lease: undefined };
+    const site: Site = { link, settings, context, failures, traffic: this.#traffic, leases: [] };
     const owner = {
       id: link.id,
       name: link.linkedActor.name,
-      joins: settings.joins,
       ...(settings.route && { route: settings.route }),
       ...(settings.tls && { tls: await readPem(settings.tls) }),
     };
     const held = this.#sites.get(link.id);
-    site.lease = await context.listeners.claim(settings.address, owner, (request, response) =>
-      new Exchange(site, request, response).run(),
-    );
-    this.#sites.set(link.id, site);
-    if (held?.lease && held.lease !== site.lease) await held.lease.release();
-    return { urls: [site.lease.url], values: openedValues(link.values, site.lease.address) };
+    const serve: HttpHandler = (request, response) => new Exchange(site, request, response).run();
+    const claim = async (address: string, joins: boolean): Promise<ListenerLease> => {
+      const lease = await context.listeners.claim(address, { ...owner, joins }, serve);
+      site.leases.unshift(lease);
+      return lease;
+    };
+    try {
+      for (const address of this.#defaults.also) await claim(address, settings.joinsAlso);
+      const { address } = await claim(settings.address, settings.joins);
+      this.#sites.set(link.id, site);
+      await releaseAll(held?.leases ?? []);
+      const urls = site.leases.map(({ url }) => url);
+      return { urls, values: openedValues(link.values, address, this.#defaults.also) };
+    } catch (error) {
+      const before = new Set(held?.leases.map(({ address }) => address));
+      await releaseAll(site.leases.filter(({ address }) => !before.has(address)));
+      throw error;
+    }
   }
 
   async deleteLink(link: Link): Promise<void> {
     const site = this.#sites.get(link.id);
     this.#sites.delete(link.id);
-    await site?.lease?.release();
+    await releaseAll(site?.leases ?? []);
   }
 
   handle({ contractId, operation }: ProviderCall): Uint8Array {
@@ -82,10 +107,14 @@ class HttpServer implements Provider {
   }
 
   async stop(): Promise<void> {
-    const leases = [...this.#sites.values()].flatMap(({ lease }) => lease ?? []);
+    const leases = [...this.#sites.values()].flatMap((site) => site.leases);
     this.#sites.clear();
-    await Promise.all(leases.map((lease) => lease.release()));
+    await releaseAll(leases);
   }
+}
+
+async function releaseAll(leases: readonly ListenerLease[]): Promise<void> {
+  await Promise.all(leases.map((lease) => lease.release()));
 }
 
 async function readPem({ cert, key }: TlsFiles): Promise<TlsFiles> {

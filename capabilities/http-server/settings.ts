@@ -9,6 +9,8 @@ export interface SiteSettings {
   readonly address: string;
   /** Another engine of this host opened exactly this address already. */
   readonly joins: boolean;
+  /** The same of the further addresses. */
+  readonly joinsAlso: boolean;
   /** Largest request body in bytes. */
   readonly bodyBytes: number;
   /** Longest wait for the actor in milliseconds; undefined leaves it to the host. */
@@ -31,11 +33,13 @@ export interface TlsFiles {
 
 export interface SiteDefaults {
   readonly address: string;
+  readonly also: readonly string[];
   readonly bodyBytes: number;
 }
 
-/** Marks values that a link took effect with: the address there is open in this host. */
+/** Mark values that a link took effect with: the addresses there are open in this host. */
 const openedKey = "__opened";
+const alsoOpenedKey = "__also_opened";
 
 const largestBody = 500 * 1024 * 1024;
 const units: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
@@ -65,13 +69,21 @@ export function readSettings(values: Readonly<Record<string, string>>, defaults:
   };
   if (values["config_file"] !== undefined) problems.push("config_file is not read here; give config_json");
   if (problems.length > 0) throw fail("LINK_VALUES_INVALID", "the HTTP server", problems.join("; "));
-  return { ...settings, joins: values[openedKey] === settings.address };
+  return {
+    ...settings,
+    joins: values[openedKey] === settings.address,
+    joinsAlso: values[alsoOpenedKey] === defaults.also.join(),
+  };
 }
 
 /** The values a link took effect with, for the other engines of the host. */
-export function openedValues(values: Readonly<Record<string, string>>, address: string): Record<string, string> {
+export function openedValues(
+  values: Readonly<Record<string, string>>,
+  address: string,
+  also: readonly string[],
+): Record<string, string> {
   const { port: _port, PORT: _PORT, ...others } = values;
-  return { ...others, address, [openedKey]: address };
+  return { ...others, address, [openedKey]: address, [alsoOpenedKey]: also.join() };
 }
 
 function readAddress(values: Readonly<Record<string, string>>, standard: string, problems: string[]): string {

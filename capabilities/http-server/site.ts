@@ -9,7 +9,8 @@ export interface Site {
   readonly context: ProviderContext;
   readonly traffic: Traffic;
   readonly failures: FailureLog;
-  lease: ListenerLease | undefined;
+  /** Of the link's own address first. */
+  readonly leases: ListenerLease[];
 }
 
 /** Requests that a provider holds, so that it can wait for the last. */

@@ -1,0 +1,161 @@
+/** Providers that change under load: nobody who calls notices, nothing is lost or counted twice. */
+import assert from "node:assert/strict";
+import { Agent, get } from "node:http";
+import { createServer, type AddressInfo } from "node:net";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import {
+  type ActorHandle,
+  type Host,
+  memoryKeyvalue,
+  type Provider,
+  startHost,
+  type SwapOptions,
+} from "../../index.ts";
+import { Counting } from "../support/counting.ts";
+import { edgeActor } from "../support/edge.ts";
+import { fileBytes } from "../support/actors.ts";
+import { until } from "../support/until.ts";
+
+const echoFile = fileURLToPath(new URL("../../actors/examples/echo-rust/echo.wasm", import.meta.url));
+
+const ways = [
+  { way: "in the caller's thread", engines: 0 },
+  { way: "from two engines", engines: 2 },
+];
+
+async function countingActors(host: Host, provider: string, many = 3): Promise<ActorHandle[]> {
+  const handle = await host.startProvider(provider);
+  const actors: ActorHandle[] = [];
+  for (let at = 0; at < many; at++) {
+    const actor = await host.startActor(edgeActor({ name: `counter ${at}` }));
+    await host.link(actor, handle);
+    actors.push(actor);
+  }
+  return actors;
+}
+
+for (const { way, engines } of ways) {
+  test(`the count goes on from store to store, exact to the last call (${way})`, async () => {
+    await using host = await startHost({ engines });
+    const actors = await countingActors(host, "builtin:keyvalue-memory");
+    const counting = new Counting(host, { actors, callers: 8, keys: 20 });
+    const options: SwapOptions = { copyState: true, trialMs: 30 };
+    for (let swap = 1; swap <= 10; swap++) {
+      const before = counting.done;
+      await until(() => counting.done > before + 200, 20_000);
+      const outcome = await host.swapProvider("keyvalue", "memory", options);
+      assert.deepEqual([outcome.outcome, outcome.lost, outcome.keysCopied], ["swapped", 0, 20]);
+    }
+    await counting.stop();
+    assert.deepEqual([counting.errors, counting.wrong], [0, []]);
+    assert.deepEqual(await counting.differences(), []);
+    assert.equal(host.events.recent().filter(({ type }) => type === "swapped").length, 10);
+  });
+
+  test(`a store that fails its trial gives back what it was given (${way})`, async () => {
+    await using host = await startHost({ engines });
+    const actors = await countingActors(host, "builtin:keyvalue-memory");
+    const counting = new Counting(host, { actors, callers: 4, keys: 5 });
+    await until(() => counting.done > 200, 20_000);
+    const ill = illAfter(300);
+    const { outcome, reason } = await host.swapProvider("keyvalue", ill, { copyState: true, trialMs: 60_000 });
+    assert.deepEqual([outcome, reason], ["returned", "the disk is full"]);
+    const since = counting.done;
+    await until(() => counting.done > since + 200, 20_000);
+    await counting.stop();
+    assert.equal(counting.errors, 0);
+    assert.deepEqual(await counting.differences(), []);
+  });
+}
+
+/** A store that works and says after so many calls that it is ill. */
+function illAfter(calls: number): Provider {
+  let asked = 0;
+  const store = memoryKeyvalue();
+  const { handle } = store;
+  return Object.assign(store, {
+    name: "a store with a bad disk",
+    handle: (call: Parameters<Provider["handle"]>[0]) => {
+      asked++;
+      return handle.call(store, call);
+    },
+    health: () => ({ healthy: asked < calls, message: "the disk is full" }),
+  });
+}
+
+for (const { way, engines } of ways) {
+  test(`the HTTP server changes limits and ports, and no connection is cut (${way})`, async () => {
+    await using host = await startHost({ engines });
+    const server = await host.startProvider("builtin:httpserver");
+    const echo = await host.startActor(await host.load(fileBytes(echoFile), "echo"));
+    const { urls } = await host.link(echo, server, { values: { address: `127.0.0.1:${await freePort()}` } });
+    const url = urls[0]!;
+    const other = `127.0.0.1:${await freePort()}`;
+    const loads = [new Requests(url, false), new Requests(url, true)];
+    const busy = async () => {
+      const before = loads.map(({ answered }) => answered);
+      await until(() => loads.every(({ answered }, at) => answered > before[at]! + 50), 20_000);
+    };
+    for (let round = 0; round < 4; round++) {
+      await busy();
+      await host.swapProvider(server, "builtin:httpserver", {
+        config: round % 2 === 0 ? { body_bytes: "10", also: other } : { body_bytes: "1000", also: "" },
+        trialMs: 20,
+      });
+      await busy();
+      assert.equal(await statusOf(url, "x".repeat(100)), round % 2 === 0 ? 413 : 200);
+      if (round % 2 === 0) assert.equal(await statusOf(`http://${other}/`, "x"), 200);
+      else await assert.rejects(statusOf(`http://${other}/`, "x"), /fetch failed/);
+    }
+    const ends = await Promise.all(loads.map((load) => load.stop()));
+    assert.deepEqual(ends, [[], []]);
+  });
+}
+
+/** Requests one after the other on several connections; keeps what went wrong. */
+class Requests {
+  answered = 0;
+  readonly #agent: Agent;
+  readonly #wrong: string[] = [];
+  readonly #callers: Promise<unknown>;
+  #stopped = false;
+
+  constructor(url: string, kept: boolean) {
+    this.#agent = new Agent({ keepAlive: kept });
+    this.#callers = Promise.all(Array.from({ length: 4 }, () => this.#ask(url)));
+  }
+
+  async stop(): Promise<readonly string[]> {
+    this.#stopped = true;
+    await this.#callers;
+    this.#agent.destroy();
+    return this.#wrong;
+  }
+
+  async #ask(url: string): Promise<void> {
+    while (!this.#stopped) {
+      const problem = await new Promise<string | undefined>((resolve) => {
+        get(url, { agent: this.#agent }, (response) => {
+          response.on("error", (error) => resolve(error.message));
+          response.on("end", () => resolve(response.statusCode === 200 ? undefined : `status ${response.statusCode}`));
+          response.resume();
+        }).on("error", (error) => resolve(error.message));
+      });
+      if (problem === undefined) this.answered++;
+      else this.#wrong.push(problem);
+    }
+  }
+}
+
+async function statusOf(url: string, body: string): Promise<number> {
+  return (await fetch(url, { method: "POST", body, headers: { connection: "close" } })).status;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
