@@ -9,6 +9,7 @@ import {
   type Host,
   memoryKeyvalue,
   type Provider,
+  type ProviderCall,
   startHost,
   type SwapOptions,
 } from "../../index.ts";
@@ -73,12 +74,12 @@ for (const { way, engines } of ways) {
 function illAfter(calls: number): Provider {
   let asked = 0;
   const store = memoryKeyvalue();
-  const { handle } = store;
+  const handle = store.handle.bind(store);
   return Object.assign(store, {
     name: "a store with a bad disk",
-    handle: (call: Parameters<Provider["handle"]>[0]) => {
+    handle: (call: ProviderCall) => {
       asked++;
-      return handle.call(store, call);
+      return handle(call);
     },
     health: () => ({ healthy: asked < calls, message: "the disk is full" }),
   });
