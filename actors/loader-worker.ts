@@ -3,14 +3,41 @@ import { describe, failFrom, isLatticeError, keepCompiled } from "../lattice/ind
 import type { FromLoader, ToLoader } from "./loader.ts";
 import { ActorModule } from "./module.ts";
 import { prepare } from "./prepared.ts";
+import { rehearsal } from "./rehearsal.ts";
 
 /** The loader's thread: verifies, instruments and compiles one module after the other. */
 const port = parentPort!;
+/** A thread with nothing to do for this long rehearses; whoever starts a host may have a module at hand. */
+const idleMs = 100;
+let loads = 0;
 
-port.on("message", (message: ToLoader) => port.postMessage(answer(message)));
+port.on("message", (message: ToLoader) => {
+  switch (message.type) {
+    case "load":
+      loads++;
+      return port.postMessage(answer(message));
+    case "rehearse":
+      return rehearseWhenIdle();
+    default:
+      return message satisfies never;
+  }
+});
 keepCompiled();
 
-function answer({ requestId, bytes, origin, limits, trust }: ToLoader): FromLoader {
+function rehearseWhenIdle(): void {
+  const seen = loads;
+  setTimeout(() => {
+    if (loads !== seen) return rehearseWhenIdle();
+    const round = rehearsal();
+    // Between two rounds a module that has come is loaded.
+    const next = () => {
+      if (round()) setImmediate(next).unref();
+    };
+    next();
+  }, idleMs).unref();
+}
+
+function answer({ requestId, bytes, origin, limits, trust }: Extract<ToLoader, { type: "load" }>): FromLoader {
   try {
     const verified = ActorModule.fromBytes(bytes, { name: origin, trust });
     return { type: "prepared", requestId, module: prepare(verified, limits) };

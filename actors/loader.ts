@@ -15,7 +15,10 @@ export interface LoaderOptions {
   readonly thread?: boolean;
 }
 
-export interface ToLoader {
+export type ToLoader = LoadModule | { readonly type: "rehearse" };
+
+interface LoadModule {
+  readonly type: "load";
   readonly requestId: number;
   readonly bytes: Uint8Array;
   readonly origin: string;
@@ -33,8 +36,11 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** A thread with nothing to do is ended after this: it keeps 9 MB, a new one takes some 60 ms. */
-const restMs = 60_000;
+/**
+ * A thread with nothing to do is ended after this: it keeps 9 MB. A new one takes some 60 ms, and its
+ * first module several times as long as the next ones.
+ */
+const restMs = 600_000;
 
 /**
  * Turns signed bytes into prepared modules on a thread of its own, so that neither heartbeats nor
@@ -71,9 +77,11 @@ export class Loader {
     const requestId = this.#requestId++;
     return await new Promise<PreparedModule>((resolve, reject) => {
       this.#waiting.set(requestId, { origin, resolve, reject });
-      const message: ToLoader = { requestId, bytes, origin, limits, trust: portable(trust) };
+      // One copy, then handed over: posted as they are, they would be copied twice.
+      const own = new Uint8Array(bytes);
+      const message: ToLoader = { type: "load", requestId, bytes: own, origin, limits, trust: portable(trust) };
       worker.ref();
-      worker.postMessage(message);
+      worker.postMessage(message, [own.buffer]);
     });
   }
 
@@ -82,6 +90,12 @@ export class Loader {
     if (!this.#onThread || this.#worker || this.#stopped) return;
     this.#start();
     this.#rest();
+  }
+
+  /** Has the thread, once it is idle, prepare itself for the first module. May be called twice. */
+  rehearse(): void {
+    const message: ToLoader = { type: "rehearse" };
+    if (this.#worker && !this.#stopped) this.#worker.postMessage(message);
   }
 
   /** Modules on their way fail with STOPPED. May be called twice. */

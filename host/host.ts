@@ -143,6 +143,7 @@ export class Host implements AsyncDisposable {
       throw error;
     }
     if (config.hostSeed !== undefined) await host.#openJournal();
+    loader.rehearse();
     events.emit("host_started", { host_id: host.id, friendly_name: host.name, labels: config.labels });
     return host;
   }

@@ -36,8 +36,8 @@ export class ByteReader {
     for (let shift = 0; ; shift += 7) {
       const next = this.byte();
       if (shift === 28 && next > 0x0f) throw this.malformed("a number is too long");
-      value += (next & 0x7f) * 2 ** shift;
-      if (next < 0x80) return value;
+      value |= (next & 0x7f) << shift;
+      if (next < 0x80) return value >>> 0;
     }
   }
 

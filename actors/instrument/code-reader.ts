@@ -35,11 +35,11 @@ export class CodeReader {
     for (let shift = 7; byte >= 0x80; shift += 7) {
       byte = bytes[next++]!;
       if (shift === 28 && !(byte <= 0x0f)) throw this.malformed("a number is too long", at);
-      value += (byte & 0x7f) * 2 ** shift;
+      value |= (byte & 0x7f) << shift;
     }
     if (next > this.#end) throw this.malformed("it ends too early", at);
     this.next = next;
-    return value;
+    return value >>> 0;
   }
 
   /** A count of items of at least one byte each. */

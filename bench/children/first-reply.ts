@@ -8,8 +8,9 @@ import { PlainGuest } from "../plain-guest.ts";
 /**
  * Milliseconds from the signed bytes of a module to its first reply, for each file given, one after
  * the other in this one process. Prints `{"ms": [...]}`.
- *   node first-reply.ts lattice|plain FILE...
- * `plain` compiles and instantiates the same bytes, unchecked.
+ *   node first-reply.ts lattice|rested|plain FILE...
+ * `rested` waits before the first, as a host does that was started for what comes later; `plain`
+ * compiles and instantiates the same bytes, unchecked.
  */
 // As the command does: threads read compiled code.
 enableCompileCache(join(String(process.env.XDG_CACHE_HOME), "wasmlattice", "compiled"));
@@ -21,9 +22,11 @@ const request = { method: "POST", path: "/", queryString: "", header: [], body: 
 const payload = encodeHttpRequest("E4", request);
 const plain = { operation: Buffer.from(operation), payload };
 
+const restMs = 1_000;
 const ms: number[] = [];
-if (side === "lattice") {
+if (side !== "plain") {
   await using host = await startHost({ engines: 1 });
+  if (side === "rested") await new Promise((resolve) => setTimeout(resolve, restMs));
   for (const bytes of modules) {
     const begin = performance.now();
     const actor = await host.startActor(await host.load(bytes, "bench"));

@@ -22,19 +22,21 @@ export const firstReply: Row = {
       writeFileSync(file, signed(withDebugSection(variant(echo, i), megabytes * 2 ** 20), wishes));
       return file;
     });
-    const samples = { lattice: [] as number[][], plain: [] as number[][] };
+    const samples = { lattice: [] as number[][], rested: [] as number[][], plain: [] as number[][] };
     for (let round = 0; round < rounds; round++) {
-      for (const side of ["lattice", "plain"] as const) {
+      for (const side of ["lattice", "rested", "plain"] as const) {
         await using child = await startNode([repositoryFile("bench/children/first-reply.ts"), side, ...files]);
         samples[side].push(child.ready.ms as number[]);
       }
     }
+    const first = (ms: number[]) => ms[0]!;
     const cases = [
-      { which: "in a host that has loaded others", of: (ms: number[]) => median(ms.slice(1)), budget },
-      { which: "first module of a process", of: (ms: number[]) => ms[0]! },
-    ];
-    return cases.map(({ which, of, ...rest }): Figure => {
-      const value = median(samples.lattice.map(of));
+      { which: "in a host that has loaded others", side: "rested", of: (ms: number[]) => median(ms.slice(1)), budget },
+      { which: "first module of a host that has rested", side: "rested", of: first },
+      { which: "first module of a process", side: "lattice", of: first },
+    ] as const;
+    return cases.map(({ which, side, of, ...rest }): Figure => {
+      const value = median(samples[side].map(of));
       const peer = median(samples.plain.map(of));
       return {
         row: "first-reply",
@@ -44,7 +46,7 @@ export const firstReply: Row = {
         peer: { name: "compile, instantiate, call", value: peer },
         ratio: value / peer,
         ...rest,
-        how: `a host with one engine and a loader thread: load, startActor, call; the peer does the same to the same bytes without looking at them; ${rounds} processes each with ${modules} modules, in turns, medians`,
+        how: `a host with one engine and a loader thread: load, startActor, call; the peer does the same to the same bytes without looking at them; rested: a second after it is ready; ${rounds} processes each with ${modules} modules, in turns, medians`,
       };
     });
   },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Loader, prepareCode, signModule } from "../../actors/index.ts";
 import { KeyPair } from "../../lattice/index.ts";
+import { rehearsal } from "../../actors/rehearsal.ts";
 import { assemble, echoText, hostile, startWorld, textOf } from "../support/guests.ts";
 import { longFunction, manyFunctions, manyLocals } from "../support/generated-modules.ts";
 
@@ -97,6 +98,30 @@ void test("the loader verifies and prepares on its thread, and passes errors on 
   assert.equal(again.value.signedForDevelopment, true);
   await using world = startWorld();
   assert.equal(textOf(await world.pool(module.value).call("Op", "posted")), "posted");
+});
+
+void test("a loader rehearses with an actor that passes every check, and loads what comes meanwhile", async () => {
+  const round = rehearsal();
+  let rounds = 1;
+  while (round()) rounds++;
+  assert.ok(rounds > 1);
+  assert.equal(round(), false);
+
+  await using loader = new Loader();
+  loader.rehearse();
+  const options = { origin: "own.wasm", trust: { development: KeyPair.generate("account") } };
+  const load = () => loader.load(assemble(echoText), options);
+  assert.deepEqual(
+    (await Promise.all([load(), load()])).map(({ claims }) => claims.name),
+    ["own", "own"],
+  );
+});
+
+void test("a module's bytes stay the caller's when they are loaded", async () => {
+  await using loader = new Loader();
+  const bytes = Buffer.from(assemble(echoText));
+  await loader.load(bytes, { origin: "own.wasm", trust: { development: KeyPair.generate("account") } });
+  assert.deepEqual(bytes, Buffer.from(assemble(echoText)));
 });
 
 void test("a loader that stops fails what is on its way", async () => {
