@@ -6,8 +6,8 @@ import type { Place } from "./engine-messages.ts";
 import type { Answer, Around } from "./middleware.ts";
 import { askPolicy, type Policy, type PolicyRequest } from "./policy.ts";
 import { ProviderCalls } from "./provider-calls.ts";
-import { resolveRoute, type Route } from "./routes.ts";
-import { type PlacementRow, type Tables, tokenExpired } from "./tables.ts";
+import { remoteRoute, resolveRoute, type Route } from "./routes.ts";
+import { type LinkRow, type PlacementRow, type Tables, tokenExpired } from "./tables.ts";
 
 /** Another engine of this host, where a thing runs that does not run here. */
 export interface Peer {
@@ -15,6 +15,18 @@ export interface Peer {
   readonly open: boolean;
   /** @throws LatticeError ENGINE_LOST when that engine ends before it answers. */
   invoke(invocation: VerifiedInvocation): Promise<Uint8Array>;
+  /** Has that engine ask another host. */
+  send(invocation: VerifiedInvocation): Promise<Uint8Array>;
+}
+
+/** The way to other hosts of the lattice. */
+export interface Elsewhere {
+  /** Another host runs that actor, and its queue is not full. */
+  hasRoom(key: string, placement: string | undefined): boolean;
+  /** @throws LatticeError ACTOR_ABSENT at once when no host runs it, HOST_LOST, RPC_TIMEOUT, and what the call meets there. */
+  toActor(invocation: VerifiedInvocation): Promise<Uint8Array>;
+  /** @throws LatticeError PROVIDER_ABSENT at once when no host runs it, HOST_LOST, RPC_TIMEOUT, and what the call meets there. */
+  toProvider(invocation: VerifiedInvocation, link: LinkRow): Promise<Uint8Array>;
 }
 
 export interface DispatchOptions {
@@ -37,6 +49,8 @@ export interface DispatchOptions {
  */
 export class Dispatch {
   readonly peers = new Map<Place, Peer>();
+  /** Undefined while this host is in no lattice. */
+  elsewhere: Elsewhere | undefined;
   unclaimed = 0;
   readonly #options: DispatchOptions;
   readonly #tables: Tables;
@@ -71,6 +85,18 @@ export class Dispatch {
     if (typeof answer !== "function") return answer;
     const around = route.kind === "actor" ? aroundActor : aroundProvider;
     return policy || around ? this.#guarded(policy, around, invocation, answer) : answer(invocation);
+  }
+
+  /** Asks another host, for an engine that has no connection of its own and has looked at the call. */
+  sendAway(invocation: VerifiedInvocation): Uint8Array | Promise<Uint8Array> {
+    const { elsewhere } = this;
+    const { target, origin } = invocation;
+    if (!elsewhere) throw fail("STOPPED", "the lattice");
+    if (target.kind === "actor") return elsewhere.toActor(invocation);
+    const link =
+      origin.kind === "actor" ? this.#tables.findLinkOf(origin.key, target.contractId, target.linkName) : undefined;
+    if (!link) throw fail("LINK_ABSENT", nameOf(target), target.contractId, target.linkName);
+    return elsewhere.toProvider(invocation, link);
   }
 
   /** The way out of one placement's guests. */
@@ -112,7 +138,8 @@ export class Dispatch {
   }
 
   /** The same for calls that come whole, from outside the guests of this engine. */
-  #resolve({ origin, target }: VerifiedInvocation): Route {
+  #resolve({ origin, target, from }: VerifiedInvocation): Route {
+    if (from !== undefined) return remoteRoute(this.#tables, origin, target);
     if (origin.kind !== "actor") {
       if (target.kind === "actor") return { kind: "actor", key: target.key };
       const who = origin.kind === "operator" ? origin.name : origin.key;
@@ -157,13 +184,14 @@ export class Dispatch {
     switch (route.kind) {
       case "actor": {
         const row = this.#choose(invocation);
+        if (!row) return this.elsewhere!.toActor(invocation);
         const { pool } = row;
         return pool ? (each) => pool.call(each) : this.#askPeer(row.spec.places, invocation, row.origin.name);
       }
       case "provider": {
         const { link } = route;
         const behind = link.provider;
-        if (!behind) throw fail("PROVIDER_ABSENT", link.spec.provider);
+        if (!behind) return this.#sendOver(link, invocation);
         const { spec, provider, draining, hold } = behind;
         if (hold) {
           behind.waited++;
@@ -184,8 +212,11 @@ export class Dispatch {
     }
   }
 
-  /** Local first; another engine's placement only when none runs here. */
-  #choose({ target, origin, hops }: VerifiedInvocation): PlacementRow {
+  /**
+   * Local first; another engine's placement only when none runs here; another host's, as undefined,
+   * only when none here can take the call and one there can.
+   */
+  #choose({ target, origin, hops, from }: VerifiedInvocation): PlacementRow | undefined {
     // Only actor targets are routed here.
     const { key, placement: wanted } = target as Extract<Target, { kind: "actor" }>;
     const rows = this.#tables.placementsOf(key);
@@ -196,12 +227,26 @@ export class Dispatch {
       if (wanted !== undefined ? row.spec.id !== wanted : era !== undefined && row.spec.module.era !== era) continue;
       if (!chosen || load(row) < load(chosen)) chosen = row;
     }
-    if (!chosen) throw fail("ACTOR_ABSENT", key);
+    const elsewhere = from === undefined ? this.elsewhere : undefined;
+    if (!chosen) {
+      if (elsewhere) return undefined;
+      throw fail("ACTOR_ABSENT", key);
+    }
     const { origin: actor, expired, draining } = chosen;
+    if (elsewhere && (expired || (draining && hops === 0) || isFull(chosen)) && elsewhere.hasRoom(key, wanted))
+      return undefined;
     if (expired) throw tokenExpired(chosen);
     // Nested calls may belong to chains that it still has to finish; its pool knows.
     if (draining && hops === 0) throw fail("DRAINING", actor.name);
     return chosen;
+  }
+
+  #sendOver(link: LinkRow, invocation: VerifiedInvocation): Promise<Uint8Array> {
+    if (!this.elsewhere || invocation.from !== undefined) throw fail("PROVIDER_ABSENT", link.spec.provider);
+    link.calls++;
+    const answer = this.elsewhere.toProvider(invocation, link);
+    answer.catch(() => link.errors++);
+    return answer;
   }
 
   #askPeer(places: readonly Place[], invocation: VerifiedInvocation, name: string): Promise<Uint8Array> {
@@ -234,6 +279,11 @@ function policyRequest({ origin, target, operation }: VerifiedInvocation): Polic
 function load(row: PlacementRow): number {
   if (row.expired || row.draining) return Number.MAX_SAFE_INTEGER;
   return row.pool ? row.pool.pressure : 1e9;
+}
+
+/** The next call would be refused. */
+function isFull({ pool, spec: { limits } }: PlacementRow): boolean {
+  return pool !== undefined && pool.pressure >= limits.instances + limits.queue;
 }
 
 function nameOf(target: Target): string {

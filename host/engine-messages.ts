@@ -5,6 +5,7 @@
 import type { GuestLimits, PreparedModule } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
 import type { LinkDefinition, Origin, Target, TraceContext, WireError } from "../lattice/index.ts";
+import type { RemoteFigures } from "./remote/figures.ts";
 import type { PeerHost } from "./remote/peers.ts";
 import type { RemoteOptions } from "./remote/options.ts";
 import type { ProviderAnswer, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
@@ -143,6 +144,10 @@ export type WireMessage =
       readonly budgetMs: number;
       readonly hops: number;
       readonly trace: TraceContext | undefined;
+      /** The other host that it came from. */
+      readonly from: string | undefined;
+      /** To be answered by another host: the engine that asks has no connection of its own. */
+      readonly away: boolean;
     }
   | { readonly type: "reply"; readonly callId: number; readonly payload: Uint8Array }
   | { readonly type: "failed"; readonly callId: number; readonly error: WireError };
@@ -176,6 +181,8 @@ export interface EngineStats {
   readonly unwell: readonly { readonly id: string; readonly message: string }[];
   readonly instances: number;
   readonly memory: ThreadMemory;
+  /** Its calls to and from other hosts, once it has joined a lattice by a connection of its own. */
+  readonly remote?: RemoteFigures;
 }
 
 /** What one thread holds for JavaScript, in bytes. Guests' linear memory is counted per placement. */

@@ -21,7 +21,7 @@ export interface EngineThreadHooks {
   onNews(news: ProviderNews): void;
   onReport(level: "debug" | "info" | "warn" | "error", text: string, fields?: Record<string, unknown>): void;
   /** Calls that this engine sends to the supervisor's thread. */
-  answer(invocation: VerifiedInvocation): Promise<Uint8Array>;
+  answer(invocation: VerifiedInvocation, away: boolean): Promise<Uint8Array>;
 }
 
 type Request = ToEngine extends infer M ? (M extends { requestId: number } ? Omit<M, "requestId"> : never) : never;
@@ -77,7 +77,7 @@ export class EngineThread implements EngineHandle {
       this.wire.close();
     });
     const { port1, port2 } = new MessageChannel();
-    this.wire = new Wire(port1, this.place, (invocation) => hooks.answer(invocation));
+    this.wire = new Wire(port1, this.place, (invocation, away) => hooks.answer(invocation, away));
     this.connect(callerPlace, port2);
   }
 

@@ -66,7 +66,7 @@ port.on("message", (message: ToEngine) => {
     case "peer":
       return engine.connect(
         message.place,
-        new Wire(message.port, message.place, (invocation) => engine.answer(invocation)),
+        new Wire(message.port, message.place, (invocation, away) => engine.answer(invocation, away)),
       );
     case "stop":
       return answer(message.requestId, engine.stop());

@@ -1,8 +1,9 @@
 import { Scheduler } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
 import { fail, type LatticeConnection, type VerifiedInvocation } from "../lattice/index.ts";
+import { within } from "./deadlines.ts";
 import { Dispatch, type Peer } from "./dispatch.ts";
-import type { EngineChange, EngineStats, Place, ThreadMemory } from "./engine-messages.ts";
+import { callerPlace, type EngineChange, type EngineStats, type Place, type ThreadMemory } from "./engine-messages.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import { Failures } from "./failures.ts";
 import { LinkKeeper } from "./link-keeper.ts";
@@ -12,6 +13,8 @@ import { PlacementKeeper } from "./placement-keeper.ts";
 import { ProviderDesk } from "./provider-desk.ts";
 import { ProviderKeeper } from "./provider-keeper.ts";
 import type { RemoteOptions } from "./remote/options.ts";
+import { Relay } from "./remote/relay.ts";
+import { Remote } from "./remote/remote.ts";
 import type { ProviderAnswer, ProviderQuestion } from "./provider-questions.ts";
 import { ProviderSteps } from "./provider-steps.ts";
 import { SwapKeeper } from "./swap-keeper.ts";
@@ -50,12 +53,15 @@ export class Engine implements EngineHandle {
   readonly #swaps: SwapKeeper;
   readonly #questions: ProviderDesk;
   readonly #failures = new Failures();
+  readonly #payloadBytes: number;
   #shared: LatticeConnection | undefined;
+  #remote: Remote | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: EngineOptions) {
     const { place, limits, strict, policy, middleware, onReport } = options;
     this.place = place;
+    this.#payloadBytes = limits.payloadBytes;
     this.tables = new Tables(place);
     this.#scheduler = new Scheduler({ sliceMs: limits.sliceMs });
     this.listeners = new Listeners({
@@ -98,6 +104,7 @@ export class Engine implements EngineHandle {
         await this.#placements.resize(change.id, change.instances);
         return undefined;
       case "drain-placement":
+        if (this.#remote) await this.#leaveActor(this.#remote, change.id, change.drainMs);
         await this.#placements.drain(change.id, change.drainMs);
         return undefined;
       case "drop-placement":
@@ -105,8 +112,10 @@ export class Engine implements EngineHandle {
         return undefined;
       case "put-provider":
         await this.#providers.put(change.spec, change.staged);
+        this.#remote?.server.providerChanged(change.spec);
         return undefined;
       case "drop-provider":
+        if (this.#remote) await this.#leaveProvider(this.#remote, change.id, change.drainMs);
         await this.#providers.drop(change.id, change.drainMs);
         return undefined;
       case "put-link":
@@ -118,7 +127,7 @@ export class Engine implements EngineHandle {
         this.tables.putPeer(change.peer);
         return undefined;
       case "drop-peer":
-        this.tables.dropPeer(change.host);
+        this.#dropPeer(change.host);
         return undefined;
       case "join":
         await this.#join(change.remote);
@@ -165,8 +174,8 @@ export class Engine implements EngineHandle {
   }
 
   /** A call that another engine sends; it was counted where it came in. */
-  async answer(invocation: VerifiedInvocation): Promise<Uint8Array> {
-    return this.dispatch.invoke(invocation);
+  async answer(invocation: VerifiedInvocation, away = false): Promise<Uint8Array> {
+    return away ? this.dispatch.sendAway(invocation) : this.dispatch.invoke(invocation);
   }
 
   /** The connection that it uses in place of one of its own; before `join`, by whoever owns it. */
@@ -174,8 +183,38 @@ export class Engine implements EngineHandle {
     this.#shared = connection;
   }
 
-  async #join(_remote: RemoteOptions): Promise<void> {
-    await this.#shared?.bus.flush();
+  /** An engine that neither has a connection nor may make one asks the caller's. */
+  async #join(options: RemoteOptions): Promise<void> {
+    if (this.#remote) return;
+    if (!this.#shared && !options.nats) {
+      this.dispatch.elsewhere = new Relay(this.tables, () => this.dispatch.peers.get(callerPlace));
+      return;
+    }
+    const { place, tables } = this;
+    const parts = { place, tables, payloadBytes: this.#payloadBytes, invoke: this.invoke.bind(this) };
+    const remote = await Remote.open(options, parts, this.#shared);
+    if (this.#stopping) return remote.stop();
+    this.#remote = remote;
+    this.tables.onActorChanged = (key) => remote.server.actorChanged(key);
+    remote.server.open();
+    this.dispatch.elsewhere = remote.calls;
+  }
+
+  #dropPeer(host: string): void {
+    const peer = this.tables.peers.get(host);
+    this.tables.dropPeer(host);
+    if (peer) this.#remote?.peerGone(peer);
+  }
+
+  /** Calls of other hosts stop coming before those here are refused. */
+  async #leaveActor({ server }: Remote, id: string, ms: number): Promise<void> {
+    const row = this.tables.placements.get(id);
+    if (row) await atMost(ms, server.leaveActor(row));
+  }
+
+  async #leaveProvider({ server }: Remote, id: string, ms: number): Promise<void> {
+    const row = this.tables.providers.get(id);
+    if (row) await atMost(ms, server.leaveProvider(row.spec));
   }
 
   connect(place: Place, peer: Peer): void {
@@ -200,6 +239,7 @@ export class Engine implements EngineHandle {
       unwell: await this.#providers.unwell(),
       instances: placements.reduce((sum, { instances }) => sum + instances, 0),
       memory: threadMemory(),
+      ...(this.#remote ? { remote: this.#remote.figures } : {}),
     };
   }
 
@@ -210,13 +250,18 @@ export class Engine implements EngineHandle {
   async drain(deadlineMs: number): Promise<void> {
     const end = performance.now() + deadlineMs;
     // What comes in first, then what it led to.
-    await this.listeners.drain(deadlineMs);
+    await Promise.all([
+      this.listeners.drain(deadlineMs),
+      this.#remote && atMost(deadlineMs, this.#remote.server.drain()),
+    ]);
     const left = Math.max(0, end - performance.now());
     await Promise.all([this.#placements.drainAll(left), this.#providers.drainAll(left)]);
   }
 
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
+      this.tables.onActorChanged = () => {};
+      await this.#remote?.stop();
       await this.#providers.stop();
       await this.listeners.close();
       await this.#placements.stop();
@@ -232,4 +277,9 @@ export class Engine implements EngineHandle {
 function threadMemory(): ThreadMemory {
   const { heapUsed: heapBytes, external: externalBytes } = process.memoryUsage();
   return { heapBytes, externalBytes };
+}
+
+/** Waits for `work`, but not longer than `ms`; whether it fails does not matter. */
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  await within(work, ms, "a lattice subject").catch(() => {});
 }

@@ -248,7 +248,7 @@ export class Fleet {
         onLog: (lines) => lines.forEach(onLog),
         onNews: (news) => this.#options.onNews?.(place, news),
         onReport,
-        answer: (invocation) => this.caller.answer(invocation),
+        answer: (invocation, away) => this.caller.answer(invocation, away),
       },
     );
     thread.worker.once("exit", () => this.#census.forget(place));

@@ -8,7 +8,7 @@ import {
   type PrepareOptions,
 } from "../actors/index.ts";
 import type { Provider } from "../capabilities/index.ts";
-import { fail, KeyPair, localInvocation, type TraceContext } from "../lattice/index.ts";
+import { fail, isPublicKey, KeyPair, localInvocation, type TraceContext } from "../lattice/index.ts";
 import { Actors, type StartActorOptions } from "./actors.ts";
 import { extensionPaths, loadExtensions } from "./extensions.ts";
 import { EventRing } from "./events.ts";
@@ -281,12 +281,12 @@ export class Host implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<Uint8Array> {
     this.#mustRun();
-    const { spec } = this.wanted.findActor(target);
+    const found = this.#findCalled(target);
     const { timeoutMs = this.config.limits.callTimeoutMs, trace, as = "operator" } = options;
     const to = {
       kind: "actor" as const,
-      key: spec.module.key,
-      ...(typeof target === "string" ? {} : { placement: spec.id }),
+      key: found.key,
+      ...(typeof target === "string" ? {} : { placement: found.placement }),
     };
     return this.fleet.caller.invoke(
       localInvocation({ kind: "operator", name: as }, to, operation, payload, performance.now() + timeoutMs, 0, trace),
@@ -333,6 +333,21 @@ export class Host implements AsyncDisposable {
       warn(
         `the swap of ${from} for ${to} (${contract_id}) was cut off with the last process: ${serving} stood (${stands})`,
       );
+    }
+  }
+
+  /** An actor here, else, in a lattice, one of another host; any key may run on a host that does not tell. */
+  #findCalled(target: ActorHandle | string): { readonly key: string; readonly placement?: string } {
+    try {
+      const { spec } = this.wanted.findActor(target);
+      return { key: spec.module.key, placement: spec.id };
+    } catch (error) {
+      const { dispatch, tables } = this.fleet.caller;
+      if (typeof target !== "string" || !dispatch.elsewhere) throw error;
+      const found = tables.peers.findActor(target);
+      if (found) return { key: found.actor.key };
+      if (isPublicKey(target, "module")) return { key: target };
+      throw error;
     }
   }
 

@@ -68,9 +68,14 @@ function linkAbsent(link: Link): LatticeError {
 function claimRefusal(tables: Tables, { link, spec }: LinkRow): LatticeError | undefined {
   const placement =
     spec.placement === undefined ? tables.placementsOf(link.actor)[0] : tables.placements.get(spec.placement);
-  if (!placement) return fail("ACTOR_ABSENT", link.actor);
+  if (!placement) return claimElsewhere(tables, link);
   if (placement.claims.has(canonicalContract(link.contractId))) return undefined;
   return fail("CLAIM_ABSENT", link.linkedActor.name, link.contractId);
+}
+
+/** Of an actor that no host of ours announces only the lattice can tell, when it is called. */
+function claimElsewhere(tables: Tables, { actor, contractId, linkedActor }: Link): LatticeError | undefined {
+  return tables.claims(actor, contractId) === false ? fail("CLAIM_ABSENT", linkedActor.name, contractId) : undefined;
 }
 
 function actorLine({ origin, trace }: ProviderCall, { level, text, target }: LogRecord) {

@@ -1,6 +1,14 @@
 import type { CallSite } from "../actors/index.ts";
 import type { Link } from "../capabilities/index.ts";
-import { canonicalContract, contractOf, fail, isPublicKey, type LatticeError } from "../lattice/index.ts";
+import {
+  canonicalContract,
+  contractOf,
+  fail,
+  isPublicKey,
+  type LatticeError,
+  type Origin,
+  type Target,
+} from "../lattice/index.ts";
 import type { LinkRow, PlacementRow, ProviderRow, Tables } from "./tables.ts";
 
 /** Where a call of one placement goes, resolved once per names and epoch. */
@@ -63,6 +71,25 @@ function actorRoute(tables: Tables, caller: PlacementRow, key: string): Route {
   if (free || key === module.key || caller.claims.has(key) || serves(tables, caller, key))
     return { kind: "actor", key };
   return refused(() => fail("ACTOR_CALL_REFUSED", module.claims.name, key));
+}
+
+/**
+ * The same for a call of another host, which has looked at the token of its actor: here counts that
+ * both ends are linked. Source: lattice protocol reference, section 3.4, "origin is linked".
+ */
+export function remoteRoute(tables: Tables, origin: Origin, target: Target): Route {
+  if (target.kind === "actor") {
+    const { key } = target;
+    if (origin.kind !== "provider") return { kind: "actor", key };
+    const { key: publicKey, contractId, linkName } = origin;
+    if (tables.findLinkTo(key, { publicKey, contractId, linkName })) return { kind: "actor", key };
+    return refused(() => fail("LINK_ABSENT", key, contractId, linkName));
+  }
+  const { contractId, linkName } = target;
+  const link = origin.kind === "actor" ? tables.findLinkOf(origin.key, contractId, linkName) : undefined;
+  if (link) return { kind: "provider", contractId, link };
+  const who = origin.kind === "provider" ? origin.key : origin.name;
+  return refused(() => fail("LINK_ABSENT", who, contractId, linkName));
 }
 
 function serves(tables: Tables, portable: PlacementRow, actor: string): boolean {

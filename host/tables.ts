@@ -1,6 +1,6 @@
 import type { Pool } from "../actors/index.ts";
 import type { Link, LinkedActor, Provider } from "../capabilities/index.ts";
-import { canonicalContract, fail, type LatticeError, type Origin } from "../lattice/index.ts";
+import { canonicalContract, fail, type LatticeError, type Origin, type WireEntity } from "../lattice/index.ts";
 import type { LinkSpec, PlacementSpec, Place, ProviderSpec } from "./engine-messages.ts";
 import { type PeerActor, type PeerHost, PeerTable } from "./remote/peers.ts";
 import { PlacementIndex } from "./placement-index.ts";
@@ -107,6 +107,8 @@ export class Tables {
   readonly #byAlias = new PlacementIndex();
   readonly #byLink = new Map<string, LinkRow>();
   readonly place: Place;
+  /** Told after each change of an actor key's placements. */
+  onActorChanged: (key: string) => void = () => {};
 
   constructor(place: Place) {
     this.place = place;
@@ -132,6 +134,11 @@ export class Tables {
     return actor;
   }
 
+  /** The same without making it: undefined for a key that nobody told of. */
+  known(key: string): LinkedActor | undefined {
+    return this.#actors.get(key);
+  }
+
   get aliases(): Iterable<[alias: string, key: string]> {
     return this.#byAlias.firsts().map(([alias, row]) => [alias, row.spec.module.key]);
   }
@@ -140,6 +147,30 @@ export class Tables {
   findLink(placement: PlacementRow, contractId: string, linkName: string): LinkRow | undefined {
     const rest = `${canonicalContract(contractId)} ${linkName}`;
     return this.#byLink.get(`${placement.spec.id} ${rest}`) ?? this.#byLink.get(`${placement.spec.module.key} ${rest}`);
+  }
+
+  /** The link of an actor that runs elsewhere; those of one placement are nobody else's. */
+  findLinkOf(actor: string, contractId: string, linkName: string): LinkRow | undefined {
+    return this.#byLink.get(`${actor} ${canonicalContract(contractId)} ${linkName}`);
+  }
+
+  /** The link between an actor and a provider, by the link's own name or that under which the provider runs. */
+  findLinkTo(actor: string, { publicKey, contractId, linkName }: WireEntity): LinkRow | undefined {
+    const link = this.findLinkOf(actor, contractId, linkName);
+    if (link?.spec.provider === publicKey) return link;
+    for (const row of this.links.values()) {
+      const { spec } = row;
+      if (spec.actor === actor && spec.provider === publicKey && spec.providerLinkName === linkName) return row;
+    }
+    return undefined;
+  }
+
+  /** Whether an actor claims a contract, wherever it runs; undefined when nobody knows it. */
+  claims(actor: string, contractId: string): boolean | undefined {
+    const [row] = this.placementsOf(actor);
+    const contract = canonicalContract(contractId);
+    if (row) return row.claims.has(contract);
+    return this.peers.actorsOf(actor)[0]?.actor.capabilities.some((each) => canonicalContract(each) === contract);
   }
 
   /** Every placement or link may have changed. */
@@ -158,7 +189,9 @@ export class Tables {
     // By when they were started, not by when they came: so all engines agree who keeps an alias.
     if (now) this.#index(now);
     const key = (now ?? before)?.spec.module.key;
-    if (key !== undefined) this.#describe(key, this.placementsOf(key));
+    if (key === undefined) return;
+    this.#describe(key, this.placementsOf(key));
+    this.onActorChanged(key);
   }
 
   /** One link was put or taken away. */

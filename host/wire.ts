@@ -6,11 +6,15 @@ import {
   isLatticeError,
   describe,
   localInvocation,
+  remoteInvocation,
   type LatticeError,
   type VerifiedInvocation,
 } from "../lattice/index.ts";
 import type { Peer } from "./dispatch.ts";
 import type { Place, WireMessage } from "./engine-messages.ts";
+
+/** Answers a call of another engine; `away`: by sending it to another host. */
+export type AnswerCall = (invocation: VerifiedInvocation, away: boolean) => Promise<Uint8Array>;
 
 interface Waiting {
   resolve(payload: Uint8Array): void;
@@ -28,7 +32,7 @@ export class Wire implements Peer {
   #nextCall = 1;
   #closed = false;
 
-  constructor(port: MessagePort, other: Place, answer: (invocation: VerifiedInvocation) => Promise<Uint8Array>) {
+  constructor(port: MessagePort, other: Place, answer: AnswerCall) {
     this.#port = port;
     this.#other = other;
     port.on("message", (message: WireMessage) => this.#receive(message, answer));
@@ -40,7 +44,18 @@ export class Wire implements Peer {
     return !this.#closed;
   }
 
-  invoke({ origin, target, operation, payload, deadline, hops, trace }: VerifiedInvocation): Promise<Uint8Array> {
+  invoke(invocation: VerifiedInvocation): Promise<Uint8Array> {
+    return this.#ask(invocation, false);
+  }
+
+  send(invocation: VerifiedInvocation): Promise<Uint8Array> {
+    return this.#ask(invocation, true);
+  }
+
+  #ask(
+    { origin, target, operation, payload, deadline, hops, trace, from }: VerifiedInvocation,
+    away: boolean,
+  ): Promise<Uint8Array> {
     if (this.#closed) return Promise.reject(fail("ENGINE_LOST", String(this.#other)));
     const callId = this.#nextCall++;
     const budgetMs = deadline - performance.now();
@@ -57,6 +72,8 @@ export class Wire implements Peer {
         budgetMs,
         hops,
         trace,
+        from,
+        away,
       });
     });
   }
@@ -70,12 +87,16 @@ export class Wire implements Peer {
     this.#waiting.clear();
   }
 
-  #receive(message: WireMessage, answer: (invocation: VerifiedInvocation) => Promise<Uint8Array>): void {
+  #receive(message: WireMessage, answer: AnswerCall): void {
     if (message.type === "invoke") {
-      const { callId, origin, target, operation, payload, budgetMs, hops, trace } = message;
+      const { callId, origin, target, operation, payload, budgetMs, hops, trace, from, away } = message;
+      const deadline = performance.now() + budgetMs;
       // The other end is this same process: its dispatch proved the origin.
-      const invocation = localInvocation(origin, target, operation, payload, performance.now() + budgetMs, hops, trace);
-      answer(invocation).then(
+      const invocation =
+        from === undefined
+          ? localInvocation(origin, target, operation, payload, deadline, hops, trace)
+          : remoteInvocation(from, origin, target, operation, payload, deadline, hops, trace);
+      answer(invocation, away).then(
         (reply) => this.#send({ type: "reply", callId, payload: ownBytes(reply) }),
         (error: unknown) => this.#send({ type: "failed", callId, error: asLatticeError(error, operation).toWire() }),
       );

@@ -176,7 +176,8 @@ export const catalogue = {
   // --- calls: the crossroads -------------------------------------------------------------------
   ACTOR_ABSENT: {
     kind: "absent",
-    text: (name: string) => `no actor ${name} runs here`,
+    text: (name: string, lattice?: string) =>
+      lattice === undefined ? `no actor ${name} runs here` : `no host of lattice ${lattice} runs actor ${name}`,
     hint: "See what runs: lattice get actors.",
   },
   ACTOR_AMBIGUOUS: {
@@ -191,7 +192,8 @@ export const catalogue = {
   },
   PROVIDER_ABSENT: {
     kind: "absent",
-    text: (name: string) => `no provider ${name} runs here`,
+    text: (name: string, lattice?: string) =>
+      lattice === undefined ? `no provider ${name} runs here` : `no host of lattice ${lattice} runs provider ${name}`,
     hint: "See what runs: lattice get providers.",
   },
   PLACEMENT_ABSENT: {
@@ -252,6 +254,11 @@ export const catalogue = {
     kind: "unavailable",
     text: (engine: string) => `engine ${engine} was lost during the call`,
     hint: "Retry: a new engine takes its place.",
+  },
+  HOST_LOST: {
+    kind: "unavailable",
+    text: (host: string) => `host ${host} was lost during the call`,
+    hint: "The call may have run there; retry it only if it may run twice.",
   },
   CALLER_GONE: { kind: "unavailable", http: 499, text: (what: string) => `the caller of ${what} went away` },
   STATE_UNAVAILABLE: {

@@ -37,6 +37,8 @@ export interface Invocation {
   /** Calls before this one in the chain; 0 for the first. */
   readonly hops: number;
   readonly trace: TraceContext | undefined;
+  /** N key of the host that sent it; undefined when this host made it. What came from elsewhere is answered here or not at all. */
+  readonly from: string | undefined;
 }
 
 declare const verified: unique symbol;
@@ -57,5 +59,19 @@ export function localInvocation(
   hops: number,
   trace: TraceContext | undefined,
 ): VerifiedInvocation {
-  return { origin, target, operation, payload, deadline, hops, trace } as VerifiedInvocation;
+  return { origin, target, operation, payload, deadline, hops, trace, from: undefined } as VerifiedInvocation;
+}
+
+/** For who has verified a call of another host, after its proof held: of `from` in the name of `origin`. */
+export function remoteInvocation(
+  from: string,
+  origin: Origin,
+  target: Target,
+  operation: string,
+  payload: Uint8Array,
+  deadline: number,
+  hops: number,
+  trace: TraceContext | undefined,
+): VerifiedInvocation {
+  return { origin, target, operation, payload, deadline, hops, trace, from } as VerifiedInvocation;
 }
