@@ -42,26 +42,21 @@ export function natsSkip(): string | false {
 export class NatsServer implements AsyncDisposable {
   readonly port: number;
   readonly #folder: string;
+  readonly #options: NatsServerOptions;
   #child: ChildProcess | undefined;
   #log = "";
 
-  private constructor(port: number, folder: string) {
+  private constructor(port: number, folder: string, options: NatsServerOptions) {
     this.port = port;
     this.#folder = folder;
+    this.#options = options;
   }
 
   static async start(options: NatsServerOptions = {}): Promise<NatsServer> {
     const port = options.port ?? (await freePort());
     const folder = mkdtempSync(join(tmpdir(), "lattice-nats-"));
-    const server = new NatsServer(port, folder);
-    const { jetStream = true, config = "", name } = options;
-    const lines = [
-      `listen: "127.0.0.1:${port}"`,
-      ...(name === undefined ? [] : [`server_name: ${name}`]),
-      ...(jetStream ? [`jetstream { store_dir: "${join(folder, "store")}" }`] : []),
-      config,
-    ];
-    writeFileSync(server.#config, lines.join("\n"));
+    const server = new NatsServer(port, folder, options);
+    server.configure(options.config);
     try {
       await server.run();
     } catch (error) {
@@ -92,6 +87,18 @@ export class NatsServer implements AsyncDisposable {
     const path = join(this.#folder, name);
     writeFileSync(path, content);
     return path;
+  }
+
+  /** Replaces `config`; it counts from the next `run`, or from SIGHUP as far as the server reads it then. */
+  configure(config = ""): void {
+    const { jetStream = true, name } = this.#options;
+    const lines = [
+      `listen: "127.0.0.1:${this.port}"`,
+      ...(name === undefined ? [] : [`server_name: ${name}`]),
+      ...(jetStream ? [`jetstream { store_dir: "${join(this.#folder, "store")}" }`] : []),
+      config,
+    ];
+    writeFileSync(this.#config, lines.join("\n"));
   }
 
   /** Starts it, again on the same port and store after `stop` or `kill`. */
