@@ -28,6 +28,7 @@ class NatsConnection implements LatticeConnection {
       onProblem,
       onHandlerError,
       onConnected: () => this.#connected(),
+      onClusterChanged: () => this.#readAgain(),
     });
     this.#jetStream = new JetStream(this.bus, config);
   }
@@ -69,6 +70,10 @@ class NatsConnection implements LatticeConnection {
 
   #connected(): void {
     void this.#jetStream.probe();
+    this.#readAgain();
+  }
+
+  #readAgain(): void {
     for (const state of this.#states.values()) state.reconnected();
   }
 }

@@ -118,6 +118,7 @@ export class ProtocolParser {
     const hasReply = starts.length === least + 1;
     if (starts.length !== least && !hasReply) throw new Error("a message of the server is malformed");
     const last = starts.length - 1;
+    const sid = number(buffer, starts[1]!, ends[1]!);
     const bytes = number(buffer, starts[last]!, ends[last]!);
     const headerBytes = hasHeaders ? number(buffer, starts[last - 1]!, ends[last - 1]!) : 0;
     if (bytes > maxMessage || headerBytes > bytes) throw new Error("a message of the server has an impossible length");
@@ -130,7 +131,7 @@ export class ProtocolParser {
     }
     this.#sink.message({
       buffer,
-      sid: number(buffer, starts[1]!, ends[1]!),
+      sid,
       subjectAt: starts[0]!,
       subjectEnd: ends[0]!,
       replyAt: hasReply ? starts[2]! : 0,

@@ -28,9 +28,12 @@ export class ServerPool {
     return [...all.values()];
   }
 
-  used(address: NatsAddress, connectUrls: readonly string[] | undefined): void {
+  /** Answers whether the cluster has other members than before. */
+  used(address: NatsAddress, connectUrls: readonly string[] = []): boolean {
     this.#last = addressText(address);
-    this.#told = shuffled((connectUrls ?? []).flatMap(readable));
+    const before = this.#told.map(addressText).toSorted().join();
+    this.#told = shuffled(connectUrls.flatMap(readable));
+    return this.#told.map(addressText).toSorted().join() !== before;
   }
 }
 

@@ -28,6 +28,8 @@ export interface SessionHooks {
   readonly onStatus: (status: SessionStatus) => void;
   /** A server was reached, the first time or again. */
   readonly onConnected: (info: ServerInfo) => void;
+  /** A server of the cluster came or went; what lived on it is gone. */
+  readonly onClusterChanged: () => void;
   /** The server does not let us publish there. */
   readonly onPublishRefused: (subject: string, problem: LatticeError) => void;
 }
@@ -163,7 +165,7 @@ export class NatsSession implements LinkOwner {
   linkInfo(info: ServerInfo, link: NatsLink): void {
     if (link !== this.#link) return;
     this.#maxPayload = info.max_payload;
-    this.#pool.used(link.address, info.connect_urls);
+    if (this.#pool.used(link.address, info.connect_urls)) this.#hooks.onClusterChanged();
     if (info.ldm === true) void this.#leave(link);
   }
 

@@ -29,7 +29,7 @@ export interface StreamReading {
   readonly onLost: (why: string) => void;
 }
 
-const heartbeatMs = 5_000;
+const heartbeatMs = 2_000;
 const heartbeat = 100;
 
 /**
@@ -136,7 +136,7 @@ export class StreamReader implements Interest {
 
   #check(): void {
     const { session } = this.#jetStream.bus;
-    if (session.status === "connected" && performance.now() - this.#heard > 3 * heartbeatMs)
+    if (session.status === "connected" && performance.now() - this.#heard > 2.5 * heartbeatMs)
       this.#lost("the consumer is silent");
   }
 
