@@ -42,3 +42,7 @@ export {
   type HostFile,
   type LinkEntry,
 } from "./manifest.ts";
+export { childProvider, type ChildOptions, type ChildProvider } from "./children/child-provider.ts";
+export { loadProvider } from "./children/provider-module.ts";
+export type { ChildLimits } from "./children/child-process.ts";
+export type { ChildPermissions } from "./children/permissions.ts";

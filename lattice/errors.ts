@@ -478,6 +478,16 @@ export const catalogue = {
     text: (provider: string, operation: string, why: string) => `${provider} failed ${operation}: ${why}`,
     hint: "Look at the provider: lattice describe provider.",
   },
+  PROVIDER_GONE: {
+    kind: "unavailable",
+    text: (provider: string, why: string) => `the process of ${provider} is gone: ${why}`,
+    hint: "Its last lines are in the host's log; start or swap it again.",
+  },
+  PROVIDER_MODULE_INVALID: {
+    kind: "invalid",
+    text: (path: string, why: string) => `${path} gives no provider: ${why}`,
+    hint: "Export a provider, or a function that makes one, as default; see docs/writing-a-provider.md.",
+  },
   MIDDLEWARE_FAILED: {
     kind: "provider",
     http: 500,

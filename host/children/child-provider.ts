@@ -1,0 +1,351 @@
+import { resolve } from "node:path";
+import type {
+  Health,
+  Link,
+  LinkStatus,
+  LogRecord,
+  Provider,
+  ProviderCall,
+  ProviderContext,
+} from "../../capabilities/index.ts";
+import { describe, fail, failFrom, isLatticeError, type LatticeError, type TraceContext } from "../../lattice/index.ts";
+import { within } from "../deadlines.ts";
+import { type ChildLimits, ChildRun } from "./child-process.ts";
+import type { FromChild, Introduction, LinkData } from "./messages.ts";
+import type { ChildPermissions } from "./permissions.ts";
+
+export interface ChildOptions extends ChildPermissions, ChildLimits {
+  /**
+   * Given to the module's function, when its default export is one. Plain data; it goes over the pipe, so that
+   * a secret shows neither in the arguments nor in the environment of the process.
+   */
+  readonly settings?: unknown;
+  /** Told when the process ended without having been asked to. */
+  readonly onGone?: (error: LatticeError) => void;
+}
+
+const defaults: Required<ChildLimits> = {
+  memoryMiB: 128,
+  loadMs: 10_000,
+  stopMs: 2_000,
+  payloadBytes: 64 * 1024 * 1024,
+};
+/** Longest wait for a word on its health, in milliseconds. */
+const healthMs = 1_000;
+/** Longest steps that bound themselves elsewhere: the host gives up sooner. */
+const stepMs = 3_600_000;
+
+/**
+ * A provider of a module that runs in a Node process of its own: the module's default export is a provider or a
+ * function that makes one, and needs no change for it. The process may read its own code, and reach only what
+ * `options` declare. Give the provider to `startProvider` like any other; one that is never started must be
+ * stopped.
+ *
+ * When the process dies, calls in flight and later ones fail with PROVIDER_GONE and `health` says why. `stop` and
+ * `start` then bring a new process up; its links must be put again.
+ * @throws LatticeError PROVIDER_MODULE_INVALID, PROVIDER_GONE, DEADLINE_EXCEEDED when the module does not load in time.
+ */
+export async function childProvider(path: string, options: ChildOptions = {}): Promise<ChildProvider> {
+  const limits = { ...defaults, ...defined(options) };
+  checkLimits(limits);
+  const provider = new ChildProvider(resolve(path), options, limits);
+  await provider.load();
+  return provider;
+}
+
+/** The host's end: a provider like any other to whoever holds it. */
+export class ChildProvider implements Provider {
+  readonly #path: string;
+  readonly #options: ChildOptions;
+  readonly #limits: Required<ChildLimits>;
+  readonly #links = new Map<string, Link>();
+  /** Those in flight by id, for what the provider asks on their behalf. */
+  readonly #calls = new Map<number, ProviderCall>();
+  #about: Introduction = { contractId: "", name: "", key: null };
+  #run: ChildRun | undefined;
+  #context: ProviderContext | undefined;
+  #early: { readonly level: "info" | "warn" | "error"; readonly text: string }[] = [];
+
+  constructor(path: string, options: ChildOptions, limits: Required<ChildLimits>) {
+    this.#path = path;
+    this.#options = options;
+    this.#limits = limits;
+  }
+
+  get contractId(): string {
+    return this.#about.contractId;
+  }
+
+  get name(): string {
+    return this.#about.name;
+  }
+
+  get key(): string | undefined {
+    return this.#about.key ?? undefined;
+  }
+
+  /** Of its process; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#run === undefined || this.#run.gone ? undefined : this.#run.pid;
+  }
+
+  /** Brings a process up and loads the module in it. `childProvider` and `start` do it. */
+  async load(): Promise<void> {
+    const { read, write, network } = this.#options;
+    const run = await ChildRun.start(
+      this.#path,
+      { ...(read && { read }), ...(write && { write }), ...(network !== undefined && { network }) },
+      this.#limits,
+      {
+        onMessage: (message, payload) => this.#hear(run, message, payload),
+        onLine: (stream, line) => this.#log(stream === "stderr" ? "warn" : "info", line),
+        onGone: (error) => this.#lost(error),
+      },
+    );
+    this.#run = run;
+    const { loadMs } = this.#limits;
+    try {
+      const loading = run.ask(
+        { type: "load", module: this.#path, settings: this.#options.settings ?? null },
+        undefined,
+        loadMs,
+      );
+      const { result } = await within(loading, loadMs, `loading ${this.#path}`);
+      this.#about = introduction(result, this.#path);
+      run.name = this.#about.name;
+    } catch (error) {
+      await run.stop();
+      throw error;
+    }
+  }
+
+  async start(context: ProviderContext): Promise<void> {
+    this.#context = context;
+    for (const { level, text } of this.#early.splice(0)) context.log(level, text);
+    if (this.#run === undefined || this.#run.gone) await this.load();
+    const run = this.#live();
+    context.signal.addEventListener("abort", () => run.tell({ type: "abort" }), { once: true });
+    const { key, linkName, config } = context;
+    await run.ask({ type: "start", key, linkName, config: { ...config } }, undefined, stepMs);
+  }
+
+  async putLink(link: Link): Promise<void | LinkStatus> {
+    const run = this.#live();
+    const before = this.#links.get(link.id);
+    this.#links.set(link.id, link);
+    try {
+      const { result } = await run.ask({ type: "put-link", link: linkData(link) }, undefined, stepMs);
+      return linkStatus(result);
+    } catch (error) {
+      if (before) this.#links.set(link.id, before);
+      else this.#links.delete(link.id);
+      throw error;
+    }
+  }
+
+  async deleteLink(link: Link): Promise<void> {
+    // What is gone holds no link.
+    if (this.#run === undefined || this.#run.gone) return void this.#links.delete(link.id);
+    await this.#run.ask({ type: "delete-link", linkId: link.id }, undefined, stepMs);
+    this.#links.delete(link.id);
+  }
+
+  handle(call: ProviderCall): Promise<Uint8Array> {
+    const run = this.#live();
+    const { contractId, operation, payload, linkName, origin, era, link, deadline, hops, trace } = call;
+    const id = run.nextId;
+    const budgetMs = deadline - performance.now();
+    return new Promise((resolve, reject) => {
+      this.#calls.set(id, call);
+      const request = {
+        type: "call" as const,
+        contractId,
+        operation,
+        linkName,
+        linkId: link.id,
+        origin,
+        era,
+        budgetMs,
+        hops,
+        trace: trace ?? null,
+      };
+      run.ask(request, payload, budgetMs).then(
+        (answer) => {
+          this.#calls.delete(id);
+          resolve(answer.payload);
+        },
+        (error: unknown) => {
+          this.#calls.delete(id);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  async health(): Promise<Health> {
+    if (this.#run === undefined || this.#run.gone) {
+      return { healthy: false, message: describe(this.#run?.gone ?? fail("STOPPED", this.name)) };
+    }
+    const { result } = await within(
+      this.#run.ask({ type: "health" }, undefined, healthMs),
+      healthMs,
+      `health of ${this.name}`,
+    );
+    const { healthy, message } = (result ?? {}) as { healthy?: unknown; message?: unknown };
+    return { healthy: healthy === true, ...(typeof message === "string" ? { message } : {}) };
+  }
+
+  async drain(): Promise<void> {
+    if (this.#run === undefined || this.#run.gone) return;
+    await this.#run.ask({ type: "drain" }, undefined, stepMs);
+  }
+
+  async stop(): Promise<void> {
+    const run = this.#run;
+    this.#run = undefined;
+    this.#links.clear();
+    await run?.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #live(): ChildRun {
+    const run = this.#run;
+    if (run === undefined) throw fail("STOPPED", this.name);
+    if (run.gone) throw run.gone;
+    return run;
+  }
+
+  #lost(error: LatticeError): void {
+    this.#log("error", error.message);
+    this.#options.onGone?.(error);
+  }
+
+  #hear(run: ChildRun, message: Exclude<FromChild, { type: "done" | "failed" }>, payload: Uint8Array): void {
+    switch (message.type) {
+      case "log":
+        return this.#context?.log(message.level, message.text, message.fields ?? undefined);
+      case "actor-log": {
+        const call = this.#calls.get(message.id);
+        const record = logRecord(message.record);
+        if (call && record) this.#context?.writeActorLog(call, record);
+        return undefined;
+      }
+      case "invoke":
+        this.#invoke(message, payload).then(
+          (reply) => run.tell({ type: "invoked", id: message.id }, reply),
+          (error: unknown) =>
+            run.tell({ type: "invoke-failed", id: message.id, error: asLattice(error, message.operation).toWire() }),
+        );
+        return undefined;
+      default:
+        return message satisfies never;
+    }
+  }
+
+  async #invoke(message: Extract<FromChild, { type: "invoke" }>, payload: Uint8Array): Promise<Uint8Array> {
+    const { linkId, operation, timeoutMs, cause } = message;
+    const link = this.#links.get(linkId);
+    if (!link || !this.#context) throw fail("LINK_ABSENT", this.name, this.contractId, linkId);
+    const trace = traceOf(message.trace);
+    return this.#context.invoke(link, operation, payload, {
+      ...(timeoutMs === null ? {} : { timeoutMs }),
+      ...(trace ? { trace } : {}),
+      ...(cause ? { cause: this.#causeOf(cause, link, operation) } : {}),
+    });
+  }
+
+  /** The call in flight; one that is answered already still counts its hops. */
+  #causeOf(
+    { id, hops, budgetMs }: { readonly id: number; readonly hops: number; readonly budgetMs: number },
+    link: Link,
+    operation: string,
+  ): ProviderCall {
+    const { contractId, linkName, linkedActor, actor } = link;
+    return (
+      this.#calls.get(id) ?? {
+        contractId,
+        operation,
+        payload: new Uint8Array(0),
+        linkName,
+        origin: { kind: "actor", key: actor, name: linkedActor.name, placement: "", era: linkedActor.era },
+        era: linkedActor.era,
+        link,
+        deadline: performance.now() + budgetMs,
+        hops: Math.max(0, hops),
+        trace: undefined,
+      }
+    );
+  }
+
+  /** What it says before it is started is told then; the first lines of it. */
+  #log(level: "info" | "warn" | "error", text: string): void {
+    if (this.#context) this.#context.log(level, text);
+    else if (this.#early.length < 100) this.#early.push({ level, text });
+  }
+}
+
+function defined(options: ChildOptions): Partial<ChildLimits> {
+  const { memoryMiB, loadMs, stopMs, payloadBytes } = options;
+  return Object.fromEntries(
+    Object.entries({ memoryMiB, loadMs, stopMs, payloadBytes }).filter(([, value]) => value !== undefined),
+  );
+}
+
+function checkLimits(limits: Required<ChildLimits>): void {
+  const ranges = {
+    memoryMiB: [16, 65_536],
+    loadMs: [1, 3_600_000],
+    stopMs: [1, 3_600_000],
+    payloadBytes: [1_024, 2 ** 30],
+  } as const;
+  for (const [name, [least, most]] of Object.entries(ranges)) {
+    const value = limits[name as keyof ChildLimits];
+    if (!(Number.isInteger(value) && value >= least && value <= most))
+      throw fail("OPTION_OUT_OF_RANGE", name, value, `a whole number from ${least} to ${most}`);
+  }
+}
+
+function introduction(value: unknown, path: string): Introduction {
+  const { contractId, name, key } = (value ?? {}) as Partial<Record<keyof Introduction, unknown>>;
+  if (typeof contractId !== "string" || typeof name !== "string")
+    throw fail("PROVIDER_MODULE_INVALID", path, "it does not say who it is");
+  return { contractId, name, key: typeof key === "string" ? key : null };
+}
+
+function linkData({ id, revision, actor, provider, contractId, linkName, values, linkedActor }: Link): LinkData {
+  const { key, name, era, language, issuer, capabilities, tags } = linkedActor;
+  return {
+    id,
+    revision,
+    actor,
+    provider,
+    contractId,
+    linkName,
+    values: { ...values },
+    linkedActor: { key, name, era, language, issuer, capabilities, tags },
+  };
+}
+
+function linkStatus(value: unknown): LinkStatus | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { urls, values } = value as LinkStatus;
+  return { ...(Array.isArray(urls) ? { urls } : {}), ...(typeof values === "object" ? { values } : {}) };
+}
+
+const levels: readonly LogRecord["level"][] = ["trace", "debug", "info", "warn", "error", "critical"];
+
+function logRecord({ level, text, target }: LogRecord): LogRecord | undefined {
+  if (!levels.includes(level) || typeof text !== "string") return undefined;
+  return { level, text, ...(typeof target === "string" ? { target } : {}) };
+}
+
+function traceOf(trace: TraceContext | null): TraceContext | undefined {
+  return typeof trace?.traceparent === "string" ? trace : undefined;
+}
+
+function asLattice(error: unknown, operation: string): LatticeError {
+  return isLatticeError(error) ? error : failFrom(error, "PROVIDER_FAILED", "the host", operation, describe(error));
+}
