@@ -1,4 +1,4 @@
-import { canonicalContract, defaultLinkName, describe, fail, type State } from "../lattice/index.ts";
+import { canonicalContract, defaultLinkName, describe, fail, linkEventData, type State } from "../lattice/index.ts";
 import { type LinkSpec, type PlacementSpec, type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { type KnownLink, LinkBook } from "./link-book.ts";
 import { type Behind, findBehind, linkedKey } from "./link-ends.ts";
@@ -314,10 +314,9 @@ export class Links {
     return undefined;
   }
 
-  #tell(event: "linkdef_set" | "linkdef_deleted", { id, actor, provider, contractId, linkName }: LinkSpec): void {
-    // Never its values.
-    const about = { actor_id: actor, provider_id: provider, contract_id: contractId, link_name: linkName };
-    this.#parts.events.emit(event, { id, ...about });
+  /** Names of values are told, never what they say. */
+  #tell(event: "linkdef_set" | "linkdef_deleted", link: LinkSpec): void {
+    this.#parts.events.emit(event, linkEventData(link.id, link));
   }
 
   #inTurn<T>({ id, providerId }: Pick<LinkSpec, "id" | "providerId">, work: () => Promise<T>): Promise<T> {

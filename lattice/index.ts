@@ -43,3 +43,7 @@ export { SessionCaller } from "./rpc/session/session-caller.ts";
 export type { SessionCallerOptions, SessionCallOptions } from "./rpc/session/session-caller.ts";
 export { SessionReceiver } from "./rpc/session/session-receiver.ts";
 export type { ProvenCall, SessionReceiverOptions, SessionRefusal } from "./rpc/session/session-receiver.ts";
+export * from "./json-fields.ts";
+export * from "./control/provider-messages.ts";
+export * from "./control/policy-messages.ts";
+export * from "./control/config-service.ts";

@@ -133,8 +133,9 @@ export class SessionCaller {
 
   async #store(payload: Uint8Array): Promise<StoredPayload> {
     const name = randomUUID();
+    const digest = digestOf(payload);
     await this.#options.payloads.store(name, payload);
-    return { name, bytes: payload.length, digest: digestOf(payload) };
+    return { name, bytes: payload.length, digest };
   }
 }
 

@@ -151,10 +151,13 @@ export class SessionReceiver {
     return await this.#options.handle({ ...call, payload });
   }
 
-  async #store(payload: Uint8Array): Promise<RemoteAnswer> {
+  async #store(answer: Uint8Array): Promise<RemoteAnswer> {
     const name = `${randomUUID()}-r`;
+    // Whoever answered may use its bytes again once this turn is over.
+    const payload = answer.slice();
+    const digest = digestOf(payload);
     await this.#options.payloads.store(name, payload);
-    return { ok: true, payload: nothing, stored: { name, bytes: payload.length, digest: digestOf(payload) } };
+    return { ok: true, payload: nothing, stored: { name, bytes: payload.length, digest } };
   }
 
   /** Who calls, when its hello is known and it is still the same process. */
