@@ -10,6 +10,8 @@ import {
 } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
 import { sumPlacements } from "./inventory.ts";
+import type { ActorElsewhere, PeerActor } from "./remote/peers.ts";
+import { findElsewhere, hostsText, type Whereabouts, whereActor, whereProvider } from "./remote/where.ts";
 import { resolveRoute, type Route } from "./routes.ts";
 import type { PlacementRow } from "./tables.ts";
 import type { PlacementRecord } from "./wanted.ts";
@@ -37,6 +39,8 @@ export interface Explanation {
  */
 export async function explain(host: Host, target: string, operation?: string): Promise<Explanation> {
   const asked = operation !== undefined && !namesTarget(operation) ? operation : undefined;
+  const elsewhere = runsHere(host, target) ? [] : findElsewhere(host.fleet.caller.tables, target);
+  if (elsewhere[0]) return { target, steps: elsewhereSteps(elsewhere[0].actor, elsewhere) };
   const records = host.wanted.findPlacements(target);
   const [record] = records;
   const { module } = record.spec;
@@ -73,6 +77,30 @@ export async function explain(host: Host, target: string, operation?: string): P
     });
   }
   return { target, steps };
+}
+
+function runsHere({ wanted }: Host, target: string): boolean {
+  try {
+    return wanted.findPlacements(target).length > 0;
+  } catch (error) {
+    return !isLatticeError(error) || error.code !== "ACTOR_ABSENT";
+  }
+}
+
+/** What this host knows of an actor that runs on others: the rest is theirs to explain. */
+function elsewhereSteps(actor: PeerActor, elsewhere: readonly ActorElsewhere[]): ExplainStep[] {
+  const { name, key, era, issuer } = actor;
+  const room = elsewhere.some(({ peer, actor: there }) => there.room > 0 && !peer.draining);
+  return [
+    { step: "found", ok: true, text: `${name} (${key}), era ${era}, on other hosts` },
+    { step: "token", ok: true, text: `issued by ${issuer}, as the hosts that run it say` },
+    {
+      step: "runs",
+      ok: room,
+      text: hostsText(elsewhere),
+      ...(room ? {} : { code: "QUEUE_FULL", hint: "Give it more instances: lattice scale." }),
+    },
+  ];
 }
 
 /** Contracts hold a colon, aliases a slash; operations neither. */
@@ -167,8 +195,9 @@ function splitLink(towards: string): string[] {
 function routeStep(host: Host, row: PlacementRow, namespace: string, binding: string): ExplainStep {
   const route = resolveRoute(host.fleet.caller.tables, row, { namespace, binding }, host.config.strict);
   const error = refusal(route);
-  const text = routeText(route, namespace, binding);
-  if (!error) return { step: "may call", ok: true, text };
+  const where = whereOf(host, route);
+  const text = `${routeText(route, namespace, binding)}${where ? `; ${where.text}` : ""}`;
+  if (!error) return { step: "may call", ok: where?.ok ?? true, text, ...(where?.code ? { code: where.code } : {}) };
   return {
     step: "may call",
     ok: false,
@@ -176,6 +205,11 @@ function routeStep(host: Host, row: PlacementRow, namespace: string, binding: st
     code: error.code,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
   };
+}
+
+function whereOf(host: Host, route: Route): Whereabouts | undefined {
+  if (route.kind === "actor") return whereActor(host, route.key);
+  return route.kind === "provider" ? whereProvider(host, route.link) : undefined;
 }
 
 function refusal(route: Route): LatticeError | undefined {

@@ -39,6 +39,26 @@ export const metricTable = {
     labels: ["provider", "contract", "link_name", "outcome"],
     help: "Operations asked of providers by outcome: ok or error.",
   },
+  lattice_link_calls_total: {
+    type: "counter",
+    labels: ["actor", "contract", "link_name", "outcome"],
+    help: "Calls over links to providers here and elsewhere by outcome: ok or error.",
+  },
+  lattice_remote_sent_total: {
+    type: "counter",
+    labels: ["form", "outcome"],
+    help: "Calls sent to other hosts by form (session or wasmcloud) and outcome: ok or error.",
+  },
+  lattice_remote_served_total: {
+    type: "counter",
+    labels: ["form"],
+    help: "Calls of other hosts that were verified and answered, by form.",
+  },
+  lattice_remote_refused_total: {
+    type: "counter",
+    labels: ["reason"],
+    help: "Messages to this host that were no call or proved nothing, by reason.",
+  },
   lattice_provider_healthy: {
     type: "gauge",
     labels: ["provider", "contract", "link_name"],
@@ -94,6 +114,8 @@ export class HostMetrics {
     this.#host(sheet, snapshot);
     this.#placements(sheet, snapshot.placements);
     this.#providers(sheet, snapshot);
+    this.#links(sheet, snapshot);
+    putRemote(sheet, snapshot);
     return this.#climbed(sheet);
   }
 
@@ -165,6 +187,17 @@ export class HostMetrics {
     const labels = { provider: "other", contract: "other", link_name: "other" };
     sheet.put("lattice_provider_calls_total", { ...labels, outcome: "ok" }, calls - errors);
     sheet.put("lattice_provider_calls_total", { ...labels, outcome: "error" }, errors);
+  }
+
+  #links(sheet: Sheet, { links }: HostSnapshot): void {
+    for (const { actor, contractId, linkName, calls, errors } of links.slice(0, this.#most)) {
+      putLink(sheet, { actor, contract: contractId, link_name: linkName }, calls, errors);
+    }
+    const rest = links.slice(this.#most);
+    const total = this.#other("links").sum(rest.map((each) => [each.id, [each.calls, each.errors]] as const));
+    if (!total) return;
+    const [calls = 0, errors = 0] = total;
+    putLink(sheet, { actor: "other", contract: "other", link_name: "other" }, calls, errors);
   }
 
   /** Ids of the placements with series of their own: those called ones that had them, then the busiest. */
@@ -263,6 +296,27 @@ const counted = (each: Counted): number[] => [each.calls, each.errors, each.trap
 function putMemory(sheet: Sheet, thread: string, { heapBytes, externalBytes }: ThreadMemory): void {
   sheet.put("lattice_thread_heap_bytes", { thread }, heapBytes);
   sheet.put("lattice_thread_external_bytes", { thread }, externalBytes);
+}
+
+function putLink(
+  sheet: Sheet,
+  labels: { actor: string; contract: string; link_name: string },
+  calls: number,
+  errors: number,
+): void {
+  sheet.put("lattice_link_calls_total", { ...labels, outcome: "ok" }, calls - errors);
+  sheet.put("lattice_link_calls_total", { ...labels, outcome: "error" }, errors);
+}
+
+function putRemote(sheet: Sheet, { remote }: HostSnapshot): void {
+  if (!remote) return;
+  const { sent, failed, served, refused } = remote;
+  for (const form of ["session", "wasmcloud"] as const) {
+    sheet.put("lattice_remote_sent_total", { form, outcome: "ok" }, sent[form] - failed[form]);
+    sheet.put("lattice_remote_sent_total", { form, outcome: "error" }, failed[form]);
+    sheet.put("lattice_remote_served_total", { form }, served[form]);
+  }
+  for (const [reason, count] of Object.entries(refused)) sheet.put("lattice_remote_refused_total", { reason }, count);
 }
 
 function putPlacement(sheet: Sheet, labels: { actor: string; placement: string }, figures: Counted): void {

@@ -1,4 +1,5 @@
 import type { ThreadMemory } from "./engine-messages.ts";
+import type { RemoteFigures } from "./remote/figures.ts";
 
 /**
  * What a host tells about itself at one moment: the one input of metrics, `/readyz`, `get hosts` and
@@ -9,6 +10,9 @@ export interface HostSnapshot {
   readonly placements: readonly PlacementFigures[];
   readonly providers: readonly ProviderFigures[];
   readonly engines: readonly EngineFigures[];
+  readonly links: readonly LinkFigures[];
+  /** Calls to and from other hosts; absent while the host is in no lattice. */
+  readonly remote?: RemoteFigures;
   /** Failed calls by error code, since the host started. */
   readonly errors: Readonly<Record<string, number>>;
   /** What `/readyz` asks; the host is ready when all are ok. */
@@ -62,6 +66,17 @@ export interface ProviderFigures {
   readonly contractId: string;
   readonly linkName: string;
   readonly healthy: boolean;
+  readonly calls: number;
+  readonly errors: number;
+}
+
+/** One link, as this host has seen calls over it. */
+export interface LinkFigures {
+  readonly id: string;
+  /** Name of the actor where it is known, else its key. */
+  readonly actor: string;
+  readonly contractId: string;
+  readonly linkName: string;
   readonly calls: number;
   readonly errors: number;
 }

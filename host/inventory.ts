@@ -1,6 +1,7 @@
 import type { EngineStats } from "./engine-messages.ts";
 import type { Host } from "./host.ts";
 import type { HostSnapshot, PlacementFigures } from "./host-snapshot.ts";
+import type { RemoteFigures } from "./remote/figures.ts";
 import type { PlacementRecord } from "./wanted.ts";
 import { version } from "./version.ts";
 
@@ -245,6 +246,14 @@ export async function snapshot(host: Host): Promise<HostSnapshot> {
         ...(engine && place >= 0 ? { memory: engine.memory } : {}),
       };
     }),
+    links: [...host.wanted.links.values()].map(({ spec: { id, actor, contractId, linkName } }) => ({
+      id,
+      actor: host.fleet.caller.tables.known(actor)?.name ?? actor,
+      contractId,
+      linkName,
+      ...(linkFigures.get(id) ?? { calls: 0, errors: 0 }),
+    })),
+    ...sumRemote(engines),
     errors,
     checks: [
       {
@@ -259,6 +268,14 @@ export async function snapshot(host: Host): Promise<HostSnapshot> {
       },
     ],
   };
+}
+
+function sumRemote(engines: readonly EngineStats[]): { remote?: RemoteFigures } {
+  const figures = engines.flatMap(({ remote }) => remote ?? []);
+  if (figures.length === 0) return {};
+  const sum = <K extends keyof RemoteFigures>(of: K) =>
+    sumRecords(figures.map((each): Record<string, number> => ({ ...each[of] }))) as RemoteFigures[K];
+  return { remote: { sent: sum("sent"), failed: sum("failed"), served: sum("served"), refused: sum("refused") } };
 }
 
 function uptime(host: Host): { uptime_seconds: number; uptime_human: string } {

@@ -38,6 +38,7 @@ function snapshot(more: Partial<HostSnapshot> = {}): HostSnapshot {
     placements: [],
     providers: [],
     engines: [],
+    links: [],
     errors: {},
     checks: [{ name: "engines", ok: true }],
     ...more,
@@ -168,6 +169,34 @@ test("no counter ever falls: not when a placement stops, not when an engine star
     before = now;
   }
   assert.deepEqual(before, [115, 67]);
+});
+
+test("calls to and from other hosts and over links are told by form, outcome and reason", () => {
+  const metrics = new HostMetrics(1);
+  const link = (id: string, actor: string, calls: number, errors: number) => {
+    return { id, actor, contractId: "wasmcloud:keyvalue", linkName: "default", calls, errors };
+  };
+  const series = scrape(
+    metrics,
+    snapshot({
+      links: [link("1", "counter", 5, 2), link("2", "shop", 3, 0)],
+      remote: {
+        sent: { session: 7, wasmcloud: 2 },
+        failed: { session: 1, wasmcloud: 0 },
+        served: { session: 4, wasmcloud: 3 },
+        refused: { FRAME_TAG: 2 },
+      },
+    }),
+  );
+  const value = (name: string) => series.get(name);
+  assert.equal(value('lattice_remote_sent_total{form="session",outcome="ok"}'), 6);
+  assert.equal(value('lattice_remote_sent_total{form="session",outcome="error"}'), 1);
+  assert.equal(value('lattice_remote_served_total{form="wasmcloud"}'), 3);
+  assert.equal(value('lattice_remote_refused_total{reason="FRAME_TAG"}'), 2);
+  const about = (actor: string, contract: string, name: string, outcome: string) =>
+    value(`lattice_link_calls_total{actor="${actor}",contract="${contract}",link_name="${name}",outcome="${outcome}"}`);
+  assert.equal(about("counter", "wasmcloud:keyvalue", "default", "ok"), 3);
+  assert.equal(about("other", "other", "other", "ok"), 3);
 });
 
 test("every name has the form and suffix that its type asks for", () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Provider } from "../../capabilities/index.ts";
+import { explain } from "../../host/explain.ts";
 import type { Host } from "../../host/index.ts";
 import { KeyPair, Subjects } from "../../lattice/index.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
@@ -248,4 +249,31 @@ test("hostile messages on every subject of calls are counted by reason and hurt 
     return Object.values(refused).reduce((sum, count) => sum + count, 0) >= all.length * noise.length;
   });
   assert.equal(text(await here.call(target, "Echo", bytes("well"))), "well");
+});
+
+test("explain says where calls would go: here, on which other hosts, or nowhere", async () => {
+  await using world = new JoinedHosts();
+  const [here, there] = [await world.join(), await world.join()];
+  const asker = await here.startActor(edgeActor({ name: "asker" }));
+  const target = await there.startActor(edgeActor({ name: "target", callAlias: "demo/target" }));
+  const handle = await there.startProvider(store());
+  await world.meet();
+  await there.link(asker.id, handle);
+  await until(() => here.wanted.links.size === 1);
+  const step = async (towards: string) =>
+    (await explain(here, "asker", towards)).steps.find(({ step: name }) => name === "may call")!;
+  assert.match((await step("demo/target")).text, new RegExp(`on ${there.name} with room for \\d+`));
+  assert.match((await step(contract)).text, new RegExp(`on ${there.name}$`));
+  const absent = await step(KeyPair.generate("module").publicKey);
+  assert.deepEqual([absent.ok, absent.code], [false, "ACTOR_ABSENT"]);
+  const { steps } = await explain(here, "target");
+  assert.deepEqual(
+    steps.map(({ step: name, ok }) => [name, ok]),
+    [
+      ["found", true],
+      ["token", true],
+      ["runs", true],
+    ],
+  );
+  assert.equal(steps[0]!.text.includes(target.id), true);
 });

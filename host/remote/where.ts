@@ -1,0 +1,53 @@
+import type { Host } from "../host.ts";
+import type { LinkRow, Tables } from "../tables.ts";
+import type { ActorElsewhere, PeerHost } from "./peers.ts";
+
+/** Where a call would be answered, by the tables that dispatch reads. */
+export interface Whereabouts {
+  readonly ok: boolean;
+  readonly text: string;
+  readonly code?: string;
+}
+
+/** Of an actor key: here, on other hosts, or unknown to all of them. */
+export function whereActor(host: Host, key: string): Whereabouts {
+  const { tables, dispatch } = host.fleet.caller;
+  const rows = tables.placementsOf(key);
+  const others = tables.peers.actorsOf(key);
+  if (rows.length > 0) {
+    const spare = others.length > 0 ? `, and ${hostsText(others)} when its queue here is full` : "";
+    return { ok: true, text: `here${spare}` };
+  }
+  if (others.length > 0) return { ok: true, text: hostsText(others) };
+  return nowhere(host, dispatch.elsewhere !== undefined, "ACTOR_ABSENT");
+}
+
+/** Of the provider behind a link. */
+export function whereProvider(host: Host, { spec, provider }: LinkRow): Whereabouts {
+  if (provider) return { ok: true, text: "here" };
+  const { tables, dispatch } = host.fleet.caller;
+  const others = tables.peers.providersOf(spec.provider, spec.providerLinkName ?? spec.linkName);
+  if (others.length > 0) return { ok: true, text: `on ${others.map(({ peer }) => named(peer)).join(", ")}` };
+  return nowhere(host, dispatch.elsewhere !== undefined, "PROVIDER_ABSENT");
+}
+
+/** An actor that runs on other hosts only, by what a user may call it. */
+export function findElsewhere(tables: Tables, target: string): readonly ActorElsewhere[] {
+  const found = tables.peers.findActor(target);
+  return found ? tables.peers.actorsOf(found.actor.key) : [];
+}
+
+export function hostsText(others: readonly ActorElsewhere[]): string {
+  const hosts = others.map(({ peer, actor }) => `${named(peer)} with room for ${actor.room}`);
+  return `on ${hosts.join(", ")}`;
+}
+
+function named({ name, draining }: PeerHost): string {
+  return draining ? `${name} (draining)` : name;
+}
+
+function nowhere({ config }: Host, joined: boolean, code: string): Whereabouts {
+  if (!joined) return { ok: false, code, text: "not running here, and this host is in no lattice" };
+  const text = `no host of lattice ${config.lattice} announces it; hosts of wasmCloud 0.x would be asked`;
+  return { ok: false, code, text };
+}
