@@ -8,6 +8,7 @@ import { idleActors } from "./idle-actors.ts";
 import { idleHost } from "./idle-host.ts";
 import { instrumentCost } from "./instrument-cost.ts";
 import { metricsCost } from "./metrics-cost.ts";
+import { natsRequest } from "./nats-request.ts";
 import { startCommand } from "./start-command.ts";
 import { wapcEcho } from "./wapc-echo.ts";
 
@@ -23,5 +24,6 @@ export const rows: readonly Row[] = [
   metricsCost,
   instrumentCost,
   idleHost,
+  natsRequest,
   helpStart,
 ];
