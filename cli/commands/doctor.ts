@@ -2,14 +2,26 @@ import { Option } from "commander";
 import { fail } from "../../lattice/index.ts";
 import { leaf, textOption, wholeNumber } from "../command.ts";
 import { examine, type Finding } from "../doctor/checks.ts";
+import { setting } from "../context.ts";
 import { thisMachine } from "../doctor/machine.ts";
 
 export const command = () =>
   leaf({
     name: "doctor",
     summary: "check this machine, each line with its fix",
-    options: (made) => made.addOption(new Option("--port <port>", "port that HTTP actors will get").default("8080")),
+    options: (made) =>
+      made
+        .addOption(new Option("--port <port>", "port that HTTP actors will get").default("8080"))
+        .addOption(new Option("--permissions", "print what NATS must allow, per role, instead of checking"))
+        .addOption(new Option("--lattice <name>", "the lattice that the permissions are for")),
     work: async ({ output, options }) => {
+      if (options.permissions === true) {
+        const { permissionsOf, permissionsText } = await import("../doctor/permissions.ts");
+        const lattice = textOption(options, "lattice") ?? setting("lattice").value;
+        const roles = permissionsOf(lattice);
+        await output.show({ success: true, lattice, roles }, permissionsText(lattice, roles));
+        return;
+      }
       const port = textOption(options, "port") ?? "8080";
       const findings = await examine(await thisMachine(wholeNumber(port, "--port", 0, 65_535), port !== "8080"));
       const errors = findings.filter(({ status }) => status === "error");

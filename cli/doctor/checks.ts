@@ -1,9 +1,10 @@
 import { constants, statSync } from "node:fs";
 import { access, rm, writeFile } from "node:fs/promises";
-import { createServer, connect } from "node:net";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { describe } from "../../lattice/index.ts";
 import type { Machine } from "./machine.ts";
+import { lookAtNats } from "./nats.ts";
 import { missingFeatures } from "./wasm-features.ts";
 
 export type Status = "ok" | "warning" | "error";
@@ -120,10 +121,19 @@ const checks: Readonly<Record<string, Check>> = {
 
   nats: async ({ nats: { value, origin } }) => {
     if (value === "" || origin.endsWith(".json")) return ok("none configured; hosts stand alone");
-    const why = await unreachable(value);
-    return why === undefined
-      ? ok(`${value} answers (from ${origin})`)
-      : error(`${withoutPassword(value)} (from ${origin}) does not answer: ${why}`, "Start the server, or unset it.");
+    const { problem, server, version, jetStream, maxPayloadBytes } = await lookAtNats(value);
+    const where = `${server} (from ${origin})`;
+    if (problem?.code === "NATS_REFUSED")
+      return error(`${where} refuses this user: ${describe(problem)}`, problem.hint ?? "Give other credentials.");
+    if (problem !== undefined)
+      return error(`${where} does not answer: ${describe(problem)}`, "Start the server, or unset it.");
+    const answers = `${where} answers: NATS ${version}, payloads up to ${maxPayloadBytes} bytes`;
+    return jetStream === true
+      ? ok(`${answers}, with JetStream`)
+      : warning(
+          `${answers}, without JetStream: shared state is refused`,
+          "Start it with JetStream (nats-server -js), or allow this user to reach it.",
+        );
   },
 
   sockets: async ({ staleSockets }) => {
@@ -185,31 +195,4 @@ function cannotListen(port: number): Promise<string | undefined> {
     );
     server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve(undefined)));
   });
-}
-
-/** A NATS server greets with INFO as soon as it is reached. */
-function unreachable(url: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    let address: URL;
-    try {
-      address = new URL(url.includes("://") ? url : `nats://${url}`);
-    } catch {
-      resolve("it is not an address");
-      return;
-    }
-    const connection = connect(Number(address.port || 4222), address.hostname);
-    const settle = (why: string | undefined) => {
-      connection.destroy();
-      resolve(why);
-    };
-    connection.setTimeout(2_000, () => settle("no answer in 2 s"));
-    connection.on("error", (cause) => settle(describe(cause)));
-    connection.once("data", (data) =>
-      settle(data.toString("latin1").startsWith("INFO") ? undefined : "it is no NATS server"),
-    );
-  });
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/(\/\/[^/@:]*):[^/@]+@/, "$1:[password]@");
 }
