@@ -3,6 +3,7 @@ import { fileBlobstore } from "./blobstore-files/provider.ts";
 import { httpClient } from "./http-client/provider.ts";
 import { httpServer } from "./http-server/provider.ts";
 import { redisKeyvalue } from "./keyvalue-redis/provider.ts";
+import { sqliteKeyvalue } from "./keyvalue-sqlite/provider.ts";
 import { memoryKeyvalue } from "./keyvalue-memory/provider.ts";
 import { actorLogging } from "./logging/provider.ts";
 import { memoryMessaging } from "./messaging-memory/provider.ts";
@@ -62,6 +63,13 @@ const table: readonly Builtin[] = [
       const { url, tls_ca_file: caFile } = read(config, ["url", "tls_ca_file"]);
       return redisKeyvalue({ ...(url !== undefined && { url }), ...(caFile !== undefined && { caFile }) });
     },
+    false,
+  ),
+  builtin(
+    "keyvalue-sqlite",
+    "keyvalue",
+    "VAR643LRENLWDF4SNYGK5SWYLYZ34RQIFPYW2SMR7VTB2AEHB5MQI2GU",
+    (config) => sqliteKeyvalue({ path: read(config, ["path"]).path ?? "" }),
     false,
   ),
   builtin("logging", "logging", "VBOROXVRSLTHSBFCFG7HLY3JSUA6TZ3W62JXAUTU7QANCOQUNYE436MZ", (config) => {

@@ -15,6 +15,8 @@ export * from "./keyvalue/provider.ts";
 export * from "./keyvalue-memory/store.ts";
 export * from "./keyvalue-memory/provider.ts";
 export * from "./keyvalue-redis/provider.ts";
+export * from "./keyvalue-sqlite/store.ts";
+export * from "./keyvalue-sqlite/provider.ts";
 export * from "./logging/provider.ts";
 export * from "./messaging/contract.ts";
 export * from "./messaging-memory/provider.ts";

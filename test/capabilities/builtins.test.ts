@@ -20,6 +20,7 @@ test("the published references keep their keys", () => {
     "builtin:blobstore-files": ["VBMYKUGB", true],
     "builtin:keyvalue-memory": ["VA3GEC4Z", true],
     "builtin:keyvalue-redis": ["VBJZJQS6", false],
+    "builtin:keyvalue-sqlite": ["VAR643LR", true],
     "builtin:logging": ["VBOROXVR", false],
     "builtin:numbergen": ["VCJC5SGC", false],
     "builtin:messaging-memory": ["VD6ZPJ5K", true],
