@@ -1,8 +1,8 @@
 import { decodeReply, encodeOperation } from "../capabilities/index.ts";
 import { fail } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
-import { bytes, json, optional, text, textMap, wholeNumber } from "./parameters.ts";
-import { target, type Verbs, verb } from "./verb-table.ts";
+import { bytes, flag, json, optional, text, textMap, wholeNumber } from "./parameters.ts";
+import { target, type VerbContext, type Verbs, verb } from "./verb-table.ts";
 
 /** What can be done with actors. */
 export function actorVerbs(host: Host): Verbs {
@@ -36,8 +36,8 @@ export function actorVerbs(host: Host): Verbs {
         annotations: optional(textMap()),
         env: optional(textMap()),
       },
-      run: async ({ reference, bytes: given, instances, annotations, env }) => {
-        const module = await loadFrom(host, "start.actor", reference, given);
+      run: async ({ reference, bytes: given, instances, annotations, env }, { from }) => {
+        const module = await loadFrom(host, "start.actor", reference, given, from);
         const handle = await host.startActor(module, {
           ...(instances === undefined ? {} : { instances }),
           ...(annotations ? { annotations } : {}),
@@ -73,18 +73,31 @@ export function actorVerbs(host: Host): Verbs {
         target,
         reference: optional(text({ max: 4_096 })),
         bytes: optional(bytes(host.config.limits.moduleBytes)),
+        force: optional(flag()),
+        sameCapabilities: optional(flag()),
       },
-      run: async ({ target: name, reference, bytes: given }) => {
-        const handle = await host.updateActor(name, await loadFrom(host, "update", reference, given), reference);
+      run: async ({ target: name, reference, bytes: given, force, sameCapabilities }, { from }) => {
+        const module = await loadFrom(host, "update", reference, given, from);
+        const handle = await host.updateActor(name, module, reference, {
+          onlyNewer: force !== true,
+          sameCapabilities: sameCapabilities ?? false,
+        });
         return { actor: { id: handle.id, name: handle.name } };
       },
     }),
   };
 }
 
-async function loadFrom(host: Host, verbName: string, reference: string | undefined, given: Uint8Array | undefined) {
+async function loadFrom(
+  host: Host,
+  verbName: string,
+  reference: string | undefined,
+  given: Uint8Array | undefined,
+  from: VerbContext["from"],
+) {
   if (given) return host.load(given, reference ?? "the module sent");
   if (reference === undefined) throw fail("REQUEST_INVALID", verbName, "reference or bytes must be given");
+  if (from === "lattice" && host.member) return host.member.resolve(reference);
   const { bytes: fetched, origin } = await host.fetch(reference);
   return host.load(fetched, origin);
 }

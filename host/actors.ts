@@ -6,8 +6,17 @@ import {
   type PrepareOptions,
   prepare,
 } from "../actors/index.ts";
-import { checkDates, describe, fail, KeyPair } from "../lattice/index.ts";
+import {
+  type ActorClaims,
+  checkDates,
+  compareRevisions,
+  describe,
+  fail,
+  KeyPair,
+  printTime,
+} from "../lattice/index.ts";
 import type { PlacementSpec } from "./engine-messages.ts";
+import { toldScale, toldStart, toldStartFailed, toldStop, toldUpdate } from "./event-data.ts";
 import { limitProblem } from "./limits.ts";
 import type { Links } from "./links.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
@@ -24,6 +33,18 @@ export interface StartActorOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Where the bytes came from, for the inventory. Default: the module's own origin. */
   readonly reference?: string;
+}
+
+/**
+ * What an update may not change. Source: lattice protocol reference, section 12.
+ */
+export interface UpdateActorOptions {
+  /** Refuses a module that is not newer than the running one, by revision and then by date of signature. Default false. */
+  readonly onlyNewer?: boolean;
+  /** Refuses a module of another issuer than the running one's. Default as `onlyNewer`. */
+  readonly sameIssuer?: boolean;
+  /** Refuses a module that claims other capabilities. Default false. */
+  readonly sameCapabilities?: boolean;
 }
 
 /** The verbs of one host about actors. */
@@ -110,15 +131,12 @@ export class Actors {
     } catch (error) {
       this.#parts.wanted.placements.delete(spec.id);
       await this.#parts.fleet.apply({ type: "drop-placement", id: spec.id }).catch(() => {});
-      this.#parts.events.emit("actor_start_failed", { actor_ref: reference, error: describe(error) });
+      const { instances } = spec.limits;
+      const failed = { key: prepared.key, reference, annotations, instances };
+      this.#parts.events.tell(toldStartFailed(this.#parts.id, failed, describe(error)));
       throw error;
     }
-    this.#parts.events.emit("actor_started", {
-      public_key: prepared.key,
-      name: claims.name,
-      image_ref: reference,
-      annotations,
-    });
+    this.#parts.events.tell(toldStart(this.#parts.id, record));
     await this.#links.renew(prepared.key);
     return actorHandle(record);
   }
@@ -131,6 +149,7 @@ export class Actors {
     target: ActorHandle | string,
     module: ActorModule | PreparedModule,
     reference?: string,
+    options: UpdateActorOptions = {},
   ): Promise<ActorHandle> {
     const running = this.#parts.wanted.findActor(target).spec;
     const { key } = running.module;
@@ -141,7 +160,11 @@ export class Actors {
     if (portableProvider !== running.module.claims.portableProvider)
       throw fail("TOKEN_KIND", name, "an actor cannot become a portable provider, nor a portable provider an actor");
     const origin = reference ?? (isPrepared(module) ? undefined : module.origin);
-    return this.#parts.turns.take(key, () => this.#update(this.#records(key, target), prepared, origin));
+    return this.#parts.turns.take(key, () => {
+      const records = this.#records(key, target);
+      for (const { spec } of records) checkUpdate(spec.module.claims, prepared.claims, options);
+      return this.#update(records, prepared, origin);
+    });
   }
 
   /** All of them or, when one cannot take the new module, none. */
@@ -163,11 +186,15 @@ export class Actors {
         await fleet.apply({ type: "put-placement", spec }).catch(() => {});
         record.spec = spec;
       }
-      events.emit("actor_update_failed", { public_key: key, error: describe(error) });
+      const told = { public_key: key, revision: claims.revision ?? 0, instance_id: records[0]?.spec.id ?? "" };
+      events.emit("actor_update_failed", { ...told, reason: describe(error), error: describe(error) });
       throw error;
     }
-    for (const record of records) record.reference = origin ?? record.reference;
-    events.emit("actor_updated", { public_key: key, revision: claims.revision ?? 0 });
+    for (const record of records) {
+      const replaced: PlacementRecord = { ...record, spec: before.get(record) ?? record.spec };
+      record.reference = origin ?? record.reference;
+      events.tell(toldUpdate(this.#parts.id, record, replaced));
+    }
     return actorHandle(records[0]!);
   }
 
@@ -181,9 +208,10 @@ export class Actors {
       throw fail("OPTION_OUT_OF_RANGE", "instances", instances, `1 for ${claims.name}, a portable provider`);
     await turns.take(key, async () => {
       for (const record of this.#records(key, target)) {
+        const before = record.spec.limits.instances;
         await fleet.apply({ type: "resize-placement", id: record.spec.id, instances });
         record.spec = { ...record.spec, limits: { ...record.spec.limits, instances } };
-        events.emit("actor_scaled", { public_key: key, max_instances: instances });
+        events.tell(toldScale(this.#parts.id, record, before));
       }
     });
   }
@@ -196,7 +224,8 @@ export class Actors {
     });
   }
 
-  async #stop({ spec }: PlacementRecord): Promise<void> {
+  async #stop(record: PlacementRecord): Promise<void> {
+    const { spec } = record;
     const { wanted, fleet, logs, events, config } = this.#parts;
     const { id, module } = spec;
     const portable = [...wanted.providers.values()].find(
@@ -209,7 +238,10 @@ export class Actors {
     await fleet.apply({ type: "drop-placement", id });
     wanted.placements.delete(id);
     logs.stop(id);
-    events.emit("actor_stopped", { public_key: module.key, name: module.claims.name });
+    const remaining = [...wanted.placements.values()]
+      .filter(({ spec: other }) => other.module.key === module.key)
+      .reduce((sum, { spec: other }) => sum + other.limits.instances, 0);
+    events.tell(toldStop(this.#parts.id, record, remaining));
   }
 
   /** Those of `key` that `target` means now that it is its turn. */
@@ -251,6 +283,21 @@ export class Actors {
       throw fail("ALIAS_TAKEN", alias, held.claims.name, claims.name);
     }
   }
+}
+
+/** @throws LatticeError REVISION_NOT_GREATER, UPDATE_REFUSED. */
+function checkUpdate(held: ActorClaims, asked: ActorClaims, options: UpdateActorOptions): void {
+  const { onlyNewer = false, sameIssuer = onlyNewer, sameCapabilities = false } = options;
+  if (onlyNewer && compareRevisions(asked, held) <= 0)
+    throw fail("REVISION_NOT_GREATER", held.name, revisionText(held), revisionText(asked));
+  if (sameIssuer && held.issuer !== asked.issuer)
+    throw fail("UPDATE_REFUSED", held.name, `${asked.issuer} signed the new module, ${held.issuer} the running one`);
+  const differs = held.capabilities.toSorted().join() !== asked.capabilities.toSorted().join();
+  if (sameCapabilities && differs) throw fail("UPDATE_REFUSED", held.name, "the new module claims other capabilities");
+}
+
+function revisionText({ revision, issuedAt }: ActorClaims): string {
+  return `revision ${revision ?? 0} of ${printTime(issuedAt)}`;
 }
 
 function sameTexts(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {

@@ -1,16 +1,16 @@
 import { randomUUID } from "node:crypto";
 
-/**
- * What can happen to a host. The first group is named as the 0.x lattice names it, the second is ours.
- * Source: lattice protocol reference, section 7.
- */
-export const eventNames = [
+/** What can happen to a host, as the 0.x lattice names it. Source: lattice protocol reference, section 7. */
+export const latticeEventNames = [
   "host_started",
   "host_stopped",
   "host_heartbeat",
   "actor_started",
   "actor_stopped",
   "actor_start_failed",
+  "actors_started",
+  "actors_stopped",
+  "actors_start_failed",
   "actor_scaled",
   "actor_scale_failed",
   "actor_updated",
@@ -23,7 +23,14 @@ export const eventNames = [
   "health_check_status",
   "linkdef_set",
   "linkdef_deleted",
-  // Ours.
+  "refmap_set",
+  "config_set",
+  "config_deleted",
+] as const;
+
+/** What can happen to a host, and whether as the 0.x lattice names it or by a name of ours. */
+export const eventNames = [
+  ...latticeEventNames,
   "host_draining",
   "actor_expired",
   "provider_down",
@@ -37,6 +44,9 @@ export const eventNames = [
   "swap_interrupted",
   "engine_lost",
   "engine_replaced",
+  "host_joined",
+  "host_left",
+  "labels_changed",
 ] as const;
 export type EventName = (typeof eventNames)[number];
 
@@ -77,6 +87,16 @@ export class EventRing {
     this.#events[sequence % this.#capacity] = event;
     for (const subscriber of this.#subscribers) subscriber(event);
     return event;
+  }
+
+  /** The number of the last event. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** One change under all the names that clients wait for. */
+  tell(told: readonly (readonly [EventName, Readonly<Record<string, unknown>>])[]): void {
+    for (const [type, data] of told) this.emit(type, data);
   }
 
   /** What is kept, oldest first. */

@@ -2,7 +2,7 @@ import { ControlSocket } from "./control-socket.ts";
 import type { Host } from "./host.ts";
 import { snapshot } from "./inventory.ts";
 import { MetricsServer } from "./metrics-server.ts";
-import { verbsOf } from "./verbs.ts";
+import type { Verbs } from "./verb-table.ts";
 
 /** How a host is reached from outside its process, as far as its configuration asks for it. */
 export interface Faces extends AsyncDisposable {
@@ -16,10 +16,10 @@ export interface Faces extends AsyncDisposable {
 
 /**
  * Opens the control socket and the metrics of `host`. Stop them last, so that `readyz` and a second
- * terminal can see it drain. `onStop` is called when somebody asks the host to end.
+ * terminal can see it drain.
  * @throws LatticeError as `ControlSocket.start` and `MetricsServer.start`; then neither is open.
  */
-export async function openFaces(host: Host, onStop: () => void): Promise<Faces> {
+export async function openFaces(host: Host, verbs: Verbs): Promise<Faces> {
   const { controlSocket, metricsAddress, limits } = host.config;
   await using opened = new AsyncDisposableStack();
   const socket =
@@ -28,7 +28,7 @@ export async function openFaces(host: Host, onStop: () => void): Promise<Faces> 
       : opened.use(
           await ControlSocket.start({
             id: host.id,
-            verbs: verbsOf(host, onStop),
+            verbs,
             report: (text) => host.logger.error(text),
             ...(typeof controlSocket === "string" ? { path: controlSocket } : {}),
           }),

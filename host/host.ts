@@ -4,20 +4,27 @@ import {
   fetchModule,
   type FetchOptions,
   Loader,
+  type Registries,
+  registriesFromEnvironment,
+  type RegistryCredentials,
   type PreparedModule,
   type PrepareOptions,
 } from "../actors/index.ts";
 import type { Provider } from "../capabilities/index.ts";
-import { fail, isPublicKey, KeyPair, localInvocation, type TraceContext } from "../lattice/index.ts";
-import { Actors, type StartActorOptions } from "./actors.ts";
+import { fail, isPublicKey, localInvocation, type TraceContext } from "../lattice/index.ts";
+import { Actors, type StartActorOptions, type UpdateActorOptions } from "./actors.ts";
 import { extensionPaths, loadExtensions } from "./extensions.ts";
 import { EventRing } from "./events.ts";
 import { type Faces, openFaces } from "./faces.ts";
 import { Fleet } from "./fleet.ts";
 import { friendlyName } from "./friendly-name.ts";
+import { Labels } from "./labels.ts";
 import { type LinkOptions, Links } from "./links.ts";
 import { LogBook } from "./log-ring.ts";
 import { HostLogger } from "./logger.ts";
+import { memberKeys, openConnections } from "./membership/connections.ts";
+import { Jobs } from "./membership/jobs.ts";
+import { Member, type MemberKeys } from "./membership/member.ts";
 import { compileOptions, type HostConfig, type HostOptions } from "./options.ts";
 import type { Policy } from "./policy.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
@@ -26,9 +33,12 @@ import { SwapJournal } from "./swap-journal.ts";
 import { Swaps } from "./swap.ts";
 import type { SwapOptions, SwapOutcome } from "./swap-record.ts";
 import { Turns } from "./turns.ts";
+import type { Verbs } from "./verb-table.ts";
+import { verbsOf } from "./verbs.ts";
+import { version } from "./version.ts";
 import { type ActorHandle, type LinkRecord, type ProviderHandle, Wanted } from "./wanted.ts";
 
-export type { LinkOptions, StartActorOptions, StartProviderOptions };
+export type { LinkOptions, StartActorOptions, StartProviderOptions, UpdateActorOptions };
 
 export interface CallOptions {
   /** Longest wait in milliseconds. Default: the host's `callTimeoutMs`. */
@@ -60,15 +70,23 @@ export class Host implements AsyncDisposable {
   readonly events: EventRing;
   readonly links: Links;
   readonly swaps: Swaps;
+  /** Public cluster key. */
+  readonly cluster: string;
+  readonly labels: Labels;
+  /** What goes on behind requests that were answered already. */
+  readonly jobs = new Jobs();
+  readonly #turns = new Turns();
   readonly #actors: Actors;
   readonly #providers: Providers;
   readonly #secrets: SecretWatch;
   #state: "running" | "draining" | "stopped" = "running";
   #stopping: Promise<void> | undefined;
   #faces: Faces | undefined;
+  #member: Member | undefined;
+  #registries: Registries | undefined;
 
   private constructor(
-    id: string,
+    keys: MemberKeys,
     config: HostConfig,
     policy: Policy | undefined,
     fleet: Fleet,
@@ -77,15 +95,19 @@ export class Host implements AsyncDisposable {
     logger: HostLogger,
     events: EventRing,
   ) {
+    const id = keys.host.publicKey;
     this.id = id;
     this.name = friendlyName(id);
+    this.cluster = keys.cluster.publicKey;
     this.config = config;
+    this.#registries = config.registries;
     this.fleet = fleet;
     this.logs = logs;
     this.logger = logger;
     this.events = events;
-    const turns = new Turns();
-    const parts = { config, wanted: this.wanted, fleet, loader, events, logs, logger, turns, policy };
+    this.labels = new Labels(config.labels, () => this.events.emit("labels_changed", { labels: this.labels.all }));
+    const turns = this.#turns;
+    const parts = { id, config, wanted: this.wanted, fleet, loader, events, logs, logger, turns, policy };
     this.links = new Links(parts);
     this.swaps = new Swaps(parts, this.links, (beforeStop) => new Providers(parts, this.links, beforeStop));
     this.#providers = this.swaps.providers;
@@ -97,7 +119,8 @@ export class Host implements AsyncDisposable {
   static async start(options: HostOptions): Promise<Host> {
     const config = compileOptions(options);
     const { engines, limits, strict, secrets } = config;
-    const key = config.hostSeed === undefined ? KeyPair.generate("server") : KeyPair.fromSeed(config.hostSeed);
+    const keys = memberKeys(config);
+    const key = keys.host;
     const logs = new LogBook({
       logLines: limits.logLines,
       logLineChars: limits.logLineChars,
@@ -135,17 +158,49 @@ export class Host implements AsyncDisposable {
       onLost: (engine, reason) => void events.emit("engine_lost", { engine, reason }),
       onReplaced: (place, reason) => events.emit("engine_replaced", { engine: place, reason }),
     });
-    host = new Host(key.publicKey, config, policy, fleet, loader, logs, logger, events);
+    host = new Host(keys, config, policy, fleet, loader, logs, logger, events);
     try {
-      host.#faces = await openFaces(host, () => void host.stop());
+      const verbs = verbsOf(host, () => void host.stop());
+      host.#faces = await openFaces(host, verbs);
+      await host.#join(keys, verbs);
     } catch (error) {
       await host.stop();
       throw error;
     }
     if (config.hostSeed !== undefined) await host.#openJournal();
     loader.rehearse();
-    events.emit("host_started", { host_id: host.id, friendly_name: host.name, labels: config.labels });
+    events.emit("host_started", {
+      host_id: host.id,
+      friendly_name: host.name,
+      labels: host.labels.all,
+      uptime_seconds: 0,
+      version,
+    });
     return host;
+  }
+
+  /** Takes its place in the lattice, when it was given a way there; the servers need not be there yet. */
+  async #join(keys: MemberKeys, verbs: Verbs): Promise<void> {
+    const connections = await openConnections(this.config, keys, (text) => this.logger.warn(text));
+    if (!connections) return;
+    this.#member = new Member(this, keys, connections, verbs, () => void this.stop());
+    await this.#member.start();
+  }
+
+  /** Its place in a lattice; undefined while it stands alone. */
+  get member(): Member | undefined {
+    return this.#member;
+  }
+
+  /** Credentials of a registry, for this host's life. */
+  addRegistry(server: string, credentials: RegistryCredentials): void {
+    const known = this.#registries ?? registriesFromEnvironment();
+    this.#registries = { ...known, credentials: { ...known.credentials, [server]: credentials } };
+  }
+
+  /** What is asked under one name is done in the order in which it was asked. */
+  inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(name, work);
   }
 
   /** Where this host is reached from outside its process. */
@@ -165,7 +220,8 @@ export class Host implements AsyncDisposable {
     reference: string,
     options: Pick<FetchOptions, "files" | "onProgress" | "signal"> = {},
   ): Promise<FetchedModule> {
-    const { limits, registries } = this.config;
+    const { limits } = this.config;
+    const registries = this.#registries;
     const known = registries === undefined ? {} : { registries };
     return fetchModule(reference, { maxBytes: limits.moduleBytes, ...known, ...options });
   }
@@ -191,15 +247,16 @@ export class Host implements AsyncDisposable {
 
   /**
    * Replaces an actor's module under the same key: the new one is warm before the old one drains.
-   * @throws LatticeError TOKEN_KIND when the key differs.
+   * @throws LatticeError TOKEN_KIND when the key differs; REVISION_NOT_GREATER, UPDATE_REFUSED as `options` ask.
    */
   async updateActor(
     target: ActorHandle | string,
     module: ActorModule | PreparedModule,
     reference?: string,
+    options?: UpdateActorOptions,
   ): Promise<ActorHandle> {
     this.#mustRun();
-    return this.#actors.update(target, module, reference);
+    return this.#actors.update(target, module, reference, options);
   }
 
   /** Instances per engine, 1 to 10 000; calls beyond them wait. */
@@ -295,7 +352,10 @@ export class Host implements AsyncDisposable {
 
   /** Takes no new work from outside, finishes what is in flight, within `drainMs`. */
   async drain(deadlineMs: number = this.config.limits.drainMs): Promise<void> {
-    if (this.#state === "running") this.#state = "draining";
+    if (this.#state === "running") {
+      this.#state = "draining";
+      this.events.emit("host_draining", { host_id: this.id });
+    }
     this.swaps.stop();
     await this.fleet.drain(deadlineMs);
   }
@@ -304,13 +364,15 @@ export class Host implements AsyncDisposable {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       await this.drain();
+      await this.#member?.goodbye();
       this.#state = "stopped";
       this.#secrets.stop();
       this.links.close();
       await this.fleet.stop();
       await this.#actors.close();
       for (const id of this.wanted.placements.keys()) this.logs.stop(id);
-      this.events.emit("host_stopped", { host_id: this.id, labels: this.config.labels });
+      this.events.emit("host_stopped", { host_id: this.id, labels: this.labels.all });
+      await this.#member?.leave();
       // Last, so that a second terminal and readiness checks can see it drain.
       await this.#faces?.stop();
       this.logger.flush();

@@ -69,7 +69,7 @@ export function hostRecord(host: Host) {
     id: host.id,
     friendly_name: host.name,
     lattice: host.config.lattice,
-    labels: host.config.labels,
+    labels: host.labels.all,
     version,
     uptime_seconds,
     uptime_human,
@@ -89,8 +89,8 @@ export async function inventory(host: Host): Promise<Inventory> {
   return {
     host_id: host.id,
     friendly_name: host.name,
-    issuer: host.id,
-    labels: host.config.labels,
+    issuer: host.cluster,
+    labels: host.labels.all,
     version,
     ...uptime(host),
     state: host.state,
@@ -266,6 +266,7 @@ export async function snapshot(host: Host): Promise<HostSnapshot> {
         ok: host.state === "running",
         ...(host.state === "running" ? {} : { message: `the host is ${host.state}` }),
       },
+      ...(host.member?.checks ?? []),
     ],
   };
 }

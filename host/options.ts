@@ -4,6 +4,7 @@ import type { Registries } from "../actors/index.ts";
 import { fail, isPublicKey } from "../lattice/index.ts";
 import { compileLimits, type LimitName, type Limits } from "./limits.ts";
 import { type LogLevel, isLogLevel, logLevels } from "./log-levels.ts";
+import { compileLattice, type LatticeConfig, latticeOptionNames, type LatticeOptions } from "./membership/settings.ts";
 import type { Middleware } from "./middleware.ts";
 import { nearestName } from "./nearest-name.ts";
 import type { Policy } from "./policy.ts";
@@ -11,7 +12,7 @@ import { defaultSecretSources, type SecretSources } from "./secrets.ts";
 import { stateDirectory } from "./state-directory.ts";
 
 /** What a user may say about a host. All of it is optional; `compileOptions` checks it once. */
-export interface HostOptions {
+export interface HostOptions extends LatticeOptions {
   /** Name of the lattice: 1 to 63 letters, digits, `-` or `_`. Default "default". */
   readonly lattice?: string;
   /** Labels of this host, at most 64; keys that start with `hostcore.` belong to the host. */
@@ -57,6 +58,8 @@ export interface HostOptions {
 /** What the program uses: checked, complete and frozen. */
 export interface HostConfig {
   readonly lattice: string;
+  /** How it joins, and what the lattice may ask of it. */
+  readonly membership: LatticeConfig;
   /** The user's and the host's own (`hostcore.arch`, `hostcore.os`, `hostcore.osfamily`). */
   readonly labels: Readonly<Record<string, string>>;
   readonly engines: number;
@@ -97,6 +100,7 @@ const optionNames: readonly (keyof HostOptions)[] = [
   "middleware",
   "hostSeed",
   "registries",
+  ...latticeOptionNames,
 ];
 
 /**
@@ -112,6 +116,7 @@ export function compileOptions(options: HostOptions = {}): HostConfig {
   }
   const config: Omit<HostConfig, "hostSeed" | "registries"> = {
     lattice: latticeName(options.lattice ?? "default"),
+    membership: compileLattice(options),
     labels: Object.freeze({ ...labels(options.labels ?? {}), ...coreLabels() }),
     engines: wholeNumber("engines", options.engines ?? 0, 0, 256),
     limits: compileLimits(options.limits),

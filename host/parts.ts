@@ -13,6 +13,8 @@ type StartRequest = Extract<PolicyRequest, { name: string }>;
 
 /** What the verbs of one host share. */
 export interface HostParts {
+  /** N key of the host. */
+  readonly id: string;
   readonly config: HostConfig;
   readonly wanted: Wanted;
   readonly fleet: Fleet;

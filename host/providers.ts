@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { findBuiltin, type Provider } from "../capabilities/index.ts";
 import { defaultLinkName, describe, fail, KeyPair, localInvocation } from "../lattice/index.ts";
 import { type ProviderSpec, slotOf } from "./engine-messages.ts";
+import { aboutProvider, aboutStoppedProvider } from "./event-data.ts";
 import type { Links } from "./links.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
 import { describePortable } from "./portable-provider.ts";
@@ -85,9 +86,9 @@ export class Providers {
       const open = this.#beforeStop(slot);
       if (open) await open;
       // A swap may have come between.
-      const { spec: now } = wanted.findProvider(slot);
+      const { spec: now, annotations } = wanted.findProvider(slot);
       const nameless = now.source.kind === "object" && fleet.objects.get(now.id)?.key === undefined;
-      await this.#stop(now);
+      await this.#stop(now, annotations);
       return { spec: now, throwAway: nameless };
     });
     await this.#links.providerStopped(spec, throwAway);
@@ -111,13 +112,14 @@ export class Providers {
     });
   }
 
-  async #stop({ id, key, name, contractId, linkName }: ProviderSpec): Promise<void> {
+  async #stop(spec: ProviderSpec, annotations: Readonly<Record<string, string>>): Promise<void> {
+    const { id, name } = spec;
     const { wanted, fleet, events, config } = this.#parts;
     if (!wanted.providers.has(id)) throw fail("PROVIDER_ABSENT", name);
     await fleet.apply({ type: "drop-provider", id, drainMs: config.limits.drainMs });
     wanted.providers.delete(id);
     fleet.objects.delete(id);
-    events.emit("provider_stopped", { public_key: key, contract_id: contractId, link_name: linkName, reason: "stop" });
+    events.emit("provider_stopped", { ...aboutStoppedProvider(this.#parts.id, spec, annotations), reason: "stop" });
   }
 
   /** A portable provider's module is a placement that also stands behind a contract. */
@@ -186,13 +188,7 @@ export class Providers {
       });
       throw error;
     }
-    this.#parts.events.emit("provider_started", {
-      public_key: key,
-      contract_id: contractId,
-      link_name: linkName,
-      image_ref: reference,
-      annotations,
-    });
+    this.#parts.events.emit("provider_started", aboutProvider(this.#parts.id, record));
     return providerHandle(record);
   }
 }

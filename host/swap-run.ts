@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Provider } from "../capabilities/index.ts";
 import { canonicalContract, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
 import { type ProviderSpec, slotOf } from "./engine-messages.ts";
+import { aboutProvider, aboutStoppedProvider } from "./event-data.ts";
 import type { Links } from "./links.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
 import type { ProviderFigures } from "./provider-questions.ts";
@@ -260,9 +261,7 @@ export class SwapRun {
     await this.#book.moved(from, to, new Map(links.map(({ spec, urls }) => [spec.id, urls])));
     this.#step("switched", `new calls go to ${to.name}`);
     if (from.key === to.key) return;
-    const { key: public_key, contractId: contract_id, linkName: link_name } = to;
-    const { reference: image_ref, annotations } = this.#new;
-    events.emit("provider_started", { public_key, contract_id, link_name, image_ref, annotations });
+    events.emit("provider_started", aboutProvider(this.#parts.id, this.#new));
   }
 
   /** Calls that the new one got since the switch wait while what they wrote is taken back. */
@@ -281,7 +280,8 @@ export class SwapRun {
   }
 
   /** Ends one that serves no more; answers how many calls it had not answered. */
-  async #retire({ id, key, contractId, linkName }: ProviderSpec): Promise<number> {
+  async #retire(spec: ProviderSpec): Promise<number> {
+    const { id } = spec;
     const { fleet, events, config } = this.#parts;
     const drainMs = this.#options.drainMs ?? config.limits.drainMs;
     const left = await fleet.ask<"idle">({ type: "idle", id, withinMs: drainMs });
@@ -290,9 +290,7 @@ export class SwapRun {
     // Of a provider that goes on under the same key nothing has stopped.
     if (this.#old.spec.key !== this.#new.spec.key)
       events.emit("provider_stopped", {
-        public_key: key,
-        contract_id: contractId,
-        link_name: linkName,
+        ...aboutStoppedProvider(this.#parts.id, spec, this.#old.annotations),
         reason: "swap",
       });
     return left.reduce((sum, each) => sum + each.left, 0);

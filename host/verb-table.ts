@@ -6,6 +6,8 @@ import { checkParameters, text } from "./parameters.ts";
 export interface VerbContext {
   /** Aborted when the asker is gone; a stream ends, work that can be given up is. */
   readonly signal: AbortSignal;
+  /** From where it is asked. Over the lattice a reference never means a file of this host. Default the socket. */
+  readonly from?: "socket" | "lattice";
 }
 
 /**

@@ -645,6 +645,29 @@ export const catalogue = {
     hint: "Use a file, - for standard input, an https URL, or an image such as ghcr.io/x/echo:1.0.",
   },
   FETCH_FAILED: { kind: "unavailable", text: (reference: string, why: string) => `cannot fetch ${reference}: ${why}` },
+  REFERENCE_REFUSED: {
+    kind: "refused",
+    text: (reference: string) => `this host lets nobody on the lattice name its files: ${reference}`,
+    hint: "Push it to a registry, bring it along with lattice start actor FILE, or start the host with --allow-file-load.",
+  },
+  PRESENCE_INVALID: { kind: "invalid", text: (why: string) => `an announcement of a host is not valid: ${why}` },
+  CONTROL_REFUSED: {
+    kind: "refused",
+    text: (host: string, what: string) => `host ${host} takes no ${what} from the lattice`,
+    hint: "Ask on its own machine, or start it with --ctl full.",
+  },
+  REVISION_NOT_GREATER: {
+    kind: "refused",
+    exit: 6,
+    http: 409,
+    text: (actor: string, held: string, asked: string) => `${actor} runs ${held}; ${asked} is not greater`,
+    hint: "Sign the module with a greater revision, or force the update.",
+  },
+  UPDATE_REFUSED: {
+    kind: "refused",
+    text: (actor: string, why: string) => `${actor} is not updated: ${why}`,
+    hint: "Start it as another actor, or allow the difference.",
+  },
   OCI_REFERENCE_INVALID: {
     kind: "invalid",
     text: (reference: string, why: string) => `${reference} is not an OCI reference: ${why}`,

@@ -17,7 +17,7 @@ export interface WorldOptions {
   readonly cluster?: KeyPair;
 }
 
-export interface JoinOptions extends HostOptions {
+export interface JoinOptions extends Omit<HostOptions, "nats" | "connection" | "rpc"> {
   readonly rpc?: RpcForm;
   readonly cluster?: KeyPair;
   /** Instead of the world's own server. */

@@ -1,0 +1,54 @@
+import { isBuiltinReference } from "./provider-references.ts";
+import type { Desk } from "./desk.ts";
+import type { ControlRequest } from "./request.ts";
+
+/** What an auction comes to here: a bid, or why there is none. */
+type Decision = { readonly bid: object } | { readonly pass: string };
+
+/**
+ * A bid for an actor. Silent when labels do not fit, or this host takes nothing new.
+ * Source: lattice protocol reference, section 9; captures of 0.82, section 4.
+ */
+export async function bidForActor(desk: Desk, request: ControlRequest): Promise<object | undefined> {
+  const actorRef = request.text("actor_ref");
+  const constraints = request.texts("constraints");
+  const why = unwilling(desk, constraints);
+  return decided(desk, actorRef, why ? { pass: why } : { bid: { actor_ref: actorRef, constraints } });
+}
+
+/** A bid for a provider; silent too when it runs here under that link name, or this host cannot run it. */
+export async function bidForProvider(desk: Desk, request: ControlRequest): Promise<object | undefined> {
+  const providerRef = request.text("provider_ref");
+  const linkName = request.textOr("link_name", "default");
+  const constraints = request.texts("constraints");
+  const running = [...desk.host.wanted.providers.values()].some(
+    ({ reference, spec }) => reference === providerRef && spec.linkName === linkName,
+  );
+  const why = running
+    ? "it runs here"
+    : (unwilling(desk, constraints) ?? (isBuiltinReference(providerRef) === false ? "it is none of ours" : undefined));
+  const bid = { provider_ref: providerRef, link_name: linkName, constraints };
+  return decided(desk, providerRef, why ? { pass: why } : { bid });
+}
+
+function unwilling({ host }: Desk, constraints: Readonly<Record<string, string>>): string | undefined {
+  if (host.state !== "running") return `the host is ${host.state}`;
+  return host.labels.satisfy(constraints) ? undefined : "its labels do not fit";
+}
+
+/** Bids carry the load, so that a client can choose by it; clients of the 0.x years skip what they do not know. */
+async function decided({ host }: Desk, reference: string, decision: Decision): Promise<object | undefined> {
+  if ("pass" in decision) {
+    host.logger.log("debug", `no bid for ${reference}: ${decision.pass}`);
+    return undefined;
+  }
+  const engines = await host.fleet.stats();
+  return {
+    ...decision.bid,
+    host_id: host.id,
+    running: host.wanted.placements.size + host.wanted.providers.size,
+    instances: engines.reduce((sum, { instances }) => sum + instances, 0),
+    memory_bytes: process.memoryUsage.rss(),
+    free_memory: process.availableMemory(),
+  };
+}

@@ -1,0 +1,230 @@
+import {
+  type ActorClaims,
+  describe,
+  isLatticeError,
+  type State,
+  type StateWatch,
+  verifyActorToken,
+} from "../../lattice/index.ts";
+import type { Host } from "../host.ts";
+
+/** Stored claims that are kept; more would be an attack. */
+const mostEntries = 50_000;
+const shortestWaitMs = 250;
+const longestWaitMs = 5_000;
+
+/** What the lattice's bucket says of one actor or provider, checked as far as it can be. */
+interface StoredClaims {
+  readonly row: Readonly<Record<string, unknown>>;
+  /** The claims of its token; undefined when it has none or a bad one, and then nothing is believed. */
+  readonly verified: ActorClaims | undefined;
+}
+
+/**
+ * Claims and references that the hosts of a lattice share: ours are written with their token when they
+ * start; those of others are believed only as far as their token goes.
+ * Source: lattice protocol reference, section 10; captures of 0.82, section 6.
+ */
+export class ClaimsBook {
+  readonly #host: Host;
+  readonly #state: State;
+  readonly #stored = new Map<string, StoredClaims>();
+  readonly #references = new Map<string, string>();
+  readonly #end: () => void;
+  readonly #written = new Map<string, string>();
+  #watch: StateWatch | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #writing = Promise.resolve();
+  #closed = false;
+
+  constructor(host: Host, state: State) {
+    this.#host = host;
+    this.#state = state;
+    this.#end = host.events.subscribe(({ type }) => {
+      if (type === "actor_started" || type === "actor_updated" || type === "provider_started") this.write();
+    });
+  }
+
+  /** Reads what stands, writes what runs here. While the state is away it is tried again for ever. */
+  async open(waitMs = shortestWaitMs): Promise<void> {
+    if (this.#closed || this.#watch) return;
+    clearTimeout(this.#retry);
+    try {
+      const watch = await this.#state.watch("*", (change) =>
+        this.#take(change.key, change.kind === "put" ? change.value : undefined),
+      );
+      if (this.#closed) return watch.stop();
+      this.#watch = watch;
+      this.#written.clear();
+      this.write();
+    } catch {
+      this.#retry = setTimeout(() => void this.open(Math.min(waitMs * 2, longestWaitMs)), waitMs).unref();
+    }
+  }
+
+  /** All claims that are known, as clients read them: first those that run here. */
+  async list(): Promise<object[]> {
+    const here = this.#ownRows();
+    const rows = new Map<string, object>(here.map(({ key, row }) => [key, listed(row)]));
+    for (const [key, { row }] of this.#stored) if (!rows.has(key)) rows.set(key, listed(row));
+    return [...rows.values()];
+  }
+
+  /** The verified claims of an actor key, from its stored token. */
+  get(key: string): ActorClaims | undefined {
+    return this.#stored.get(key)?.verified;
+  }
+
+  /** The key that a reference stands for, when a host has said so. */
+  keyOfReference(reference: string): string | undefined {
+    return this.#references.get(reference);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#end();
+    this.#watch?.stop();
+  }
+
+  /** Writes what runs here and is not yet written so. */
+  write(): void {
+    if (!this.#watch) return;
+    this.#writing = this.#writing
+      .then(() => this.#write())
+      .catch((error: unknown) => {
+        const why = isLatticeError(error) ? error.message : describe(error);
+        this.#host.logger.warn(`claims are not shared: ${why}`);
+      });
+  }
+
+  async #write(): Promise<void> {
+    for (const { key, row, references } of this.#ownRows()) {
+      await this.#put(`CLAIMS_${key}`, JSON.stringify(row));
+      for (const reference of references) await this.#putReference(reference, key);
+    }
+  }
+
+  async #putReference(reference: string, key: string): Promise<void> {
+    const name = `REFMAP_${Buffer.from(reference).toString("base64url")}`;
+    if (await this.#put(name, JSON.stringify({ oci_url: reference, public_key: key })))
+      this.#host.events.emit("refmap_set", { oci_url: reference, public_key: key });
+  }
+
+  /** True when it was not written so before. */
+  async #put(key: string, value: string): Promise<boolean> {
+    if (this.#closed || this.#written.get(key) === value) return false;
+    await this.#state.put(key, Buffer.from(value));
+    this.#written.set(key, value);
+    return true;
+  }
+
+  #ownRows(): { key: string; row: Readonly<Record<string, unknown>>; references: readonly string[] }[] {
+    const actors = [...this.#host.wanted.placements.values()].map(({ spec: { module }, reference }) => ({
+      key: module.key,
+      row: storedActor(module.claims),
+      references: isReference(reference) ? [reference] : [],
+    }));
+    const providers = [...this.#host.wanted.providers.values()].map(({ spec, reference }) => ({
+      key: spec.key,
+      row: {
+        contract_id: spec.contractId,
+        issuer: "",
+        name: spec.name,
+        revision: "0",
+        subject: spec.key,
+        version: "",
+      },
+      references: isReference(reference) ? [reference] : [],
+    }));
+    return [...actors, ...providers];
+  }
+
+  #take(key: string, value: Uint8Array | undefined): void {
+    if (key.startsWith("REFMAP_")) return this.#takeReference(key, value);
+    if (!key.startsWith("CLAIMS_")) return;
+    const subject = key.slice("CLAIMS_".length);
+    if (!value) return void this.#stored.delete(subject);
+    const row = read(value);
+    if (!row || this.#stored.size >= mostEntries) return;
+    this.#stored.set(subject, { row, verified: verified(subject, row["jwt"]) });
+  }
+
+  #takeReference(key: string, value: Uint8Array | undefined): void {
+    const row = value && read(value);
+    const { oci_url: reference, public_key: subject } = row ?? {};
+    if (typeof reference !== "string" || typeof subject !== "string") return;
+    if (this.#references.size < mostEntries) this.#references.set(reference, subject);
+  }
+}
+
+/** What of an actor is stored; `jwt` is ours, and proves the rest. */
+function storedActor(claims: ActorClaims): Readonly<Record<string, unknown>> {
+  return {
+    call_alias: claims.callAlias ?? "",
+    capabilities: claims.capabilities,
+    issuer: claims.issuer,
+    name: claims.name,
+    revision: String(claims.revision ?? 0),
+    subject: claims.key,
+    tags: claims.tags,
+    version: claims.version ?? "",
+    jwt: claims.token,
+  };
+}
+
+/** A row of `get.claims`, under the names of both dialects. Source: lattice protocol reference, section 6.3. */
+function listed(row: Readonly<Record<string, unknown>>): object {
+  const subject = textOf(row, "subject", "sub");
+  const issuer = textOf(row, "issuer", "iss");
+  const revision = textOf(row, "revision", "rev");
+  const common = { iss: issuer, issuer, name: textOf(row, "name"), rev: revision, revision, sub: subject, subject };
+  const version = textOf(row, "version");
+  if (row["contract_id"] !== undefined && subject.startsWith("V"))
+    return { contract_id: textOf(row, "contract_id"), config_schema: textOf(row, "config_schema"), ...common, version };
+  const caps = textOf(row, "capabilities", "caps");
+  return {
+    call_alias: textOf(row, "call_alias"),
+    capabilities: caps,
+    caps,
+    ...common,
+    tags: textOf(row, "tags"),
+    version,
+  };
+}
+
+/** The first of these members that is there: a text, or a list as one. */
+function textOf(row: Readonly<Record<string, unknown>>, ...names: readonly string[]): string {
+  for (const name of names) {
+    const value = row[name];
+    if (typeof value === "string") return value;
+    if (Array.isArray(value)) return value.filter((each) => typeof each === "string").join(",");
+  }
+  return "";
+}
+
+function read(value: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const found: unknown = JSON.parse(Buffer.from(value).toString("utf8"));
+    return typeof found === "object" && found !== null && !Array.isArray(found)
+      ? (found as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function verified(subject: string, token: unknown): ActorClaims | undefined {
+  if (typeof token !== "string") return undefined;
+  try {
+    const claims = verifyActorToken(token, `the stored claims of ${subject}`);
+    return claims.key === subject ? claims : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Names of files say nothing to other hosts. */
+function isReference(reference: string): boolean {
+  return /^(https?:\/\/|builtin:|oci:)/.test(reference) || /^[\w.-]+(:\d+)?\/[\w./-]+[:@]/.test(reference);
+}

@@ -1,0 +1,233 @@
+import { describe, fail } from "../../lattice/index.ts";
+import { toldScale, toldStartFailed } from "../event-data.ts";
+import { actorHandle, type PlacementRecord, providerHandle } from "../wanted.ts";
+import { accepted, type Ack } from "./acks.ts";
+import type { Desk } from "./desk.ts";
+import { resolveReference } from "./references.ts";
+import { ControlRequest } from "./request.ts";
+
+type Command = (desk: Desk, payload: Uint8Array) => Ack | Promise<Ack>;
+type Texts = Readonly<Record<string, string>>;
+
+const mostInstances = 10_000;
+
+/**
+ * The commands to one host (`cmd.N.NAME`), in the dialects of OTP and 0.82.
+ * Source: lattice protocol reference, section 6; captures of 0.82, sections 3, 5, 13, 14.
+ */
+export const commands: Readonly<Record<string, Command>> = {
+  /** OTP: `count` more instances. */
+  la: (desk, payload) => {
+    const request = new ControlRequest("la", payload);
+    const count = request.wholeNumberOr("count", mostInstances, 1);
+    return beginScale(
+      desk,
+      wantedScale(desk, request, (now) => now + count),
+    );
+  },
+
+  /** 0.82: so many instances of an annotation set, 0 ends it. OTP: of the actor `actor_id`. */
+  scale: (desk, payload) => {
+    const request = new ControlRequest("scale", payload);
+    const count = request.wholeNumberOr("count", 65_535, 1);
+    return beginScale(
+      desk,
+      wantedScale(desk, request, () => Math.min(count, mostInstances)),
+    );
+  },
+
+  /** Stops by key. OTP: `count` instances fewer; 0, and 0.82 without a count, all that fit the annotations. */
+  sa: async (desk, payload) => {
+    const { host } = desk;
+    const request = new ControlRequest("sa", payload);
+    const found = placementsOf(desk, request.text("actor_ref"), request.texts("annotations"));
+    let left = request.wholeNumberOr("count", 65_535, 0);
+    const all = left === 0;
+    for (const record of found) {
+      const { instances } = record.spec.limits;
+      if (all || left >= instances) await host.stopActor(actorHandle(record));
+      else if (left > 0) await host.scale(actorHandle(record), instances - left);
+      left = Math.max(left - instances, 0);
+    }
+    return accepted;
+  },
+
+  /** Answers after the work. The new module must be the same actor's, and newer. */
+  upd: async (desk, payload) => {
+    const { host, connection } = desk;
+    const request = new ControlRequest("upd", payload);
+    const reference = request.text("new_actor_ref");
+    const found = placementsOf(desk, request.text("actor_id"), request.texts("annotations"));
+    const module = await resolveReference(reference, host, connection);
+    for (const record of found)
+      await host.updateActor(actorHandle(record), module, reference, { onlyNewer: !request.has("force") });
+    return accepted;
+  },
+
+  /** Answers at once when it can see that it will not work; the rest is told by events. */
+  lp: (desk, payload) => {
+    const { host } = desk;
+    const request = new ControlRequest("lp", payload);
+    const reference = request.text("provider_ref");
+    const linkName = request.textOr("link_name", "default");
+    const options = {
+      linkName,
+      annotations: request.texts("annotations"),
+      config: configurationOf(request.textOr("configuration", undefined)),
+    };
+    for (const { reference: running, spec } of host.wanted.providers.values())
+      if (running === reference && spec.linkName === linkName)
+        throw fail("ALREADY_RUNNING", `${reference} (${linkName})`);
+    desk.background(`start of ${reference}`, async () => {
+      const told = host.events.sequence;
+      try {
+        await host.startProvider(reference, options);
+      } catch (error) {
+        const known = host.events
+          .recent(told)
+          .some(({ type, data }) => type === "provider_start_failed" && data["provider_ref"] === reference);
+        if (!known)
+          host.events.emit("provider_start_failed", {
+            provider_ref: reference,
+            link_name: linkName,
+            error: describe(error),
+          });
+        throw error;
+      }
+    });
+    return accepted;
+  },
+
+  /** By key, link name and annotations; links stay. */
+  sp: async (desk, payload) => {
+    const { host } = desk;
+    const request = new ControlRequest("sp", payload);
+    const key = request.text("provider_ref");
+    const linkName = request.textOr("link_name", "default");
+    const annotations = request.texts("annotations");
+    const found = [...host.wanted.providers.values()].find(
+      (record) => record.spec.key === key && record.spec.linkName === linkName && has(record.annotations, annotations),
+    );
+    if (!found) throw fail("PROVIDER_ABSENT", `${key} (${linkName})`);
+    desk.background(`stop of ${found.spec.name}`, () => host.stopProvider(providerHandle(found)));
+    return accepted;
+  },
+
+  stop: (desk, payload) => {
+    const request = new ControlRequest("stop", payload);
+    const host = request.textOr("host_id", desk.host.id);
+    if (host !== desk.host.id) throw fail("REQUEST_INVALID", "stop", "host_id names another host");
+    desk.stop();
+    return accepted;
+  },
+};
+
+interface WantedScale {
+  readonly reference: string;
+  readonly annotations: Texts;
+  /** The placement of this annotation set, when it runs. */
+  readonly running: () => PlacementRecord | undefined;
+  readonly count: (now: number) => number;
+}
+
+function wantedScale({ host }: Desk, request: ControlRequest, count: (now: number) => number): WantedScale {
+  const key = request.textOr("actor_id", undefined);
+  const reference = key === undefined ? request.text("actor_ref") : request.textOr("actor_ref", key);
+  const annotations = request.texts("annotations");
+  return {
+    reference,
+    annotations,
+    count,
+    running: () =>
+      [...host.wanted.placements.values()].find(
+        (record) =>
+          (record.reference === reference || record.spec.module.key === (key ?? reference)) &&
+          sameTexts(record.annotations, annotations),
+      ),
+  };
+}
+
+/** What can be refused at once is; the rest goes on behind the answer, and its end is told by events. */
+function beginScale(desk: Desk, wanted: WantedScale): Ack {
+  const { host } = desk;
+  if (host.state !== "running") throw fail(host.state === "draining" ? "DRAINING" : "STOPPED", `host ${host.name}`);
+  // Of one reference one after the other: of two the later must see what the earlier did.
+  const name = `scale ${wanted.reference}`;
+  desk.background(`scale of ${wanted.reference}`, () => host.inTurn(name, () => performScale(desk, wanted)));
+  return accepted;
+}
+
+async function performScale(desk: Desk, { reference, annotations, running, count }: WantedScale): Promise<void> {
+  const { host, connection } = desk;
+  let key = "";
+  let instances = 0;
+  try {
+    const record = running();
+    const before = record?.spec.limits.instances ?? 0;
+    instances = count(before);
+    if (record) {
+      key = record.spec.module.key;
+      if (instances === 0) await host.stopActor(actorHandle(record));
+      else if (instances !== before) await host.scale(actorHandle(record), instances);
+      else host.events.tell(toldScale(host.id, record, before));
+      return;
+    }
+    if (instances === 0) throw fail("ACTOR_ABSENT", reference);
+    const module = await resolveReference(reference, host, connection);
+    key = module.key;
+    const other = [...host.wanted.placements.values()].find(
+      (held) => held.spec.module.key === key && sameTexts(held.annotations, annotations),
+    );
+    if (other) {
+      const why = `it runs from ${other.reference}; update it instead`;
+      throw fail("UPDATE_REFUSED", module.claims.name, why);
+    }
+    const told = host.events.sequence;
+    try {
+      await host.startActor(module, { instances, annotations, reference });
+    } catch (error) {
+      if (
+        host.events.recent(told).some(({ type, data }) => type === "actors_start_failed" && data["public_key"] === key)
+      )
+        return host.logger.warn(`${reference} did not start: ${describe(error)}`);
+      throw error;
+    }
+  } catch (error) {
+    const told = toldStartFailed(host.id, { key, reference, annotations, instances }, describe(error));
+    host.events.tell(instances === 0 || running() ? told.filter(([name]) => name === "actor_scale_failed") : told);
+    throw error;
+  }
+}
+
+/** @throws LatticeError ACTOR_ABSENT when none of this key has all of these annotations. */
+function placementsOf({ host }: Desk, key: string, annotations: Texts): readonly PlacementRecord[] {
+  const found = [...host.wanted.placements.values()].filter(
+    (record) => record.spec.module.key === key && has(record.annotations, annotations),
+  );
+  if (found.length === 0) throw fail("ACTOR_ABSENT", key);
+  return found;
+}
+
+/** The settings of a provider come as one text. @throws LatticeError REQUEST_INVALID unless it is JSON of texts. */
+function configurationOf(text: string | undefined): Texts {
+  if (text === undefined) return {};
+  let found: unknown;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    throw fail("REQUEST_INVALID", "lp", "configuration must be JSON");
+  }
+  if (typeof found !== "object" || found === null || Array.isArray(found))
+    throw fail("REQUEST_INVALID", "lp", "configuration must be a JSON object");
+  return Object.fromEntries(
+    Object.entries(found).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]),
+  );
+}
+
+function has(annotations: Texts, wanted: Texts): boolean {
+  return Object.entries(wanted).every(([name, value]) => annotations[name] === value);
+}
+
+function sameTexts(a: Texts, b: Texts): boolean {
+  return Object.keys(a).length === Object.keys(b).length && has(a, b);
+}

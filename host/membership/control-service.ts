@@ -1,0 +1,60 @@
+import {
+  type BusMessage,
+  controlSubscriptions,
+  describe,
+  fail,
+  isLatticeError,
+  type ParsedSubject,
+  type Subjects,
+  type Subscription,
+} from "../../lattice/index.ts";
+import { refused } from "./acks.ts";
+import { controlTable, type ControlRow } from "./control-table.ts";
+import type { Desk } from "./desk.ts";
+
+/** Answers the control interface of the 0.x years: finds the row of a subject and replies as JSON. */
+export class ControlService {
+  readonly #desk: Desk;
+  readonly #subjects: Subjects;
+  #subscriptions: readonly Subscription[] = [];
+
+  constructor(desk: Desk, subjects: Subjects) {
+    this.#desk = desk;
+    this.#subjects = subjects;
+  }
+
+  start(): void {
+    const { connection, host } = this.#desk;
+    this.#subscriptions = controlSubscriptions(this.#subjects, host.id).map(({ pattern, queue }) =>
+      connection.bus.subscribe(pattern, (message) => this.#serve(message), queue === undefined ? {} : { queue }),
+    );
+  }
+
+  stop(): void {
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  async #serve(message: BusMessage): Promise<void> {
+    const subject = this.#subjects.parse(message.subject);
+    const answer = subject ? await this.#answer(subject, message.payload) : refused("unsupported subject");
+    if (answer) message.respond(Buffer.from(JSON.stringify(answer)));
+  }
+
+  async #answer(subject: ParsedSubject, payload: Uint8Array): Promise<object | undefined> {
+    const row = (controlTable as Readonly<Record<string, ControlRow<never> | undefined>>)[subject.kind];
+    if (!row) return refused("unsupported subject");
+    const { host } = this.#desk;
+    try {
+      if (row.changes && host.config.membership.ctl !== "full") throw fail("CONTROL_REFUSED", host.name, "changes");
+      return await row.answer(this.#desk, subject as never, payload);
+    } catch (error) {
+      if (!isLatticeError(error)) host.logger.error(`control message ${subject.kind} failed: ${stackOf(error)}`);
+      // Nobody waits for a refusal where every host is asked and the willing answer.
+      return subject.kind.startsWith("auction") ? undefined : refused(error);
+    }
+  }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : describe(error);
+}

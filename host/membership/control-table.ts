@@ -1,0 +1,95 @@
+import type { ParsedSubject, SubjectKind } from "../../lattice/index.ts";
+import { inventory } from "../inventory.ts";
+import { accepted, type Ack, refused } from "./acks.ts";
+import { bidForActor, bidForProvider } from "./auctions.ts";
+import { commands } from "./commands.ts";
+import { clearConfig, deleteConfig, getAllConfig, getConfig, putConfig } from "./configuration.ts";
+import type { Desk } from "./desk.ts";
+import { hostAnswer, linkAnswer } from "./answers.ts";
+import { ControlRequest } from "./request.ts";
+import { putRegistries } from "./registries.ts";
+
+/** One subject of the control interface and what answers it. */
+export interface ControlRow<K extends SubjectKind> {
+  /** Whether it changes anything; then a host that is only to be read refuses it. */
+  readonly changes: boolean;
+  /** Undefined: this host stays silent. What it throws becomes a refusal. */
+  answer(desk: Desk, subject: Extract<ParsedSubject, { kind: K }>, payload: Uint8Array): Answer;
+}
+
+type Answer = object | undefined | Promise<object | undefined>;
+type ControlTable = { readonly [K in SubjectKind]?: ControlRow<K> };
+
+/**
+ * The control interface of the 0.x years, subject by subject, in both dialects (OTP and 0.82). Every
+ * row calls the verbs that the library and the control socket call.
+ * Source: lattice protocol reference, section 6; captures of 0.82, sections 2 to 4.
+ */
+export const controlTable = {
+  pingHosts: { changes: false, answer: (desk) => hostAnswer(desk) },
+  getInventory: { changes: false, answer: ({ host }) => inventory(host) },
+  getClaims: { changes: false, answer: async ({ claims }) => ({ claims: await claims.list() }) },
+  getLinks: { changes: false, answer: (desk) => linkAnswer(desk) },
+  putLink: {
+    changes: true,
+    answer: async ({ host }, _subject, payload) => {
+      const request = new ControlRequest("linkdefs.put", payload);
+      const linkName = request.textOr("link_name", "default");
+      await host.link(request.text("actor_id"), request.text("provider_id"), {
+        linkName,
+        contractId: request.text("contract_id"),
+        values: request.texts("values"),
+      });
+      return accepted;
+    },
+  },
+  deleteLink: {
+    changes: true,
+    answer: async ({ host }, _subject, payload) => {
+      const request = new ControlRequest("linkdefs.del", payload);
+      const contractId = request.text("contract_id");
+      await host.unlink(request.text("actor_id"), contractId, request.textOr("link_name", "default"));
+      return accepted;
+    },
+  },
+  putRegistries: { changes: true, answer: (desk, _subject, payload) => putRegistries(desk, payload) },
+  auctionActor: {
+    changes: false,
+    answer: (desk, _subject, payload) => bidForActor(desk, new ControlRequest("auction.actor", payload)),
+  },
+  auctionProvider: {
+    changes: false,
+    answer: (desk, _subject, payload) => bidForProvider(desk, new ControlRequest("auction.provider", payload)),
+  },
+  command: {
+    changes: true,
+    answer: (desk, { command }, payload): Answer => {
+      const work = Object.hasOwn(commands, command) ? commands[command] : undefined;
+      return work ? work(desk, payload) : unsupported;
+    },
+  },
+  putLabel: {
+    changes: true,
+    answer: ({ host }, _subject, payload) => {
+      const request = new ControlRequest("labels.put", payload);
+      host.labels.put(request.text("key"), request.textOr("value", ""));
+      return accepted;
+    },
+  },
+  deleteLabel: {
+    changes: true,
+    answer: ({ host }, _subject, payload) => {
+      host.labels.delete(new ControlRequest("labels.del", payload).text("key"));
+      return accepted;
+    },
+  },
+  putConfig: { changes: true, answer: putConfig },
+  deleteConfig: { changes: true, answer: deleteConfig },
+  deleteAllConfig: { changes: true, answer: clearConfig },
+  clearConfig: { changes: true, answer: clearConfig },
+  getConfig: { changes: false, answer: getConfig },
+  getAllConfig: { changes: false, answer: getAllConfig },
+} as const satisfies ControlTable;
+
+/** Source: captures of 0.82, section 3. */
+export const unsupported: Ack = refused("unsupported subject");

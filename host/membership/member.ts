@@ -1,0 +1,227 @@
+import type { PreparedModule } from "../../actors/index.ts";
+import {
+  type BusStatus,
+  configurationBucket,
+  describe,
+  type KeyPair,
+  metadataBucket,
+  Subjects,
+} from "../../lattice/index.ts";
+import type { ReadyCheck } from "../host-snapshot.ts";
+import type { Host } from "../host.ts";
+import type { Verbs } from "../verb-table.ts";
+import { Beats } from "./beats.ts";
+import { ClaimsBook } from "./claims-book.ts";
+import type { Connections } from "./connections.ts";
+import { ControlService } from "./control-service.ts";
+import { EventsOut } from "./events-out.ts";
+import { PresenceBook } from "./presence.ts";
+import type { Presence } from "./presence-message.ts";
+import { askVerb } from "./verb-client.ts";
+import { resolveReference } from "./references.ts";
+import { VerbService } from "./verb-service.ts";
+
+/** Who a host is in its lattice. */
+export interface MemberKeys {
+  readonly host: KeyPair;
+  readonly cluster: KeyPair;
+}
+
+/** What an operator wants to know of a host's place in its lattice. */
+export interface MemberReport {
+  readonly lattice: string;
+  readonly status: BusStatus;
+  readonly server: string;
+  /** False: shared state and large payloads are refused. Undefined: not known yet. */
+  readonly jet_stream: boolean | undefined;
+  readonly ctl: string;
+  readonly rpc: string;
+  readonly cluster: string;
+  readonly peers: readonly string[];
+}
+
+/**
+ * One host's membership of one lattice: it announces itself, answers control messages, tells events and
+ * shares links and claims. While the servers are away the host serves what is local; what it missed is
+ * made up for when they come.
+ */
+export class Member {
+  readonly claims: ClaimsBook;
+  readonly #host: Host;
+  readonly #keys: MemberKeys;
+  readonly #connections: Connections;
+  readonly #subjects: Subjects;
+  readonly #events: EventsOut;
+  readonly #beats: Beats;
+  readonly #presence: PresenceBook;
+  readonly #services: readonly { start(): void; stop(): void }[];
+  readonly #ends: (() => void)[] = [];
+  /** Other hosts that were told as joined. */
+  readonly #known = new Set<string>();
+  #left: Promise<void> | undefined;
+
+  constructor(host: Host, keys: MemberKeys, connections: Connections, verbs: Verbs, stop: () => void) {
+    const { membership, lattice } = host.config;
+    const { control } = connections;
+    const subjects = new Subjects(lattice);
+    this.#subjects = subjects;
+    this.#host = host;
+    this.#keys = keys;
+    this.#connections = connections;
+    this.claims = new ClaimsBook(host, control.state(metadataBucket(lattice)));
+    this.#events = new EventsOut(host, control.bus, subjects);
+    this.#beats = new Beats(host, this.#events, membership.heartbeatMs);
+    this.#presence = new PresenceBook({
+      host,
+      key: keys.host,
+      bus: control.bus,
+      subjects,
+      everyMs: membership.presenceMs,
+      rpc: membership.rpc,
+      hello: () => connections.hello(),
+      ownConnections: connections.remote.nats !== undefined,
+      onPeer: (peer) => this.#peerIsHere(peer),
+      onGone: (peer, why) => this.#peerIsGone(peer, why),
+    });
+    const desk = {
+      host,
+      cluster: keys.cluster.publicKey,
+      connection: control,
+      claims: this.claims,
+      configuration: control.state(configurationBucket(lattice)),
+      servers: { control: control.describe().server, rpc: connections.rpc.describe().server },
+      background: (what: string, work: () => Promise<unknown>) => this.#goOn(what, work),
+      stop,
+    };
+    this.#services =
+      membership.ctl === "off"
+        ? []
+        : [new ControlService(desk, subjects), new VerbService(host, verbs, control.bus, subjects, host.jobs)];
+  }
+
+  /** Takes part from now on, or as soon as the servers are there. */
+  async start(): Promise<void> {
+    const { control, rpc, remote } = this.#connections;
+    const { bus } = control;
+    this.#ends.push(bus.onStatus((status) => this.#statusIs(status)));
+    for (const service of this.#services) service.start();
+    this.#presence.start();
+    await this.#host.fleet.join(remote, rpc);
+    await this.#host.links.join({
+      state: control.state(metadataBucket(this.#host.config.lattice)),
+      putAt: (host, request) => askVerb(bus, this.#subjects, host, "link.put", request),
+    });
+    if (bus.status === "connected") this.#connected();
+    else this.#host.logger.warn(`no server of lattice ${this.#host.config.lattice} is reached yet; local work goes on`);
+  }
+
+  /** Other hosts of ours that are here now. */
+  get peers(): readonly Presence[] {
+    return this.#presence.peers();
+  }
+
+  get report(): MemberReport {
+    const { control } = this.#connections;
+    const { server, jetStream } = control.describe();
+    const { lattice, membership } = this.#host.config;
+    return {
+      lattice,
+      status: control.bus.status,
+      server,
+      jet_stream: jetStream,
+      ctl: membership.ctl,
+      rpc: membership.rpc,
+      cluster: this.#keys.cluster.publicKey,
+      peers: this.peers.map(({ name }) => name),
+    };
+  }
+
+  /** What `/readyz` asks of it. Without servers a host is not ready for the lattice, though it serves what is local. */
+  get checks(): readonly ReadyCheck[] {
+    const { status, server, jet_stream: jetStream, lattice } = this.report;
+    const ok = status === "connected";
+    const reached: ReadyCheck = {
+      name: "lattice",
+      ok,
+      ...(ok ? {} : { message: `lattice ${lattice} at ${server} is ${status}; local work goes on` }),
+    };
+    if (jetStream !== false) return [reached];
+    return [
+      reached,
+      { name: "shared_state", ok: false, message: `${server} has no JetStream: links and claims are not shared` },
+    ];
+  }
+
+  /** The module behind a reference that came over the lattice. @throws LatticeError as `resolveReference`. */
+  resolve(reference: string): Promise<PreparedModule> {
+    return resolveReference(reference, this.#host, this.#connections.control);
+  }
+
+  /** Something of this host changed that others should know soon. */
+  changed(): void {
+    this.#presence.changed();
+  }
+
+  /** No other host sends anything new; what is under way goes on. */
+  async goodbye(): Promise<void> {
+    for (const service of this.#services) service.stop();
+    await this.#presence.stop();
+  }
+
+  /** The last word, then the connections end. May be called twice. */
+  leave(): Promise<void> {
+    this.#left ??= (async () => {
+      await this.goodbye();
+      this.#beats.stop();
+      this.#events.stop();
+      this.claims.close();
+      for (const end of this.#ends) end();
+      await this.#connections.close();
+    })();
+    return this.#left;
+  }
+
+  #statusIs(status: BusStatus): void {
+    const { logger, config } = this.#host;
+    if (status === "connected") {
+      logger.info(`lattice ${config.lattice} is reached at ${this.#connections.control.describe().server}`);
+      this.#connected();
+    } else if (status !== "closed" && status !== "draining")
+      logger.warn(`lattice ${config.lattice} is ${status}; local work goes on`);
+  }
+
+  #connected(): void {
+    this.#events.flush();
+    this.#presence.connected();
+    void this.#beats.beat();
+    void this.claims.open();
+  }
+
+  #peerIsHere(peer: Presence): void {
+    if (!this.#known.has(peer.host)) {
+      this.#known.add(peer.host);
+      this.#host.events.emit("host_joined", { host_id: peer.host, friendly_name: peer.name });
+    }
+    const { everyMs: _everyMs, at: _at, gone: _gone, ...host } = peer;
+    this.#apply(this.#host.fleet.apply({ type: "put-peer", peer: host }), peer.host);
+  }
+
+  #peerIsGone(peer: string, why: string): void {
+    this.#known.delete(peer);
+    this.#host.events.emit("host_left", { host_id: peer, reason: why });
+    this.#apply(this.#host.fleet.apply({ type: "drop-peer", host: peer }), peer);
+  }
+
+  #apply(change: Promise<unknown>, peer: string): void {
+    change.catch((error: unknown) => {
+      if (this.#host.state === "running")
+        this.#host.logger.warn(`what host ${peer} tells does not take effect: ${describe(error)}`);
+    });
+  }
+
+  #goOn(what: string, work: () => Promise<unknown>): void {
+    void work().catch((error: unknown) =>
+      this.#host.logger.warn(`${what}, asked over the lattice, failed: ${describe(error)}`),
+    );
+  }
+}

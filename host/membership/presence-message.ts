@@ -1,0 +1,131 @@
+import { type Era, fail, type GuestLanguage, isPublicKey, type KeyPair, verifySignature } from "../../lattice/index.ts";
+import type { RpcMode } from "./settings.ts";
+
+/** What a host tells our other hosts of itself. */
+export interface Presence {
+  /** N key. */
+  readonly host: string;
+  readonly name: string;
+  readonly version: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Its signed session hello. */
+  readonly hello: string;
+  /** Its engines that take directed calls: `c` for the caller's thread, else their numbers. */
+  readonly places: readonly string[];
+  readonly rpc: RpcMode;
+  /** Takes no new calls. */
+  readonly draining: boolean;
+  readonly actors: readonly PresentActor[];
+  readonly providers: readonly PresentProvider[];
+  /** Milliseconds until the next one at the latest. */
+  readonly everyMs: number;
+  /** When it was made, in milliseconds since 1970: of two the younger counts. */
+  readonly at: number;
+  /** It leaves. */
+  readonly gone?: boolean;
+}
+
+/** One actor key on that host. */
+export interface PresentActor {
+  readonly key: string;
+  readonly alias?: string;
+  readonly name: string;
+  readonly issuer: string;
+  readonly era: Era;
+  readonly language: GuestLanguage;
+  readonly capabilities: readonly string[];
+  readonly tags: readonly string[];
+  readonly placements: readonly string[];
+  /** Calls that may come before one is refused. */
+  readonly room: number;
+  /** Calls that wait. */
+  readonly queue: number;
+}
+
+export interface PresentProvider {
+  readonly key: string;
+  readonly linkName: string;
+  readonly contractId: string;
+  readonly name: string;
+}
+
+/** Header with the host's signature over the whole message, so that nobody speaks for another. */
+export const signatureHeader = "Lattice-Signature";
+
+/** Bounds against hostile messages. */
+const mostBytes = 4 * 1024 * 1024;
+const mostRows = 20_000;
+
+export function signPresence(presence: Presence, key: KeyPair): { payload: Uint8Array; signature: string } {
+  const payload = Buffer.from(JSON.stringify(presence));
+  return { payload, signature: Buffer.from(key.sign(payload)).toString("base64url") };
+}
+
+/**
+ * Reads a presence that its host signed.
+ * @throws LatticeError PRESENCE_INVALID saying what is wrong.
+ */
+export function readPresence(payload: Uint8Array, signature: string | undefined): Presence {
+  if (payload.length > mostBytes) throw fail("PRESENCE_INVALID", `it has ${payload.length} bytes`);
+  let found: unknown;
+  try {
+    found = JSON.parse(Buffer.from(payload).toString("utf8"));
+  } catch {
+    throw fail("PRESENCE_INVALID", "it is no JSON");
+  }
+  if (!isObject(found)) throw fail("PRESENCE_INVALID", "it is no object");
+  const { host } = found;
+  if (typeof host !== "string" || !isPublicKey(host, "server")) throw fail("PRESENCE_INVALID", "it names no host");
+  if (signature === undefined || !verifySignature(host, payload, Buffer.from(signature, "base64url")))
+    throw fail("PRESENCE_INVALID", `it is not signed by ${host}`);
+  if (!hasShape(found)) throw fail("PRESENCE_INVALID", `that of ${host} lacks a member or has a wrong one`);
+  return found;
+}
+
+/** Whoever signed it is one of our hosts, so this guards against other versions rather than against attack. */
+function hasShape(found: Record<string, unknown>): found is Record<string, unknown> & Presence {
+  const { name, version, labels, hello, places, rpc, draining, actors, providers, everyMs, at } = found;
+  return (
+    [name, version, hello].every((each) => typeof each === "string") &&
+    isObject(labels) &&
+    Object.values(labels).every((each) => typeof each === "string") &&
+    isTexts(places) &&
+    typeof rpc === "string" &&
+    ["session", "wasmcloud", "both"].includes(rpc) &&
+    typeof draining === "boolean" &&
+    Number.isFinite(everyMs) &&
+    Number.isFinite(at) &&
+    isRows(actors) &&
+    actors.every(isActor) &&
+    isRows(providers) &&
+    providers.every(isProvider)
+  );
+}
+
+function isActor(row: Record<string, unknown>): boolean {
+  const { key, alias, name, issuer, era, language, capabilities, tags, placements, room, queue } = row;
+  return (
+    typeof key === "string" &&
+    isPublicKey(key, "module") &&
+    (alias === undefined || typeof alias === "string") &&
+    [name, issuer, era, language].every((each) => typeof each === "string") &&
+    [capabilities, tags, placements].every(isTexts) &&
+    [room, queue].every((each) => Number.isFinite(each))
+  );
+}
+
+function isProvider({ key, linkName, contractId, name }: Record<string, unknown>): boolean {
+  return [key, linkName, contractId, name].every((each) => typeof each === "string" && each.length <= 1_024);
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length <= mostRows && value.every((each) => typeof each === "string");
+}
+
+function isRows(value: unknown): value is Record<string, unknown>[] {
+  return Array.isArray(value) && value.length <= mostRows && value.every(isObject);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,210 @@
+import { type Bus, describe, type KeyPair, type Subjects, type Subscription } from "../../lattice/index.ts";
+import type { Host } from "../host.ts";
+import { sumPlacements } from "../inventory.ts";
+import { version } from "../version.ts";
+import type { RpcMode } from "./settings.ts";
+import { type Presence, type PresentActor, readPresence, signatureHeader, signPresence } from "./presence-message.ts";
+
+/** Changes this close together are told once, in milliseconds. */
+const coalesceMs = 50;
+/** Beats of silence after which a host is gone. Source: design 6. */
+const beatsOfSilence = 2.5;
+/** Hosts that are followed; more would be an attack. */
+const mostPeers = 10_000;
+
+export interface PresenceOptions {
+  readonly host: Host;
+  readonly key: KeyPair;
+  readonly bus: Bus;
+  readonly subjects: Subjects;
+  readonly everyMs: number;
+  readonly rpc: RpcMode;
+  /** Signed beginning of sessions with this host. */
+  readonly hello: () => string;
+  /** Whether engines in threads take calls on connections of their own; else the caller's thread takes all. */
+  readonly ownConnections: boolean;
+  /** Each of our other hosts, when it comes or changes. */
+  readonly onPeer: (peer: Presence) => void;
+  readonly onGone: (host: string, why: string) => void;
+}
+
+interface Known {
+  readonly presence: Presence;
+  /** Of this thread's `performance.now()`. */
+  readonly seen: number;
+}
+
+/** Tells our other hosts what runs here, and keeps what they tell. */
+export class PresenceBook {
+  readonly #options: PresenceOptions;
+  readonly #known = new Map<string, Known>();
+  readonly #subscriptions: Subscription[] = [];
+  readonly #warned = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
+  #endOfEvents: (() => void) | undefined;
+  #stopped = false;
+  #publishing = Promise.resolve();
+  #last = 0;
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+  }
+
+  /** The other hosts that are here now. */
+  peers(): readonly Presence[] {
+    return [...this.#known.values()].map(({ presence }) => presence);
+  }
+
+  start(): void {
+    const { bus, subjects, everyMs, host } = this.#options;
+    this.#subscriptions.push(
+      bus.subscribe(subjects.write("presence"), ({ payload, headers }) =>
+        this.#take(payload, headers.get(signatureHeader)?.[0]),
+      ),
+      bus.subscribe(subjects.write("askPresence"), () => this.changed()),
+    );
+    this.#endOfEvents = host.events.subscribe(() => this.changed());
+    this.#timer = setInterval(() => this.#beat(), everyMs);
+    this.#timer.unref();
+  }
+
+  /** The server is there (again): everybody tells, ourselves first. */
+  connected(): void {
+    // What was silent while we could not hear it has its time again.
+    const now = performance.now();
+    for (const [host, { presence }] of this.#known) this.#known.set(host, { presence, seen: now });
+    this.changed();
+    this.#options.bus.publish(this.#options.subjects.write("askPresence"), new Uint8Array());
+  }
+
+  /** Something changed here: told soon, together with what else changes. */
+  changed(): void {
+    if (this.#stopped) return;
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      void this.#publish();
+    }, coalesceMs).unref();
+  }
+
+  /** Says goodbye. May be called twice. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    clearTimeout(this.#soon);
+    this.#endOfEvents?.();
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    await this.#publishing;
+    await this.#send(true);
+  }
+
+  #beat(): void {
+    void this.#publish();
+    if (this.#options.bus.status !== "connected") return;
+    const now = performance.now();
+    for (const [host, { presence, seen }] of this.#known) {
+      const patience = Math.max(presence.everyMs, this.#options.everyMs) * beatsOfSilence;
+      if (now - seen > patience) this.#forget(host, `it was silent for ${Math.round(now - seen)} ms`);
+    }
+  }
+
+  #publish(): Promise<void> {
+    this.#publishing = this.#publishing.then(() => (this.#stopped ? undefined : this.#send(false)));
+    return this.#publishing;
+  }
+
+  async #send(gone: boolean): Promise<void> {
+    const { bus, subjects, key, host } = this.#options;
+    if (bus.status !== "connected") return;
+    try {
+      const presence = await this.#own(gone);
+      const { payload, signature } = signPresence(presence, key);
+      bus.publish(subjects.write("presence"), payload, { headers: new Map([[signatureHeader, [signature]]]) });
+    } catch (error) {
+      host.logger.warn(`this host could not announce itself: ${describe(error)}`);
+    }
+  }
+
+  async #own(gone: boolean): Promise<Presence> {
+    const { host, everyMs, rpc, hello, ownConnections } = this.#options;
+    const { fleet, wanted } = host;
+    // Clocks may stand still or go back; two announcements never have one time.
+    this.#last = Math.max(Date.now(), this.#last + 1);
+    return {
+      host: host.id,
+      name: host.name,
+      version,
+      labels: host.labels.all,
+      hello: hello(),
+      places: ["c", ...(ownConnections ? fleet.actorPlaces.filter((place) => place >= 0).map(String) : [])],
+      rpc,
+      draining: gone || host.state !== "running",
+      actors: gone ? [] : await actorsOf(host),
+      providers: gone
+        ? []
+        : [...wanted.providers.values()].map(({ spec: { key, linkName, contractId, name } }) => ({
+            key,
+            linkName,
+            contractId,
+            name,
+          })),
+      everyMs,
+      at: this.#last,
+      ...(gone ? { gone } : {}),
+    };
+  }
+
+  #take(payload: Uint8Array, signature: string | undefined): void {
+    let presence: Presence;
+    try {
+      presence = readPresence(payload, signature);
+    } catch (error) {
+      const text = describe(error);
+      if (this.#warned.size < 100 && !this.#warned.has(text)) {
+        this.#warned.add(text);
+        this.#options.host.logger.warn(`an announcement is ignored: ${text}`);
+      }
+      return;
+    }
+    const { host, at } = presence;
+    if (this.#stopped || host === this.#options.host.id) return;
+    const known = this.#known.get(host);
+    if (known && known.presence.at >= at) return;
+    if (presence.gone) return this.#forget(host, "it said goodbye");
+    if (!known && this.#known.size >= mostPeers) return;
+    this.#known.set(host, { presence, seen: performance.now() });
+    this.#options.onPeer(presence);
+  }
+
+  #forget(host: string, why: string): void {
+    if (this.#known.delete(host)) this.#options.onGone(host, why);
+  }
+}
+
+/** One row for each actor key, over its placements. */
+async function actorsOf(host: Host): Promise<readonly PresentActor[]> {
+  const figures = sumPlacements(await host.fleet.stats());
+  const rows = new Map<string, PresentActor>();
+  for (const { spec } of host.wanted.placements.values()) {
+    const { claims, key, era, language } = spec.module;
+    const { busy = 0, waiting = 0 } = figures.get(spec.id) ?? {};
+    const before = rows.get(key);
+    const free = Math.max(spec.limits.instances * spec.places.length - busy, 0);
+    const queueLeft = Math.max(spec.limits.queue * spec.places.length - waiting, 0);
+    rows.set(key, {
+      key,
+      ...(claims.callAlias === undefined ? {} : { alias: claims.callAlias }),
+      name: claims.name,
+      issuer: claims.issuer,
+      era,
+      language,
+      capabilities: claims.capabilities,
+      tags: claims.tags,
+      placements: [...(before?.placements ?? []), spec.id],
+      room: (before?.room ?? 0) + free + queueLeft,
+      queue: (before?.queue ?? 0) + waiting,
+    });
+  }
+  return [...rows.values()];
+}
