@@ -87,14 +87,19 @@ export class PresenceBook {
     }, coalesceMs).unref();
   }
 
-  /** Says goodbye. May be called twice. */
-  async stop(): Promise<void> {
-    if (this.#stopped) return;
+  /** Tells and hears no more. */
+  fallSilent(): void {
     this.#stopped = true;
     clearInterval(this.#timer);
     clearTimeout(this.#soon);
     this.#endOfEvents?.();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  /** Says goodbye. May be called twice. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.fallSilent();
     await this.#publishing;
     await this.#send(true);
   }
