@@ -7,7 +7,7 @@ natsTest("every host answers a ping, with the record that clients of the 0.x yea
   await using lattice = await ControlLattice.start();
   const [a, b] = [await lattice.host({ labels: { zone: "a" } }), await lattice.host({ labels: { zone: "b" } })];
   const records = await lattice.all("ping.hosts");
-  assert.deepEqual(records.map(({ id }) => id).toSorted(), [a.id, b.id].toSorted());
+  assert.deepEqual(new Set(records.map(({ id }) => id)), new Set([a.id, b.id]));
   const record = records.find(({ id }) => id === a.id)!;
   assert.equal(record["issuer"], a.cluster);
   assert.equal(record["cluster_issuers"], a.cluster);
