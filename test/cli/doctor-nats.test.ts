@@ -62,7 +62,8 @@ void describe("doctor about NATS", { skip: natsSkip() }, () => {
     await host.bus.flush();
     const state = host.state(metadataBucket("shop"));
     await state.put("LINKDEF_x", new Uint8Array(1));
-    await (await state.watch(">", () => {})).stop();
+    const watch = await state.watch(">", () => {});
+    watch.stop();
     assert.equal((await state.list()).length, 1);
     const blobs = host.blobs(payloadStore("shop"));
     await blobs.put("x", new Uint8Array(300_000));
