@@ -157,7 +157,12 @@ export interface Provider {
   readonly key?: string;
   /** True when it keeps no state in the process, so that every engine may run one of its own. Default false. */
   readonly stateless?: boolean;
-  /** Once, before anything else. */
+  /**
+   * True when `start` may follow `stop`: the host then brings it back when it does not recover by
+   * itself, and puts its links again. Default false.
+   */
+  readonly restartable?: boolean;
+  /** Once, before anything else; again after `stop` where it is `restartable`. */
   start?(context: ProviderContext): void | Promise<void>;
   /**
    * Checks `link.values` and opens what this actor needs. Idempotent per revision; a put with other

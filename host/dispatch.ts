@@ -192,12 +192,13 @@ export class Dispatch {
         const { link } = route;
         const behind = link.provider;
         if (!behind) return this.#sendOver(link, invocation);
-        const { spec, provider, draining, hold } = behind;
+        const { spec, provider, draining, hold, down } = behind;
         if (hold) {
           behind.waited++;
           return hold.wait(invocation.deadline + graceMs, () => this.invoke(invocation));
         }
         if (draining) throw fail("DRAINING", spec.name);
+        if (down !== undefined) throw fail("PROVIDER_DOWN", spec.name, down);
         return provider
           ? (each) => this.#providers.overLink(each, link, link.provider!)
           : this.#askPeer(spec.places, invocation, spec.name);

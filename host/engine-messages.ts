@@ -177,8 +177,7 @@ export interface EngineStats {
   readonly connections: number;
   /** Answered HTTP requests by class of status. */
   readonly requests: Readonly<Record<string, number>>;
-  /** Providers that run here and say that they are not well, or do not say. */
-  readonly unwell: readonly { readonly id: string; readonly message: string }[];
+  readonly providers: readonly ProviderStats[];
   readonly instances: number;
   readonly memory: ThreadMemory;
   /** Its calls to and from other hosts, once it has joined a lattice by a connection of its own. */
@@ -203,6 +202,20 @@ export interface PlacementStats {
   readonly cpuMs: number;
   readonly queueMs: number;
   readonly memoryBytes: number;
+}
+
+/** A provider that runs in that engine. */
+export interface ProviderStats {
+  readonly id: string;
+  readonly state: "running" | "draining" | "down";
+  /** What it says itself; one that does not say in time is not well. */
+  readonly healthy: boolean;
+  readonly message: string;
+  readonly restarts: number;
+  readonly calls: number;
+  /** Calls that it did not answer as a provider must. */
+  readonly faults: number;
+  readonly inFlight: number;
 }
 
 export interface LinkStats {

@@ -236,7 +236,7 @@ export class Engine implements EngineHandle {
       unclaimed: this.dispatch.unclaimed,
       connections: this.listeners.connections,
       requests: this.listeners.requests,
-      unwell: await this.#providers.unwell(),
+      providers: await this.#providers.stats(),
       instances: placements.reduce((sum, { instances }) => sum + instances, 0),
       memory: threadMemory(),
       ...(this.#remote ? { remote: this.#remote.figures } : {}),

@@ -13,8 +13,9 @@ export class FaultWatch {
   /** Faults since the last answer. */
   inSequence = 0;
   last = "";
-  /** Told of each fault. */
+  /** Told of each fault: who tries the provider out, and who watches over it always. */
   onFault: ((reason: string) => void) | undefined;
+  onAny: ((reason: string) => void) | undefined;
 
   /** Whether `error` counts. */
   note(error: unknown): void {
@@ -26,6 +27,7 @@ export class FaultWatch {
     this.inSequence++;
     this.last = error instanceof Error ? error.message : "it failed";
     this.onFault?.(this.last);
+    this.onAny?.(this.last);
   }
 }
 

@@ -27,6 +27,7 @@ import { Jobs } from "./membership/jobs.ts";
 import { Member, type MemberKeys } from "./membership/member.ts";
 import { compileOptions, type HostConfig, type HostOptions } from "./options.ts";
 import type { Policy } from "./policy.ts";
+import type { ProviderNews } from "./provider-questions.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
 import { SecretWatch } from "./secret-watch.ts";
 import { SwapJournal } from "./swap-journal.ts";
@@ -154,7 +155,9 @@ export class Host implements AsyncDisposable {
         logger.actorLine(line);
       },
       onReport: (level, text, fields) => logger.log(level, text, fields),
-      onNews: (_place, news) => host?.swaps.hear(news),
+      onNews: (place, news) => {
+        if (host) host.#hear(place, news);
+      },
       onLost: (engine, reason) => void events.emit("engine_lost", { engine, reason }),
       onReplaced: (place, reason) => events.emit("engine_replaced", { engine: place, reason }),
     });
@@ -411,6 +414,17 @@ export class Host implements AsyncDisposable {
       if (isPublicKey(target, "module")) return { key: target };
       throw error;
     }
+  }
+
+  /** What an engine tells of a provider. */
+  #hear(engine: number, { id, news, reason }: ProviderNews): void {
+    this.swaps.hear({ id, news, reason });
+    const spec = this.wanted.providers.get(id)?.spec;
+    if (!spec || news === "failing") return;
+    const { key: public_key, contractId: contract_id, linkName: link_name, name } = spec;
+    const type = news === "restarted" ? "provider_restarted" : news === "up" ? "provider_up" : "provider_down";
+    this.events.emit(type, { public_key, contract_id, link_name, name, engine, ...(reason === "" ? {} : { reason }) });
+    this.logger.warn(`provider ${name} is ${news}${reason === "" ? "" : `: ${reason}`}`);
   }
 
   #mustRun(): void {

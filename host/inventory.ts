@@ -2,6 +2,7 @@ import type { EngineStats } from "./engine-messages.ts";
 import type { Host } from "./host.ts";
 import type { HostSnapshot, PlacementFigures } from "./host-snapshot.ts";
 import type { RemoteFigures } from "./remote/figures.ts";
+import { providerState, type ProviderState } from "./provider-shown.ts";
 import type { PlacementRecord } from "./wanted.ts";
 import { version } from "./version.ts";
 
@@ -57,6 +58,13 @@ export interface ProviderRow {
   readonly revision: number;
   readonly annotations: Readonly<Record<string, string>>;
   readonly links: number;
+  readonly state: ProviderState["state"];
+  readonly healthy: boolean;
+  /** Why it is not well, or empty. */
+  readonly message: string;
+  readonly restarts: number;
+  /** Calls that it did not answer as a provider must. */
+  readonly faults: number;
 }
 
 /**
@@ -80,7 +88,8 @@ export function hostRecord(host: Host) {
 }
 
 export async function inventory(host: Host): Promise<Inventory> {
-  const figures = sumPlacements(await host.fleet.stats());
+  const stats = await host.fleet.stats();
+  const figures = sumPlacements(stats);
   const byKey = new Map<string, PlacementRecord[]>();
   for (const record of host.wanted.placements.values()) {
     const { key } = record.spec.module;
@@ -105,6 +114,7 @@ export async function inventory(host: Host): Promise<Inventory> {
       revision: 0,
       annotations,
       links: [...host.wanted.links.values()].filter((link) => link.spec.providerId === spec.id).length,
+      ...providerState(host, stats, spec.id),
     })),
   };
 }
@@ -230,7 +240,7 @@ export async function snapshot(host: Host): Promise<HostSnapshot> {
         name: spec.name,
         contractId: spec.contractId,
         linkName: spec.linkName,
-        healthy: !engines.some(({ unwell }) => unwell.some(({ id }) => id === spec.id)),
+        healthy: providerState(host, engines, spec.id).healthy,
         calls: own.reduce((sum, link) => sum + (linkFigures.get(link.spec.id)?.calls ?? 0), 0),
         errors: own.reduce((sum, link) => sum + (linkFigures.get(link.spec.id)?.errors ?? 0), 0),
       };

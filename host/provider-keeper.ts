@@ -1,17 +1,15 @@
 import { actorLogging, builtins, numberGenerator, type Provider } from "../capabilities/index.ts";
-import { contractOf, describe, fail } from "../lattice/index.ts";
-import { within } from "./deadlines.ts";
-import type { ProviderSpec } from "./engine-messages.ts";
+import { contractOf, fail } from "../lattice/index.ts";
+import type { ProviderSpec, ProviderStats } from "./engine-messages.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import type { PlacementKeeper } from "./placement-keeper.ts";
 import { portableProvider } from "./portable-provider.ts";
 import { type CallsActors, contextOf } from "./provider-context.ts";
+import { healthOf } from "./provider-desk.ts";
+import { ProviderHealth } from "./provider-health.ts";
 import { ProviderListeners } from "./provider-listeners.ts";
 import type { ProviderSteps } from "./provider-steps.ts";
 import { type ProviderRow, providerRow, type Tables } from "./tables.ts";
-
-/** Longest wait for a provider's word on its health, in milliseconds. */
-const healthMs = 1_000;
 
 /** The providers of one engine, the host's own services among them, from start to stop. */
 export class ProviderKeeper {
@@ -20,6 +18,7 @@ export class ProviderKeeper {
   readonly #tables: Tables;
   readonly #placements: PlacementKeeper;
   readonly #steps: ProviderSteps;
+  readonly #health: ProviderHealth;
   #stopped = false;
 
   constructor(options: EngineOptions, engine: CallsActors, placements: PlacementKeeper, steps: ProviderSteps) {
@@ -28,6 +27,12 @@ export class ProviderKeeper {
     this.#tables = engine.tables;
     this.#placements = placements;
     this.#steps = steps;
+    this.#health = new ProviderHealth(
+      this.#tables,
+      options.limits.healthMs,
+      (row) => this.#restart(row),
+      options.onNews,
+    );
     this.#hostService("logging", actorLogging());
     this.#hostService("numbers", numberGenerator());
   }
@@ -44,6 +49,7 @@ export class ProviderKeeper {
     }
     this.#tables.providers.set(spec.id, row);
     this.#tables.changed();
+    this.#health.watch(row);
   }
 
   /** Lets it finish what it holds, closes its links, stops it; each within `drainMs`, whatever it does. */
@@ -51,6 +57,7 @@ export class ProviderKeeper {
     const row = this.#tables.providers.get(id);
     if (!row) return;
     row.draining = true;
+    this.#health.forget(row);
     await this.#drain(row, drainMs);
     const links = [...row.links.values()];
     await Promise.all(
@@ -81,19 +88,61 @@ export class ProviderKeeper {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#health.stop();
     const rows = [...this.#tables.providers.values(), ...this.#tables.hostServices.values()];
     await Promise.all(rows.map((row) => this.#end(row, this.#options.limits.drainMs)));
   }
 
-  /** Those that run here and say that they are not well, or do not say. */
-  async unwell(): Promise<{ id: string; message: string }[]> {
-    return (await Promise.all([...this.#tables.providers.values()].map(complaint))).flat();
+  /** What runs here, and how it does. One that is down is not asked again for that. */
+  async stats(): Promise<ProviderStats[]> {
+    const rows = [...this.#tables.providers.values()].filter(({ provider }) => provider);
+    return Promise.all(
+      rows.map(async (row) => {
+        const { healthy, message } =
+          row.down === undefined ? await healthOf(row) : { healthy: false, message: row.down };
+        const { spec, restarts, calls, watch, inFlight } = row;
+        const state = row.draining ? "draining" : row.down === undefined ? "running" : "down";
+        return {
+          id: spec.id,
+          state,
+          healthy,
+          message,
+          restarts,
+          calls,
+          faults: watch.faults,
+          inFlight: inFlight.count,
+        };
+      }),
+    );
   }
 
   async #start(row: ProviderRow): Promise<void> {
     const { provider } = row;
     if (provider?.start)
       await this.#steps.begin(row, "start", () => provider.start?.(contextOf(this.#engine, row, this.#options)));
+  }
+
+  /** Another instance, or the same one started again, takes over in one step once its links are open. */
+  async #restart(row: ProviderRow): Promise<void> {
+    const { provider: before, abort, spec, links } = row;
+    const { drainMs } = this.#options.limits;
+    const same = spec.source.kind === "object";
+    if (same) await this.#end(row, drainMs);
+    const fresh = same ? before : this.#make(spec);
+    row.abort = new AbortController();
+    try {
+      await this.#steps.begin(row, "start", () => fresh?.start?.(contextOf(this.#engine, row, this.#options)));
+      for (const { link } of links.values()) await this.#steps.begin(row, "putLink", () => fresh?.putLink?.(link));
+    } catch (error) {
+      if (!same) {
+        await this.#steps.end(row, "stop", drainMs, () => fresh?.stop?.());
+        row.abort = abort;
+      }
+      throw error;
+    }
+    row.provider = fresh;
+    abort.abort();
+    if (!same) await this.#steps.end(row, "stop", drainMs, () => before?.stop?.());
   }
 
   #drain(row: ProviderRow, ms: number): Promise<void> {
@@ -147,15 +196,5 @@ export class ProviderKeeper {
     );
     this.#tables.hostServices.set(contractId, row);
     void this.#start(row);
-  }
-}
-
-async function complaint({ spec, provider }: ProviderRow): Promise<{ id: string; message: string }[]> {
-  if (!provider?.health) return [];
-  try {
-    const { healthy, message } = await within(Promise.resolve(provider.health()), healthMs, spec.name);
-    return healthy ? [] : [{ id: spec.id, message: message ?? "it says so" }];
-  } catch (error) {
-    return [{ id: spec.id, message: describe(error) }];
   }
 }

@@ -4,6 +4,7 @@ import type { Host } from "./host.ts";
 import { hostRecord, inventory, snapshot } from "./inventory.ts";
 import { metricsText } from "./metrics-text.ts";
 import { flag, optional, text, wholeNumber } from "./parameters.ts";
+import { swapJson, swapsOf } from "./provider-shown.ts";
 import { claimsJson, linkJson } from "./shown-rows.ts";
 import { target, type Verbs, verb } from "./verb-table.ts";
 import { version } from "./version.ts";
@@ -151,9 +152,11 @@ async function describeTarget(host: Host, name: string): Promise<object> {
   if (name === host.id || name === host.name || name === "host") {
     return { kind: "host", host: hostRecord(host), limits: host.config.limits, inventory: all };
   }
-  const provider = [...host.wanted.providers.values()].find(({ spec }) =>
-    [spec.key, spec.name, spec.contractId, spec.id].includes(name),
-  );
+  const provider =
+    host.wanted.provider(name) ??
+    [...host.wanted.providers.values()].find(({ spec }) =>
+      [spec.key, spec.name, spec.contractId, spec.id].includes(name),
+    );
   if (provider) {
     const links = [...host.wanted.links.values()]
       .filter(({ spec }) => spec.providerId === provider.spec.id)
@@ -162,6 +165,7 @@ async function describeTarget(host: Host, name: string): Promise<object> {
       kind: "provider",
       provider: all.providers.find(({ instance_id }) => instance_id === provider.spec.id),
       links,
+      swaps: swapsOf(host, provider.spec.id).map(swapJson),
     };
   }
   const { key } = host.wanted.findActor(name).spec.module;

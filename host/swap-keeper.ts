@@ -27,14 +27,14 @@ export class SwapKeeper {
 
   release(id: string): void {
     const row = this.#tables.providers.get(id);
-    if (row) row.watch.onFault = undefined;
+    if (row) endTrial(row);
     this.#links.release(id);
   }
 
   async swap(change: SwapChange): Promise<void> {
     const { from, to, tolerated } = change;
     const [old, next] = [this.#tables.providers.get(from), this.#tables.providers.get(to)];
-    if (old) old.watch.onFault = undefined;
+    if (old) endTrial(old);
     if (next && tolerated !== undefined) this.#try(next, tolerated);
     await this.#links.swap(change);
   }
@@ -43,11 +43,18 @@ export class SwapKeeper {
   #try(row: ProviderRow, tolerated: number): void {
     const { watch, spec } = row;
     const [calls, faults] = [row.calls, watch.faults];
-    watch.onFault = (reason) => {
-      if (watch.faults - faults <= tolerated * (row.calls - calls)) return;
-      watch.onFault = undefined;
+    row.onTrial = (reason) => {
+      endTrial(row);
       row.hold ??= this.#dispatch.hold(spec.name);
       this.#onNews({ id: spec.id, news: "failing", reason });
     };
+    watch.onFault = (reason) => {
+      if (watch.faults - faults > tolerated * (row.calls - calls)) row.onTrial?.(reason);
+    };
   }
+}
+
+function endTrial(row: ProviderRow): void {
+  row.watch.onFault = undefined;
+  row.onTrial = undefined;
 }

@@ -60,6 +60,8 @@ export interface SwapOutcome {
 /** A swap as `describe` and `get events` show it. */
 export interface SwapRecord {
   readonly id: string;
+  /** What the old and the new provider share. */
+  readonly slot: string;
   /** ISO 8601. */
   readonly startedAt: string;
   /** References, or names of objects. */

@@ -64,6 +64,7 @@ export class SwapRun {
     this.trial = new Trial(parts.fleet, spec);
     this.record = {
       id: randomUUID(),
+      slot: slotOf(spec.id),
       startedAt: new Date().toISOString(),
       from: old.reference,
       to: this.#new.reference,

@@ -27,8 +27,9 @@ export interface PlacementRow {
 /** A provider as one engine sees it; `provider` is there when it runs in this engine. */
 export interface ProviderRow {
   readonly spec: ProviderSpec;
-  readonly provider: Provider | undefined;
-  readonly abort: AbortController;
+  /** Another one after a restart. */
+  provider: Provider | undefined;
+  abort: AbortController;
   /** Links by which it may call actors, from before it opens them until it has closed them. */
   readonly links: Map<string, LinkRow>;
   /** Calls that somebody still waits for. */
@@ -37,6 +38,11 @@ export interface ProviderRow {
   listeners?: ProviderListeners;
   /** Set while new calls wait. */
   hold: Hold | undefined;
+  /** Set while it is on trial: what is told that it fails. */
+  onTrial: ((reason: string) => void) | undefined;
+  /** Why it is down; calls are refused meanwhile. */
+  down: string | undefined;
+  restarts: number;
   readonly watch: FaultWatch;
   calls: number;
   /** Calls that have waited. */
@@ -79,6 +85,9 @@ export function providerRow(spec: ProviderSpec, provider: Provider | undefined):
     links: new Map(),
     inFlight: new InFlight(),
     hold: undefined,
+    onTrial: undefined,
+    down: undefined,
+    restarts: 0,
     watch: new FaultWatch(),
     calls: 0,
     waited: 0,

@@ -60,7 +60,8 @@ export class Beats {
   async #compare(beat: boolean): Promise<void> {
     if (this.#health.size === 0) return;
     const { fleet, wanted, events } = this.#host;
-    const unwell = new Set((await fleet.stats()).flatMap((engine) => engine.unwell.map(({ id }) => id)));
+    const states = (await fleet.stats()).flatMap(({ providers }) => providers);
+    const unwell = new Set(states.filter((each) => !each.healthy).map(({ id }) => id));
     for (const { spec } of wanted.providers.values()) {
       const id = `${spec.key} ${spec.linkName}`;
       if (!this.#health.has(id)) continue;
