@@ -21,8 +21,8 @@ export interface SignerOptions {
 }
 
 /**
- * Signs invocations with a cluster key for 0.x peers. About 45 us each, nearly all of it Ed25519:
- * between our own hosts the session form costs a tenth.
+ * Signs invocations with a cluster key for 0.x peers. About 35 us each, and 90 us for who verifies it,
+ * nearly all of it Ed25519: a sealed call between our own hosts costs 6 us in all, its answer included.
  * Source: lattice protocol reference, section 3.3; captures of 0.82, sections 8 and 15.
  */
 export class InvocationSigner {

@@ -3,6 +3,8 @@ import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { fail, KeyPair, nuid, SessionIdentity } from "../../../lattice/index.ts";
 import type { BusMessage, RemoteCall } from "../../../lattice/index.ts";
+import { Mac } from "../../../lattice/rpc/session/mac.ts";
+import { decodeOpen, encodeWelcome } from "../../../lattice/rpc/session/session-frames.ts";
 import { cluster, lattice, SessionHost, world } from "../../support/session-hosts.ts";
 import { until } from "../../support/until.ts";
 
@@ -229,6 +231,22 @@ test("an answer that another writes proves nothing", async () => {
   heard[1]!.respond(Buffer.from([0xc1, 4, ...randomBytes(60)]));
   await assert.rejects(other, { code: "SESSION_LOST" });
   never.resolve(Buffer.of());
+});
+
+test("whoever shows the public hello of another host cannot open a conversation in its name", async () => {
+  const here = world();
+  const [a, b] = [new SessionHost(here), new SessionHost(here)];
+  await b.bus.close();
+  const thief = here.broker.connect();
+  const seen: number[] = [];
+  thief.subscribe(here.subjects.write("directed", b.end), (message) => {
+    seen.push(message.payload.length);
+    const { challenge } = decodeOpen(message.payload);
+    const welcome = { challenge, stream: randomBytes(8), hello: b.identity.hello() };
+    message.respond(encodeWelcome(welcome, new Mac(randomBytes(32))));
+  });
+  await assert.rejects(a.caller.call(b.end, call, quick), { code: "SESSION_REFUSED", message: /tag does not hold/ });
+  assert.equal(seen.length, 1, "the call itself was never sent");
 });
 
 test("nobody there is told at once; silence ends with the time of the call", async () => {

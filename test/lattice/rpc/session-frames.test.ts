@@ -96,6 +96,7 @@ test("answers come back for their call only", () => {
       assert.deepEqual(decodeAnswer(frame, position, mac), { ok: true, payload: bytes, stored: undefined });
       assert.throws(() => decodeAnswer(frame, { stream, sequence: 8 }, mac), FrameProblem);
       assert.throws(() => decodeAnswer(frame, { stream: randomBytes(8), sequence: 7 }, mac), FrameProblem);
+      assert.throws(() => decodeAnswer(frame, position, new Mac(randomBytes(32))), /its tag does not hold/);
     }),
     { numRuns: 100 },
   );
