@@ -1,4 +1,12 @@
-import type { ActorHandle, CapabilityEntry, Host, HostFile, LinkEntry, ProviderHandle } from "../host/index.ts";
+import type {
+  ActorHandle,
+  CapabilityEntry,
+  Host,
+  HostFile,
+  LinkEntry,
+  ModuleEntry,
+  ProviderHandle,
+} from "../host/index.ts";
 import { canonicalContract, contractOf, fail, isLatticeError } from "../lattice/index.ts";
 import { fetchWithProgress } from "./files.ts";
 import type { Progress } from "./progress.ts";
@@ -33,11 +41,15 @@ export async function applyHostFile(host: Host, file: HostFile, progress: Progre
   }
   const providers = new Map<CapabilityEntry, ProviderHandle>();
   for (const entry of file.capabilities) {
-    const { reference, contractId, linkName, config } = entry;
-    progress.step(`Starting ${reference ?? contractId ?? "a provider"}`);
+    const { reference, contractId, linkName, config, module } = entry;
+    progress.step(`Starting ${module?.path ?? reference ?? contractId ?? "a provider"}`);
     providers.set(
       entry,
-      await at(entry, () => host.startProvider(reference ?? contractId ?? "", { linkName, config })),
+      await at(entry, () =>
+        module === undefined
+          ? host.startProvider(reference ?? contractId ?? "", { linkName, config })
+          : startModule(host, module, { linkName, config }),
+      ),
     );
   }
   const urls = new Map<string, string[]>();
@@ -62,6 +74,22 @@ export async function applyHostFile(host: Host, file: HostFile, progress: Progre
     links,
     warnings: file.warnings,
   };
+}
+
+async function startModule(
+  host: Host,
+  module: ModuleEntry,
+  options: { readonly linkName: string; readonly config: Readonly<Record<string, string>> },
+): Promise<ProviderHandle> {
+  const { providerOfEntry } = await import("../host/index.ts");
+  const provider = await providerOfEntry(module, options.config);
+  try {
+    return await host.startProvider(provider, options);
+  } catch (error) {
+    // It may have a process already.
+    await provider.stop?.();
+    throw error;
+  }
 }
 
 function isHttp({ contractId }: LinkEntry): boolean {

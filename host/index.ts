@@ -43,6 +43,7 @@ export {
   type LinkEntry,
 } from "./manifest.ts";
 export { childProvider, type ChildOptions, type ChildProvider } from "./children/child-provider.ts";
+export { type ModuleEntry, providerOfEntry } from "./children/entry.ts";
 export { loadProvider } from "./children/provider-module.ts";
 export type { ChildLimits } from "./children/child-process.ts";
 export type { ChildPermissions } from "./children/permissions.ts";

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { defaultLinkName, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
 import { type LimitName, isLimitName, limitNames, limitTable } from "./limits.ts";
+import type { ModuleEntry } from "./children/entry.ts";
 import { ManifestReader, type Place } from "./manifest-reader.ts";
 import { nearestName } from "./nearest-name.ts";
 import { type HostOptions, compileOptions } from "./options.ts";
@@ -43,11 +44,16 @@ export interface ActorEntry extends Entry {
   readonly env: Texts;
 }
 
-/** A provider to start. At least one of `contractId` and `reference` is there; a contract alone means our default for it. */
+/**
+ * A provider to start. At least one of `contractId`, `reference` and `module` is there; a contract alone means our
+ * default for it.
+ */
 export interface CapabilityEntry extends Entry {
   readonly contractId?: string;
   /** `builtin:NAME`, absolute path, URL or image reference. */
   readonly reference?: string;
+  /** A provider of the user's own. */
+  readonly module?: ModuleEntry;
   readonly linkName: string;
   readonly config: Texts;
 }
@@ -133,6 +139,12 @@ const words = {
     provider: ["reference", "path", ...references],
     link_name: linkNames,
     config: ["values"],
+    module: [],
+    process: [],
+    read: [],
+    write: [],
+    network: [],
+    memory_mib: ["memoryMiB"],
   },
   link: {
     actor: ["actor_id"],
@@ -216,16 +228,53 @@ class HostFileReader {
     }
     const entry = reader.table(place, "a capability", words.capability);
     if (!entry) return undefined;
-    if (!entry.contract && !entry.provider) reader.problem(place, "a capability needs contract or provider");
+    if (!entry.contract && !entry.provider && !entry.module)
+      reader.problem(place, "a capability needs contract, provider or module");
+    const module = this.#module(entry);
     const contractId = reader.text(entry.contract, "contract");
     const provider = reader.text(entry.provider, "provider");
     return {
       at,
       ...(contractId === undefined ? {} : { contractId }),
       ...(provider === undefined ? {} : this.#provider(entry.provider ?? place, provider, contractId)),
+      ...(module === undefined ? {} : { module }),
       linkName: reader.text(entry.link_name, "link_name") ?? defaultLinkName,
       config: reader.texts(entry.config, "config"),
     };
+  }
+
+  /** What a child process may reach belongs to one alone: the host's own process is not narrowed. */
+  #module(entry: Partial<Record<string, Place>>): ModuleEntry | undefined {
+    const reader = this.#reader;
+    const path = reader.text(entry.module, "module");
+    const where = reader.text(entry.process, "process") ?? "host";
+    if (where !== "host" && where !== "child") reader.problem(entry.process!, "process must be host or child");
+    const own = (["process", "read", "write", "network", "memory_mib"] as const).find((name) => entry[name]);
+    if (entry.module === undefined && own !== undefined) reader.problem(entry[own]!, `${own} belongs to a module`);
+    const narrowed = (["read", "write", "network", "memory_mib"] as const).find((name) => entry[name]);
+    if (entry.module && where === "host" && narrowed !== undefined)
+      reader.problem(entry[narrowed]!, `${narrowed} needs process: child`);
+    if (entry.module && entry.provider) reader.problem(entry.module, "a capability has provider or module, not both");
+    const network = reader.text(entry.network, "network");
+    if (network !== undefined && !/^(true|false|yes|no)$/.test(network))
+      reader.problem(entry.network!, "network must be true or false");
+    const memoryMiB = reader.wholeNumber(entry.memory_mib, "memory_mib", 16, 65_536);
+    if (path === undefined) return undefined;
+    return {
+      path: this.#absolute(path),
+      process: where === "child" ? "child" : "host",
+      ...(entry.read && { read: this.#paths(entry.read, "read") }),
+      ...(entry.write && { write: this.#paths(entry.write, "write") }),
+      ...(network === undefined ? {} : { network: network === "true" || network === "yes" }),
+      ...(memoryMiB === undefined ? {} : { memoryMiB }),
+    };
+  }
+
+  #paths(place: Place, what: string): readonly string[] {
+    return this.#each(place, what, 1_000, (each) => {
+      const path = this.#reader.text(each, what);
+      return path === undefined ? undefined : this.#absolute(path);
+    });
   }
 
   #link(place: Place): LinkEntry | undefined {

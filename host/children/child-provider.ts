@@ -1,17 +1,11 @@
 import { resolve } from "node:path";
-import type {
-  Health,
-  Link,
-  LinkStatus,
-  LogRecord,
-  Provider,
-  ProviderCall,
-  ProviderContext,
-} from "../../capabilities/index.ts";
-import { describe, fail, failFrom, isLatticeError, type LatticeError, type TraceContext } from "../../lattice/index.ts";
+import type { Health, Link, LinkStatus, Provider, ProviderCall, ProviderContext } from "../../capabilities/index.ts";
+import { describe, fail, type LatticeError } from "../../lattice/index.ts";
 import { within } from "../deadlines.ts";
 import { type ChildLimits, ChildRun } from "./child-process.ts";
-import type { FromChild, Introduction, LinkData } from "./messages.ts";
+import { copiesOver } from "./child-copy.ts";
+import type { FromChild, Introduction, Opened, Request } from "./messages.ts";
+import { asLattice, introduction, linkData, linkStatus, logRecord, traceOf } from "./plain-data.ts";
 import type { ChildPermissions } from "./permissions.ts";
 
 export interface ChildOptions extends ChildPermissions, ChildLimits {
@@ -61,7 +55,9 @@ export class ChildProvider implements Provider {
   readonly #links = new Map<string, Link>();
   /** Those in flight by id, for what the provider asks on their behalf. */
   readonly #calls = new Map<number, ProviderCall>();
-  #about: Introduction = { contractId: "", name: "", key: null };
+  /** By link id; "" is that of the provider's own configuration. */
+  readonly #storeNames = new Map<string, string>();
+  #about: Introduction = { contractId: "", name: "", key: null, members: [] };
   #run: ChildRun | undefined;
   #context: ProviderContext | undefined;
   #early: { readonly level: "info" | "warn" | "error"; readonly text: string }[] = [];
@@ -98,7 +94,8 @@ export class ChildProvider implements Provider {
       this.#limits,
       {
         onMessage: (message, payload) => this.#hear(run, message, payload),
-        onLine: (stream, line) => this.#log(stream === "stderr" ? "warn" : "info", line),
+        onLine: (stream, line) =>
+          this.#log(stream === "stderr" ? "warn" : "info", `${this.name || this.#path}: ${line}`),
         onGone: (error) => this.#lost(error),
       },
     );
@@ -113,6 +110,13 @@ export class ChildProvider implements Provider {
       const { result } = await within(loading, loadMs, `loading ${this.#path}`);
       this.#about = introduction(result, this.#path);
       run.name = this.#about.name;
+      const { members } = this.#about;
+      const copies = copiesOver(
+        (request) => this.#ask(request),
+        members,
+        (link) => this.#storeNames.get(link?.id ?? "") ?? "",
+      );
+      Object.assign(this, copies);
     } catch (error) {
       await run.stop();
       throw error;
@@ -126,16 +130,17 @@ export class ChildProvider implements Provider {
     const run = this.#live();
     context.signal.addEventListener("abort", () => run.tell({ type: "abort" }), { once: true });
     const { key, linkName, config } = context;
-    await run.ask({ type: "start", key, linkName, config: { ...config } }, undefined, stepMs);
+    const { storeName } = await this.#ask<Opened>({ type: "start", key, linkName, config: { ...config } });
+    this.#nameStore("", storeName);
   }
 
   async putLink(link: Link): Promise<void | LinkStatus> {
-    const run = this.#live();
     const before = this.#links.get(link.id);
     this.#links.set(link.id, link);
     try {
-      const { result } = await run.ask({ type: "put-link", link: linkData(link) }, undefined, stepMs);
-      return linkStatus(result);
+      const { status, storeName } = await this.#ask<Opened>({ type: "put-link", link: linkData(link) });
+      this.#nameStore(link.id, storeName);
+      return linkStatus(status);
     } catch (error) {
       if (before) this.#links.set(link.id, before);
       else this.#links.delete(link.id);
@@ -209,6 +214,15 @@ export class ChildProvider implements Provider {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+
+  async #ask<T>(request: Request): Promise<T> {
+    const { result } = await this.#live().ask(request, undefined, stepMs);
+    return result as T;
+  }
+
+  #nameStore(linkId: string, name: unknown): void {
+    if (typeof name === "string") this.#storeNames.set(linkId, name);
   }
 
   #live(): ChildRun {
@@ -306,46 +320,4 @@ function checkLimits(limits: Required<ChildLimits>): void {
     if (!(Number.isInteger(value) && value >= least && value <= most))
       throw fail("OPTION_OUT_OF_RANGE", name, value, `a whole number from ${least} to ${most}`);
   }
-}
-
-function introduction(value: unknown, path: string): Introduction {
-  const { contractId, name, key } = (value ?? {}) as Partial<Record<keyof Introduction, unknown>>;
-  if (typeof contractId !== "string" || typeof name !== "string")
-    throw fail("PROVIDER_MODULE_INVALID", path, "it does not say who it is");
-  return { contractId, name, key: typeof key === "string" ? key : null };
-}
-
-function linkData({ id, revision, actor, provider, contractId, linkName, values, linkedActor }: Link): LinkData {
-  const { key, name, era, language, issuer, capabilities, tags } = linkedActor;
-  return {
-    id,
-    revision,
-    actor,
-    provider,
-    contractId,
-    linkName,
-    values: { ...values },
-    linkedActor: { key, name, era, language, issuer, capabilities, tags },
-  };
-}
-
-function linkStatus(value: unknown): LinkStatus | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const { urls, values } = value as LinkStatus;
-  return { ...(Array.isArray(urls) ? { urls } : {}), ...(typeof values === "object" ? { values } : {}) };
-}
-
-const levels: readonly LogRecord["level"][] = ["trace", "debug", "info", "warn", "error", "critical"];
-
-function logRecord({ level, text, target }: LogRecord): LogRecord | undefined {
-  if (!levels.includes(level) || typeof text !== "string") return undefined;
-  return { level, text, ...(typeof target === "string" ? { target } : {}) };
-}
-
-function traceOf(trace: TraceContext | null): TraceContext | undefined {
-  return typeof trace?.traceparent === "string" ? trace : undefined;
-}
-
-function asLattice(error: unknown, operation: string): LatticeError {
-  return isLatticeError(error) ? error : failFrom(error, "PROVIDER_FAILED", "the host", operation, describe(error));
 }

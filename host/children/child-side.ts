@@ -2,7 +2,8 @@ import type { Duplex } from "node:stream";
 import type { InvokeOptions, Link, Provider, ProviderCall, ProviderContext } from "../../capabilities/index.ts";
 import { describe, fail, fromWire, isLatticeError } from "../../lattice/index.ts";
 import { Channel } from "./channel.ts";
-import type { ChildError, FromChild, Introduction, Request, ToChild } from "./messages.ts";
+import { CopyDesk, copyMembers } from "./child-copy.ts";
+import type { ChildError, FromChild, Introduction, Opened, Request, ToChild } from "./messages.ts";
 import { loadProvider } from "./provider-module.ts";
 
 /** What a host may send at most; it bounds payloads itself. */
@@ -24,6 +25,7 @@ export class ChildSide {
   readonly #invoking = new Map<number, Waiting>();
   /** Ids of calls in flight, by the object that the provider got. */
   readonly #calls = new WeakMap<ProviderCall, number>();
+  readonly #copies = new CopyDesk();
   #provider: Provider | undefined;
   #nextInvoke = 1;
 
@@ -54,6 +56,10 @@ export class ChildSide {
       case "start":
       case "put-link":
       case "delete-link":
+      case "export":
+      case "import":
+      case "count":
+      case "clear":
       case "health":
       case "drain":
       case "stop":
@@ -110,22 +116,30 @@ export class ChildSide {
   async #do(request: Exclude<Request, { type: "call" }>): Promise<unknown> {
     switch (request.type) {
       case "load": {
-        const { contractId, name, key } = (this.#provider = await loadProvider(request.module, request.settings));
-        return { contractId, name, key: key ?? null } satisfies Introduction;
+        const provider = (this.#provider = await loadProvider(request.module, request.settings ?? undefined));
+        const { contractId, name, key } = provider;
+        const members = copyMembers.filter((member) => provider[member] !== undefined);
+        return { contractId, name, key: key ?? null, members } satisfies Introduction;
       }
       case "start":
-        return this.#provider?.start?.(this.#context(request));
+        await this.#provider?.start?.(this.#context(request));
+        return this.#opened(undefined, undefined);
       case "put-link": {
         const { link } = request;
         const status = await this.#provider?.putLink?.(link);
         this.#links.set(link.id, link);
-        return status ?? null;
+        return this.#opened(status, link);
       }
       case "delete-link": {
         const link = this.#links.get(request.linkId);
         this.#links.delete(request.linkId);
         return link && this.#provider?.deleteLink?.(link);
       }
+      case "export":
+      case "import":
+      case "count":
+      case "clear":
+        return this.#copies.answer(request, this.#provider!, this.#links.get(request.linkId));
       case "health":
         return (await this.#provider?.health?.()) ?? { healthy: true };
       case "drain":
@@ -136,6 +150,10 @@ export class ChildSide {
       default:
         return request satisfies never;
     }
+  }
+
+  #opened(status: unknown, link: Link | undefined): Opened {
+    return { status: status ?? null, storeName: this.#provider?.storeName?.(link) ?? null };
   }
 
   #context({ key, linkName, config }: Extract<Request, { type: "start" }>): ProviderContext {

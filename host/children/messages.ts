@@ -2,7 +2,8 @@
  * The conversation between a host and a provider in a process of its own: two unions. Each message is a frame;
  * those with bytes (payloads, replies) carry them beside it.
  */
-import type { LinkedActor, LogRecord } from "../../capabilities/index.ts";
+import type { LinkedActor, LogRecord, StoreEntry } from "../../capabilities/index.ts";
+import type { CopyMember } from "./child-copy.ts";
 import type { Era, LinkDefinition, Origin, TraceContext, WireError } from "../../lattice/index.ts";
 
 /** A link as plain data. */
@@ -10,6 +11,19 @@ export interface LinkData extends LinkDefinition {
   readonly id: string;
   readonly revision: number;
   readonly linkedActor: LinkedActor;
+}
+
+/** What a copy of a provider's entries needs; an empty link id means the provider's own configuration. */
+export type CopyRequest =
+  /** The next entries, answered with `EntryBatch`; `end` gives the rest up. */
+  | { readonly type: "export"; readonly exportId: number; readonly linkId: string; readonly end: boolean }
+  | { readonly type: "import"; readonly linkId: string; readonly entries: readonly StoreEntry[] }
+  | { readonly type: "count"; readonly linkId: string }
+  | { readonly type: "clear"; readonly linkId: string };
+
+export interface EntryBatch {
+  readonly entries: readonly StoreEntry[];
+  readonly done: boolean;
 }
 
 /** What the host asks; each is answered by `done` or `failed` under the same id. */
@@ -38,6 +52,7 @@ export type Request =
       readonly hops: number;
       readonly trace: TraceContext | null;
     }
+  | CopyRequest
   | { readonly type: "health" }
   | { readonly type: "drain" }
   | { readonly type: "stop" };
@@ -54,6 +69,15 @@ export interface Introduction {
   readonly contractId: string;
   readonly name: string;
   readonly key: string | null;
+  /** Those of `copyMembers` that it has. */
+  readonly members: readonly CopyMember[];
+}
+
+/** What `start` and `put-link` answer. */
+export interface Opened {
+  /** `LinkStatus` of a link. */
+  readonly status: unknown;
+  readonly storeName: string | null;
 }
 
 /** An error of the catalogue, or whatever else the provider threw. */

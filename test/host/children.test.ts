@@ -86,7 +86,7 @@ test("its lines reach the host's log, those of an actor that actor's", async () 
   );
   await until(() => context.lines.length >= 3);
   const lines = context.lines.map(({ level, text: line }) => `${level} ${line}`).toSorted();
-  assert.deepEqual(lines, ["info a line on stdout", "info it starts", "warn a line on stderr"]);
+  assert.deepEqual(lines, ["info it starts", "info unruly: a line on stdout", "warn unruly: a line on stderr"]);
   await child.call("LeaveRejection");
   await until(() => context.lines.some(({ text: line }) => /left alone: left alone/.test(line)));
   assert.equal(await child.call("Echo", "still here"), "still here");

@@ -231,7 +231,7 @@ links:
       "shop.yaml:9:16: instances must be a whole number from 1 to 10000",
       "shop.yaml:10:5: an actor has no pth; did you mean path?",
       "shop.yaml:11:5: an actor must be a table of names and values",
-      "shop.yaml:13:5: a capability needs contract or provider",
+      "shop.yaml:13:5: a capability needs contract, provider or module",
       "shop.yaml:14:5: ./libredis.so is a native library, which no host loads: name its contract instead",
       "shop.yaml:16:5: a link needs contract",
       "shop.yaml:18:5: binding says the same as another line: both mean link_name",
@@ -306,4 +306,46 @@ test("a file that is absent, too large or no text is refused by name", async () 
   await assert.rejects(readHostFile(join(root, "large.yaml")), { code: "PAYLOAD_TOO_LARGE" });
   writeFileSync(join(root, "good.yaml"), "actors: [./a.wasm]\n");
   assert.equal((await readHostFile(join(root, "good.yaml"))).actors[0]?.reference, join(root, "a.wasm"));
+});
+
+test("a provider of one's own is a module, in this process or in one of its own, with what it may reach", async () => {
+  const { capabilities } = await parseHostFile(
+    `
+capabilities:
+  - module: ./a.ts
+    config: { size: 3 }
+  - module: ./b.ts
+    process: child
+    read: [./rates.json, /srv/data]
+    write: [ledger]
+    network: true
+    memory_mib: 64
+`,
+    "/etc/shop/host.yaml",
+  );
+  assert.deepEqual(
+    capabilities.map(({ module }) => module),
+    [
+      { path: "/etc/shop/a.ts", process: "host" },
+      {
+        path: "/etc/shop/b.ts",
+        process: "child",
+        read: ["/etc/shop/rates.json", "/srv/data"],
+        write: ["/etc/shop/ledger"],
+        network: true,
+        memoryMiB: 64,
+      },
+    ],
+  );
+  assert.deepEqual(capabilities[0]?.config, { size: "3" });
+  for (const [entry, why] of [
+    ["{ module: ./a.ts, process: thread }", /process must be host or child/],
+    ["{ module: ./a.ts, network: true }", /network needs process: child/],
+    ["{ module: ./a.ts, process: child, network: perhaps }", /network must be true or false/],
+    ["{ module: ./a.ts, process: child, memory_mib: 1 }", /memory_mib must be a whole number from 16/],
+    ["{ module: ./a.ts, provider: builtin:logging }", /provider or module, not both/],
+    ["{ contract: wasmcloud:keyvalue, process: child }", /process belongs to a module/],
+  ] as const) {
+    assert.match((await problems(`capabilities: [${entry}]`)).join(), why, entry);
+  }
 });

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import {
+  childProvider,
+  type ChildProvider,
+  KeyPair,
+  loadProvider,
+  type Provider,
+  signModule,
+  startHost,
+} from "../index.ts";
+import { Home, ready } from "./support/cli.ts";
+import { askHost, edgeActor } from "./support/edge.ts";
+import { guestBytes } from "./support/guest-corpus.ts";
+
+const checkout = fileURLToPath(new URL("..", import.meta.url));
+const page = readFileSync(join(checkout, "docs", "writing-a-provider.md"), "utf8");
+const [greeting = "", inProcess = "", inChild = ""] = [...page.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code!);
+const [hostFile = ""] = [...page.matchAll(/```yaml\n([^]*?)```/g)].map(([, code]) => code!);
+
+const folder = mkdtempSync(join(tmpdir(), "lattice-writing-"));
+after(() => rmSync(folder, { recursive: true }));
+const module = join(folder, "greeting.ts");
+writeFileSync(module, greeting);
+writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+mkdirSync(join(folder, "node_modules"));
+symlinkSync(checkout, join(folder, "node_modules", "wasmlattice"));
+
+const greet = askHost("demo:greeting", "Greet", "you");
+
+test("the provider of the page is at most 20 lines", () => {
+  const lines = greeting.split("\n").filter((line) => line.trim() !== "");
+  assert.ok(lines.length <= 20, `${lines.length} lines`);
+});
+
+for (const [where, make] of [
+  ["in process", () => loadProvider(module, { mark: "." })],
+  ["as a child", () => childProvider(module, { settings: { mark: "." } })],
+] as const) {
+  test(`it runs ${where} without a change`, async () => {
+    await using host = await startHost();
+    const actor = await host.startActor(edgeActor({ name: "greeted", capabilities: ["demo:greeting"] }));
+    const provider: Provider | ChildProvider = await make();
+    assert.equal("pid" in provider, where === "as a child");
+    const greeter = await host.startProvider(provider);
+    await assert.rejects(host.link(actor, greeter), { code: "LINK_VALUES_INVALID", message: /word is missing/ });
+    await host.link(actor, greeter, { values: { word: "Hello" } });
+    assert.equal(Buffer.from(await host.call(actor, "Call", greet)).toString(), "Hello, you.");
+    await host.link(actor, greeter, { values: { word: "Good day" } });
+    assert.equal(Buffer.from(await host.call(actor, "Call", greet)).toString(), "Good day, you.");
+    const wrong = askHost("demo:greeting", "Insult", "you");
+    assert.match(
+      Buffer.from(await host.call(actor, "Call", wrong)).toString(),
+      /demo:greeting has no operation Insult/,
+    );
+  });
+}
+
+test("the two programs of the page run as they are printed", async () => {
+  for (const [at, code] of [inProcess, inChild].entries()) {
+    const file = join(folder, `program${at}.ts`);
+    const before = `
+      import { edgeActor } from ${JSON.stringify(pathToFileURL(join(checkout, "test/support/edge.ts")).href)};
+      const actor = edgeActor({ capabilities: ["demo:greeting"] });`;
+    // The actor of the page runs already.
+    const program = code.replace(
+      "await host.link(actor,",
+      "await host.startActor(actor);\nawait host.link(actor.claims.key,",
+    );
+    writeFileSync(file, `${before}\n${program}\nconsole.log(host.wanted.links.size, greeter.name);`);
+    await using home = new Home();
+    const run = await home.run([], { launcher: file, cwd: folder });
+    assert.equal(run.stdout, "1 greeter\n", run.stderr);
+  }
+});
+
+test("the host file of the page starts it in a process of its own", async () => {
+  await using home = new Home();
+  const account = KeyPair.generate("account");
+  const signed = signModule(guestBytes("edge"), {
+    name: "greeted",
+    capabilities: ["demo:greeting"],
+    issuer: account,
+    module: KeyPair.generate("module"),
+  });
+  writeFileSync(join(folder, "greeted.wasm"), signed);
+  writeFileSync(join(folder, "host.yaml"), `actors: [./greeted.wasm]\n${hostFile}`);
+  const running = home.start(["up", "-f", join(folder, "host.yaml"), "--no-nats", "-o", "json"]);
+  const { providers } = await ready(running);
+  assert.deepEqual(
+    providers.map(({ name, contract_id }) => [name, contract_id]),
+    [["greeter", "demo:greeting"]],
+  );
+  const called = await home.run(["call", "greeted", "Call", "--hex", Buffer.from(greet).toString("hex"), "--raw"]);
+  assert.equal(called.stdout, "Hello, you.", called.stderr);
+  running.child.kill("SIGTERM");
+  assert.equal((await running.finished).code, 0);
+});
