@@ -29,7 +29,7 @@ test("the count goes on from a store in this process to one in its own and back,
     assert.ok(isAlive(pid));
     const back = await host.swapProvider("keyvalue", "memory", options);
     assert.deepEqual([back.outcome, back.lost], ["swapped", 0]);
-    assert.ok(back.keysCopied! > 0);
+    assert.ok(back.keysCopied > 0);
     assert.ok(!isAlive(pid), "the process ends with its provider");
   }
   await counting.stop();
