@@ -316,7 +316,10 @@ export class Links {
 
   /** Names of values are told, never what they say. */
   #tell(event: "linkdef_set" | "linkdef_deleted", link: LinkSpec): void {
-    this.#parts.events.emit(event, linkEventData(link.id, link));
+    this.#parts.events.emit(
+      event,
+      linkEventData(link.id, link, { clear: this.#parts.config.membership.clearLinkValues }),
+    );
   }
 
   #inTurn<T>({ id, providerId }: Pick<LinkSpec, "id" | "providerId">, work: () => Promise<T>): Promise<T> {

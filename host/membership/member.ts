@@ -4,6 +4,7 @@ import {
   configurationBucket,
   describe,
   type KeyPair,
+  type LatticeConnection,
   metadataBucket,
   Subjects,
 } from "../../lattice/index.ts";
@@ -89,7 +90,7 @@ export class Member {
       connection: control,
       claims: this.claims,
       configuration: control.state(configurationBucket(lattice)),
-      servers: { control: control.describe().server, rpc: connections.rpc.describe().server },
+      servers: { control: urlOf(control), rpc: urlOf(connections.rpc) },
       background: (what: string, work: () => Promise<unknown>) => this.#goOn(what, work),
       stop,
     };
@@ -230,4 +231,10 @@ export class Member {
       this.#host.logger.warn(`${what}, asked over the lattice, failed: ${describe(error)}`),
     );
   }
+}
+
+/** As hosts of 0.82 write it. Source: captures of 0.82, section 2. */
+function urlOf(connection: LatticeConnection): string {
+  const { server } = connection.describe();
+  return /^[^\s:]+:\d+$/.test(server) ? `nats://${server}` : server;
 }

@@ -1,6 +1,7 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { promisify } from "node:util";
 import { delimiter, join } from "node:path";
 import { existsSync } from "node:fs";
 
@@ -56,6 +57,17 @@ export class Wash implements Disposable {
 
   json(...args: string[]): Record<string, unknown> {
     return JSON.parse(this.run(...args, "-o", "json")) as Record<string, unknown>;
+  }
+
+  /** `json` while this process goes on, since the host that wash talks to may live here. */
+  async jsonAsync(...args: string[]): Promise<Record<string, unknown>> {
+    const options = { env: this.#environment(), encoding: "utf8" as const, timeout: 30_000 };
+    const { stdout } = await promisify(execFile)(this.#path, [...args, "-o", "json"], options).catch(
+      (error: { stdout?: string; stderr?: string }) => {
+        throw new Error(`wash ${args.join(" ")}: ${error.stdout ?? ""} ${error.stderr ?? ""}`);
+      },
+    );
+    return JSON.parse(stdout) as Record<string, unknown>;
   }
 
   [Symbol.dispose](): void {
