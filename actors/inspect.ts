@@ -152,8 +152,10 @@ function inspectWasm(
     const world = readComponentOutline(bytes, wasm, name);
     draft.imports = world.imports.map((item) => ({ module: "", ...item }));
     draft.exports = world.exports;
-    if (claims !== undefined && minimalHash(bytes, name) !== claims.hash)
-      attempt(() => refuse(fail("MODULE_TAMPERED", name)));
+    if (claims !== undefined)
+      attempt(() => {
+        if (minimalHash(bytes, name) !== claims.hash) refuse(fail("MODULE_TAMPERED", name));
+      });
     attempt(() => refuse(fail("MODULE_IS_COMPONENT", name)));
     return;
   }

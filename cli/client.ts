@@ -1,99 +1,39 @@
-import type { IncomingMessage } from "node:http";
-import { fail, failFrom, fromWire, describe, type WireError } from "../lattice/index.ts";
+import { describe, fail, failFrom, fromWire, type WireError } from "../lattice/index.ts";
 
-/** A host of this machine, reached over its control socket. */
-export class HostClient {
-  readonly socket: string;
-
-  constructor(socket: string) {
-    this.socket = socket;
-  }
+/** A host that can be asked, over its control socket or over its lattice: the same verbs, the same answers. */
+export interface HostClient {
+  /** For messages: `the host at /run/...`. */
+  readonly where: string;
 
   /**
    * Asks one verb and waits for its answer, without `success`.
    * @throws LatticeError what the host answered; HOST_ABSENT when nobody listens; RPC_TIMEOUT after `timeoutMs`.
    */
-  async call(verb: string, parameters: object = {}, timeoutMs?: number): Promise<Document> {
-    const response = await this.#request(verb, parameters, timeoutMs);
-    const pieces: Buffer[] = [];
-    try {
-      for await (const piece of response) pieces.push(piece as Buffer);
-    } catch (error) {
-      throw this.#broken(error, verb, timeoutMs);
-    }
-    return unwrap(this.#parse(Buffer.concat(pieces).toString("utf8"), verb));
-  }
+  call(verb: string, parameters?: object, timeoutMs?: number): Promise<Document>;
 
   /**
-   * Asks a verb that goes on: yields each line until the host ends the stream or the caller stops reading.
+   * Asks a verb that goes on: yields each item until the host ends the stream or the caller stops reading.
    * @throws as `call`, also in the middle of the stream.
    */
-  async *stream(verb: string, parameters: object = {}): AsyncGenerator<Document> {
-    const response = await this.#request(verb, parameters, undefined);
-    let rest = "";
-    try {
-      response.setEncoding("utf8");
-      for await (const piece of response) {
-        const lines = (rest + String(piece)).split("\n");
-        rest = lines.pop() ?? "";
-        for (const line of lines) if (line !== "") yield unwrap(this.#parse(line, verb));
-      }
-      if (rest.trim() !== "") yield unwrap(this.#parse(rest, verb));
-    } catch (error) {
-      throw this.#broken(error, verb, undefined);
-    } finally {
-      response.destroy();
-    }
-  }
-
-  async #request(verb: string, parameters: object, timeoutMs: number | undefined): Promise<IncomingMessage> {
-    const { request } = await import("node:http");
-    const body = Buffer.from(JSON.stringify(parameters));
-    const signal = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-    return new Promise((resolve, reject) => {
-      const asked = request(
-        {
-          socketPath: this.socket,
-          method: "POST",
-          path: `/v1/${encodeURIComponent(verb)}`,
-          agent: false,
-          headers: { host: "localhost", "content-type": "application/json", "content-length": body.length },
-          ...(signal === undefined ? {} : { signal }),
-        },
-        resolve,
-      );
-      asked.on("error", (error) => reject(this.#broken(error, verb, timeoutMs)));
-      asked.end(body);
-    });
-  }
-
-  #parse(text: string, verb: string): Document {
-    try {
-      const value: unknown = JSON.parse(text);
-      if (typeof value === "object" && value !== null) return value as Document;
-    } catch (error) {
-      throw failFrom(error, "REPLY_MALFORMED", `the host at ${this.socket}`, verb, "no JSON");
-    }
-    throw fail("REPLY_MALFORMED", `the host at ${this.socket}`, verb, "no JSON object");
-  }
-
-  #broken(error: unknown, verb: string, timeoutMs: number | undefined): unknown {
-    const { name, code } = error as NodeJS.ErrnoException;
-    if (name === "TimeoutError" || code === "ABORT_ERR")
-      return fail("RPC_TIMEOUT", `${this.socket} ${verb}`, timeoutMs ?? 0);
-    if (name === "LatticeError") return error;
-    if (code === "EACCES" || code === "EPERM")
-      return failFrom(error, "PRECONDITION", `this user may not open ${this.socket}`);
-    if (code === "ECONNRESET" || code === "EPIPE") return failFrom(error, "STOPPED", `the host at ${this.socket}`);
-    if (code !== undefined) return failFrom(error, "HOST_ABSENT", this.socket);
-    return error;
-  }
+  stream(verb: string, parameters?: object): AsyncGenerator<Document>;
 }
 
 /** What a host answers: JSON, read field by field. */
 export type Document = Readonly<Record<string, unknown>>;
 
-function unwrap(document: Document): Document {
+/** @throws LatticeError REPLY_MALFORMED naming who answered. */
+export function parseAnswer(text: string, where: string, verb: string): Document {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value as Document;
+  } catch (error) {
+    throw failFrom(error, "REPLY_MALFORMED", where, verb, "no JSON");
+  }
+  throw fail("REPLY_MALFORMED", where, verb, "no JSON object");
+}
+
+/** An answer without `success`. @throws LatticeError what the host answered. */
+export function unwrap(document: Document): Document {
   const { success, ...rest } = document;
   if (success !== false) return rest;
   const { error, code, kind, hint, cause } = rest as { error?: string } & Partial<WireError>;

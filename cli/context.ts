@@ -32,12 +32,17 @@ const rows = [
   {
     name: "lattice",
     variables: ["LATTICE_NAME", "WASMCLOUD_LATTICE", "WASMCLOUD_LATTICE_PREFIX", "WASMCLOUD_LATTICE_ID"],
-    fallback: (env) => fromWashContext(env, "lattice_prefix") ?? byDefault("default"),
+    fallback: (env) => fromOwnContext(env, "lattice") ?? fromWashContext(env, "lattice_prefix") ?? byDefault("default"),
   },
   {
     name: "nats",
     variables: ["LATTICE_NATS", "NATS_URL"],
-    fallback: (env) => natsOfHostAndPort(env) ?? byDefault(""),
+    fallback: (env) => fromOwnContext(env, "nats") ?? natsOfHostAndPort(env) ?? byDefault(""),
+  },
+  {
+    name: "nats_creds",
+    variables: ["LATTICE_NATS_CREDS", "WASMCLOUD_CTL_CREDSFILE", "NATS_CREDS"],
+    fallback: (env) => fromOwnContext(env, "creds") ?? fromWashContext(env, "ctl_credsfile") ?? byDefault(""),
   },
   {
     name: "log_level",
@@ -109,6 +114,31 @@ function home(env: Environment): string {
 
 function byDefault(value: string) {
   return { value, origin: "default" };
+}
+
+/** Our contexts, one file each, and the one in use. */
+export function contextsFolder(env: Environment = process.env): string {
+  return join(configFolder(env), "contexts");
+}
+
+/** The context in use: `LATTICE_CONTEXT`, else the one that `ctx use` chose. */
+export function currentContext(env: Environment = process.env): string | undefined {
+  const said = env.LATTICE_CONTEXT;
+  if (said) return said;
+  const chosen = readJson(join(contextsFolder(env), "current.json"))?.name;
+  return typeof chosen === "string" ? chosen : undefined;
+}
+
+export function contextFile(name: string, env: Environment = process.env): string {
+  return join(contextsFolder(env), `${name}.context.json`);
+}
+
+function fromOwnContext(env: Environment, field: string): { value: string; origin: string } | undefined {
+  const name = currentContext(env);
+  if (name === undefined) return undefined;
+  const file = contextFile(name, env);
+  const value = readJson(file)?.[field];
+  return typeof value === "string" && value !== "" ? { value, origin: file } : undefined;
 }
 
 /** wash's default context, `~/.wash/contexts/NAME.json`, named by `index.json` beside it. */

@@ -1,30 +1,35 @@
 import { statSync, unlinkSync } from "node:fs";
 import { basename } from "node:path";
 import { fail } from "../lattice/index.ts";
-import { HostClient } from "./client.ts";
+import { type Document, type HostClient, rowsOf } from "./client.ts";
 import type { Options } from "./command.ts";
 import { textOption } from "./command.ts";
+import { latticeChoice, type LatticeChoice, openLattice } from "./lattice-access.ts";
 import type { Output } from "./output.ts";
+import { SocketClient } from "./socket-client.ts";
 
-/** A control socket that a host answers on. */
+/** A host that this command line can ask. */
 export interface FoundHost {
-  /** Name of the socket without `.sock`: the host's id. */
+  /** N key; of a socket that was named, the socket's file name. */
   readonly id: string;
-  readonly socket: string;
+  readonly client: HostClient;
+  /** What it said of itself; only asked for where hosts are found on a lattice. */
+  readonly record?: Document;
 }
 
 /**
  * Every host of this user on this machine, the one started last in front. Sockets that nobody
  * listens on are what a killed host left: they are removed.
  */
-export async function findHosts(): Promise<FoundHost[]> {
+export async function findHosts(): Promise<(FoundHost & { readonly client: SocketClient })[]> {
   const { listSockets } = await import("../host/index.ts");
   const sockets = await listSockets();
   for (const { path, alive } of sockets) if (!alive) removeStale(path);
   return sockets
     .filter(({ alive }) => alive)
-    .map(({ id, path }) => ({ id, socket: path, since: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
-    .toSorted((a, b) => b.since - a.since);
+    .map(({ id, path }) => ({ id, path, since: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+    .toSorted((a, b) => b.since - a.since)
+    .map(({ id, path }) => ({ id, client: new SocketClient(path) }));
 }
 
 function removeStale(socket: string): void {
@@ -35,34 +40,69 @@ function removeStale(socket: string): void {
   }
 }
 
-/** Where this command's host is: --socket, --host-id, or the hosts of this machine. */
+/** Where this command's hosts are: --socket, a lattice, or this machine; and which of them is meant. */
 export interface Choice {
   readonly socket: string | undefined;
   readonly hostId: string | undefined;
+  readonly lattice: LatticeChoice | undefined;
 }
 
 export function choiceOf(options: Options, env = process.env): Choice {
   return {
     socket: textOption(options, "socket") ?? (env.LATTICE_SOCKET || undefined),
     hostId: textOption(options, "hostId") ?? (env.LATTICE_HOST_ID || undefined),
+    lattice: latticeChoice(options),
   };
 }
 
 /**
- * The hosts that a command means: the one chosen, else all of this machine.
+ * The hosts that a command means: the one chosen, else all of the lattice, else all of this machine.
  * @throws LatticeError HOST_ABSENT when there is none; HOST_AMBIGUOUS when the id fits several.
  */
-export async function hostsFor({ socket, hostId }: Choice): Promise<[FoundHost, ...FoundHost[]]> {
-  if (socket !== undefined) return [{ id: basename(socket, ".sock"), socket }];
-  const hosts = await findHosts();
+export async function hostsFor({ socket, hostId, lattice }: Choice): Promise<[FoundHost, ...FoundHost[]]> {
+  if (socket !== undefined) return [{ id: basename(socket, ".sock"), client: new SocketClient(socket) }];
+  const { hosts, where } = await everyHost(lattice, hostId);
   const fitting = hostId === undefined ? hosts : await thoseCalled(hostId, hosts);
   const [first, ...others] = fitting;
-  if (first === undefined) {
-    const { runDirectory } = await import("../host/index.ts");
-    throw fail("HOST_ABSENT", hostId ?? runDirectory());
-  }
+  if (first === undefined) throw fail("HOST_ABSENT", hostId === undefined ? where : `${hostId}, ${where}`);
   if (hostId !== undefined && others.length > 0) throw fail("HOST_AMBIGUOUS", fitting.map(({ id }) => id).join(", "));
   return [first, ...others];
+}
+
+/** A lattice that somebody asked for is the place to look; one that only wash's context names comes after this machine. */
+async function everyHost(
+  lattice: LatticeChoice | undefined,
+  hostId: string | undefined,
+): Promise<{ hosts: FoundHost[]; where: string }> {
+  if (lattice?.asked) return latticeHosts(lattice, hostId);
+  const local = await findHosts();
+  if (local.length > 0 || lattice === undefined) {
+    const { runDirectory } = await import("../host/index.ts");
+    return { hosts: local, where: runDirectory() };
+  }
+  return latticeHosts(lattice, hostId);
+}
+
+async function latticeHosts(
+  lattice: LatticeChoice,
+  hostId: string | undefined,
+): Promise<{ hosts: FoundHost[]; where: string }> {
+  const { LatticeClient } = await import("./lattice-client.ts");
+  const { connection, subjects, hosts } = await openLattice(lattice).then((access) => ({
+    connection: access.connection,
+    subjects: access.subjects,
+    hosts: () => access.hosts(),
+  }));
+  const where = `lattice ${lattice.lattice} on ${connection.describe().server}`;
+  // A whole key needs no question to everybody.
+  if (hostId !== undefined && /^N[A-Z2-7]{55}$/.test(hostId))
+    return { hosts: [{ id: hostId, client: new LatticeClient(connection, subjects, hostId) }], where };
+  const found = (await hosts()).flatMap((record) =>
+    typeof record.id === "string"
+      ? [{ id: record.id, record, client: new LatticeClient(connection, subjects, record.id) }]
+      : [],
+  );
+  return { hosts: found, where };
 }
 
 /** By whole id, beginning of the id, or friendly name. */
@@ -71,14 +111,15 @@ async function thoseCalled(wanted: string, hosts: readonly FoundHost[]): Promise
   if (byId.length > 0) return byId;
   const named = await Promise.all(
     hosts.map(async (host) => {
-      const { hosts: records } = await new HostClient(host.socket)
-        .call("get.hosts", {}, 2_000)
-        .catch(() => ({ hosts: [] }));
-      const rows = Array.isArray(records) ? (records as { friendly_name?: string }[]) : [];
+      const rows = host.record ? [host.record] : await recordsOf(host);
       return rows.some(({ friendly_name: name }) => name === wanted) ? [host] : [];
     }),
   );
   return named.flat();
+}
+
+async function recordsOf({ client }: FoundHost): Promise<Document[]> {
+  return rowsOf(await client.call("get.hosts", {}, 2_000).catch(() => ({ hosts: [] })), "hosts");
 }
 
 /**
@@ -86,12 +127,51 @@ async function thoseCalled(wanted: string, hosts: readonly FoundHost[]): Promise
  * @throws LatticeError HOST_ABSENT; HOST_AMBIGUOUS with `careful`, for commands that end something.
  */
 export async function oneHost(options: Options, output: Output, careful = false): Promise<HostClient> {
-  const [host, ...others] = await hostsFor(choiceOf(options));
+  const choice = choiceOf(options);
+  const [host, ...others] = await hostsFor(choice);
   if (others.length > 0) {
     if (careful) throw fail("HOST_AMBIGUOUS", [host, ...others].map(({ id }) => id).join(", "));
-    output.note(
-      `${others.length + 1} hosts run here; took ${host.id}, started last (choose with --host-id or --socket)`,
-    );
+    const [here, how] = choice.lattice?.asked ? ["", "--host-id"] : [" here", "--host-id or --socket"];
+    output.note(`${others.length + 1} hosts run${here}; took ${host.id}, choose with ${how}`);
   }
-  return new HostClient(host.socket);
+  return host.client;
+}
+
+/** An actor or a provider, by whatever names it. */
+export interface Thing {
+  readonly kind: "actor" | "provider" | "any";
+  readonly target: string;
+}
+
+/**
+ * The hosts that run a thing, when there are several to choose from. None runs it: the first one, whose
+ * refusal says so.
+ * @throws LatticeError HOST_ABSENT.
+ */
+export async function hostsRunning(options: Options, { kind, target }: Thing): Promise<[FoundHost, ...FoundHost[]]> {
+  const [first, ...others] = await hostsFor(choiceOf(options));
+  if (others.length === 0) return [first];
+  const all = [first, ...others];
+  const runs = await Promise.all(
+    all.map(async ({ client }) => {
+      const inventories = await client.call("get.inventory", {}, 5_000).catch(() => ({ inventories: [] }));
+      return rowsOf(inventories, "inventories").some((inventory) =>
+        [
+          ...(kind === "provider" ? [] : rowsOf(inventory, "actors")),
+          ...(kind === "actor" ? [] : rowsOf(inventory, "providers")),
+        ].some((row) => isCalled(row, target)),
+      );
+    }),
+  );
+  const [running, ...more] = all.filter((_, at) => runs[at]);
+  return running ? [running, ...more] : [first];
+}
+
+/** Whether a row of an inventory is what somebody calls `target`: by key, alias, name, contract, or their beginning. */
+export function isCalled(row: Document, target: string): boolean {
+  const wanted = target.toLowerCase();
+  return ["id", "name", "call_alias", "contract_id"].some((field) => {
+    const value = row[field];
+    return typeof value === "string" && value.toLowerCase().startsWith(wanted);
+  });
 }

@@ -49,6 +49,7 @@ export const commandGroups: readonly { readonly title: string; readonly commands
       { name: "explain", summary: "Show the path a call would take, and what holds it back" },
       { name: "call", summary: "Call one operation of an actor" },
       { name: "logs", summary: "Print the log of an actor" },
+      { name: "top", summary: "Show what actors do now, the busiest first" },
       { name: "wait", summary: "Wait until something runs, or is gone" },
       { name: "start", summary: "Start an actor or a provider", words: ["actor", "provider"] },
       { name: "stop", summary: "Stop an actor, a provider or a host", words: ["actor", "provider", "host"] },
@@ -57,12 +58,20 @@ export const commandGroups: readonly { readonly title: string; readonly commands
       { name: "swap", summary: "Put another provider in the place of a running one, without losing a call" },
       { name: "drain", summary: "Let a host or provider finish what it holds and take no more" },
       { name: "link", summary: "Allow an actor to use a provider", words: ["put", "del", "query"] },
+      { name: "label", summary: "Set labels of a host", words: ["put", "del"] },
       { name: "config", summary: "Show settings and where each comes from", words: ["view"] },
     ],
   },
   {
     title: "Configure",
-    commands: [{ name: "completions", summary: "Print shell completions", words: ["bash", "zsh", "fish"] }],
+    commands: [
+      {
+        name: "ctx",
+        summary: "Name lattices and choose one",
+        words: ["list", "new", "use", "show", "edit", "del"],
+      },
+      { name: "completions", summary: "Print shell completions", words: ["bash", "zsh", "fish"] },
+    ],
   },
 ];
 
@@ -71,17 +80,13 @@ export const commandsElsewhere: readonly string[] = [
   "new",
   "build",
   "dev",
-  "par",
   "spy",
-  "top",
-  "label",
   "app",
   "push",
   "pull",
   "reg",
   "registry",
   "k8s",
-  "ctx",
 ];
 
 /** Options that every command takes, for help and completions. */

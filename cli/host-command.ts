@@ -1,8 +1,10 @@
 import { Option, type Command } from "commander";
 import type { HostClient } from "./client.ts";
 import { leaf, textOption, type Call, type CommandShape, type Options } from "./command.ts";
-import { oneHost } from "./discovery.ts";
+import { hostsRunning, oneHost, type Thing } from "./discovery.ts";
 import { parseDuration } from "./durations.ts";
+import { addLatticeOptions } from "./lattice-access.ts";
+import type { Output } from "./output.ts";
 
 export interface HostCall extends Call {
   readonly host: HostClient;
@@ -13,11 +15,15 @@ export interface HostCall extends Call {
 }
 
 interface HostCommandShape extends Omit<CommandShape, "work"> {
+  /** The thing that the words name: of several hosts the one that runs it is asked. */
+  readonly about?: (words: readonly string[]) => Thing | undefined;
+  /** Another way to the host that is asked. */
+  readonly host?: (words: readonly string[], options: Options, output: Output) => Promise<HostClient>;
   readonly work: (call: HostCall) => Promise<void>;
 }
 
 /** A command over one host: finds it, says which, and knows how long to wait. */
-export function hostCommand({ work, options: ownOptions, ...shape }: HostCommandShape): Command {
+export function hostCommand({ work, about, host: choose, options: ownOptions, ...shape }: HostCommandShape): Command {
   return leaf({
     ...shape,
     options: (command) => {
@@ -26,13 +32,29 @@ export function hostCommand({ work, options: ownOptions, ...shape }: HostCommand
     },
     work: async (call) => {
       const { words, options } = takeHostKey(call);
-      const host = await oneHost(options, call.output);
+      const thing = about?.(words);
+      const host = choose
+        ? await choose(words, options, call.output)
+        : thing
+          ? await hostOf(options, thing, call.output)
+          : await oneHost(options, call.output);
       await work({ ...call, options, words, host, timeoutMs: timeoutOf(options) });
     },
   });
 }
 
+/** The host that runs a thing; of several the first, saying which. */
+async function hostOf(options: Options, thing: Thing, output: Output): Promise<HostClient> {
+  const [host, ...others] = await hostsRunning(options, thing);
+  if (others.length > 0) {
+    const ids = [host, ...others].map(({ id }) => id).join(", ");
+    output.note(`${thing.target} runs on ${others.length + 1} hosts (${ids}); took the first, choose with --host-id`);
+  }
+  return host.client;
+}
+
 export function addHostOptions(command: Command): void {
+  addLatticeOptions(command);
   command
     .addOption(new Option("--host-id <id>", "the host meant: its id, the beginning of it, or its name"))
     .addOption(new Option("--socket <path>", "the host's control socket"))

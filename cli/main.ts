@@ -4,6 +4,7 @@ import { watchInterrupts } from "./interrupt.ts";
 import { commandGroups, commandsElsewhere, helpText } from "./help.ts";
 import { formats, Output, plainOutput, type OutputOptions } from "./output.ts";
 import { commandFiles, modernWords } from "./registry.ts";
+import { whatIsOpen } from "./what-is-open.ts";
 
 /** Runs one command line and sets the exit code of the process; it never rejects. */
 export async function main(given: readonly string[]): Promise<void> {
@@ -40,6 +41,8 @@ async function runCommand(argv: readonly string[]): Promise<void> {
     if (!(error instanceof CommanderError)) throw error;
     const wrong = usageError(error);
     if (wrong !== undefined) throw wrong;
+  } finally {
+    await whatIsOpen.close();
   }
 }
 

@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { Option, type Command } from "commander";
 import { fail, isLatticeError } from "../lattice/index.ts";
-import { HostClient } from "./client.ts";
+import type { HostClient } from "./client.ts";
 import { leaf } from "./command.ts";
 import { choiceOf, hostsFor, type FoundHost } from "./discovery.ts";
 import { addHostOptions, timeoutOf } from "./host-command.ts";
@@ -23,7 +22,8 @@ export function stopHosts(name: string, summary: string): Command {
         .addOption(new Option("--skip-wait", "return once the host has the request"));
     },
     work: async ({ output, options, args: [hostId] }) => {
-      const choice = typeof hostId === "string" ? { socket: undefined, hostId } : choiceOf(options);
+      const named = typeof hostId === "string" ? { socket: undefined, hostId } : {};
+      const choice = { ...choiceOf(options), ...named };
       const hosts = await hostsFor(choice);
       if (hosts.length > 1 && options.all !== true) throw fail("HOST_AMBIGUOUS", hosts.map(({ id }) => id).join(", "));
       const progress = new Progress(output);
@@ -44,10 +44,9 @@ export function stopHosts(name: string, summary: string): Command {
   });
 }
 
-/** Resolves when nobody answers on the host's socket any more. */
-async function stopOne({ id, socket }: FoundHost, skipWait: boolean, timeoutMs: number): Promise<void> {
+/** Resolves when nobody answers for the host any more. */
+async function stopOne({ id, client }: FoundHost, skipWait: boolean, timeoutMs: number): Promise<void> {
   const until = performance.now() + timeoutMs;
-  const client = new HostClient(socket);
   await client.call("stop.host", {}, timeoutMs);
   if (skipWait) return;
   while (await answers(client)) {
@@ -57,7 +56,6 @@ async function stopOne({ id, socket }: FoundHost, skipWait: boolean, timeoutMs: 
 }
 
 async function answers(client: HostClient): Promise<boolean> {
-  if (!existsSync(client.socket)) return false;
   try {
     await client.call("version", {}, 1_000);
     return true;

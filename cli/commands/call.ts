@@ -26,6 +26,7 @@ export const command = () =>
   lattice call counter HttpServer.HandleRequest '{"method":"GET","path":"/","queryString":"","header":{},"body":""}'
   lattice call demo/echo Upper --text hello
   lattice call MB2Z... Actor.HealthRequest`,
+    about: ([target = ""]) => ({ kind: "actor", target }),
     work: async ({ output, words: [target = "", operation = "", ...given], host, options, timeoutMs }) => {
       const payload = await payloadOf(options, given);
       const answer = await host.call(

@@ -6,6 +6,10 @@ export const command = () =>
     name: "describe",
     summary: "show one actor, provider or host in full",
     args: [["<target...>", "key, alias, name or their beginning; `host` for the host; a kind before it is allowed"]],
+    about: (words) => {
+      const target = words.at(-1) ?? "host";
+      return target === "host" ? undefined : { kind: "any", target };
+    },
     work: async ({ output, words, host, timeoutMs }) => {
       const target = words.at(-1) ?? "host";
       const document = await host.call("describe", { target }, timeoutMs);

@@ -1,8 +1,8 @@
 import { Option } from "commander";
 import { fail } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
-import { leaf, textOption, type Call } from "../command.ts";
-import { hostsFor, oneHost } from "../discovery.ts";
+import { leaf, textOption, type Call, type Options } from "../command.ts";
+import { choiceOf, hostsFor, hostsRunning, oneHost } from "../discovery.ts";
 import { addHostOptions, timeoutOf } from "../host-command.ts";
 import { Progress } from "../progress.ts";
 
@@ -23,15 +23,16 @@ export const command = () =>
         return drainProvider(call, second);
       }
       const named = first === "host" ? second : first;
-      if (named !== undefined && first !== "host" && !(await namesHost(named))) return drainProvider(call, named);
+      if (named !== undefined && first !== "host" && !(await namesHost(named, call.options)))
+        return drainProvider(call, named);
       return drainHost(call, named);
     },
   });
 
 /** A word that no host answers to means a provider. */
-async function namesHost(word: string): Promise<boolean> {
+async function namesHost(word: string, options: Options): Promise<boolean> {
   try {
-    return (await hostsFor({ hostId: word, socket: undefined })).length > 0;
+    return (await hostsFor({ ...choiceOf(options), hostId: word, socket: undefined })).length > 0;
   } catch {
     return false;
   }
@@ -50,7 +51,7 @@ async function drainHost({ output, options }: Call, named: string | undefined): 
 }
 
 async function drainProvider({ output, options }: Call, target: string): Promise<void> {
-  const host = await oneHost(options, output);
+  const [{ client: host }] = await hostsRunning(options, { kind: "provider", target });
   const timeoutMs = timeoutOf(options);
   const linkName = textOption(options, "linkName");
   const progress = new Progress(output);

@@ -10,6 +10,7 @@ export const command = () =>
       ["<target>", "actor: key, alias, name or the beginning of one"],
       ["[towards]", "what the actor itself would call: an operation, contract (CONTRACT/LINK), actor or alias"],
     ],
+    about: ([target = ""]) => ({ kind: "actor", target }),
     work: async ({ output, words: [target = "", operation], host, timeoutMs }) => {
       const document = await host.call(
         "explain",

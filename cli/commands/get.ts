@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Option, type Command } from "commander";
-import { HostClient, rowsOf, textOf, type Document } from "../client.ts";
+import { rowsOf, textOf, type Document } from "../client.ts";
 import { group, leaf, type Call } from "../command.ts";
 import { choiceOf, hostsFor, oneHost } from "../discovery.ts";
 import { addHostOptions, hostCommand, timeoutOf } from "../host-command.ts";
@@ -98,7 +98,7 @@ async function ask(call: Call, verb: string, list: string): Promise<Document[]> 
   if (found.length === 1)
     return rowsOf(await (await oneHost(call.options, call.output)).call(verb, {}, timeoutMs), list);
   const answers = await Promise.allSettled(
-    found.map(async ({ socket }) => rowsOf(await new HostClient(socket).call(verb, {}, timeoutMs), list)),
+    found.map(async ({ client }) => rowsOf(await client.call(verb, {}, timeoutMs), list)),
   );
   return answers.flatMap((answer, at) => {
     if (answer.status === "fulfilled") return answer.value;

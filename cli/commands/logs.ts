@@ -18,6 +18,7 @@ export const command = () =>
         .addOption(new Option("-n, --tail <lines>", "only the last lines"))
         .addOption(new Option("--since <when>", "only lines of the last 5m, or since a time as 2024-05-01T12:00:00Z"))
         .addOption(new Option("--timestamps", "a time in front of each line")),
+    about: ([target = ""]) => ({ kind: "actor", target }),
     work: async ({ output, words: [target = ""], host, options }) => {
       const tail = textOption(options, "tail");
       const since = textOption(options, "since");

@@ -14,6 +14,7 @@ export const command = () =>
         .addOption(new Option("-c, --max-concurrent <count>", "as --instances").hideHelp())
         .addOption(new Option("-a, --annotations <k=v>", "accepted for wash").hideHelp()),
     more: "Examples:\n  lattice scale counter 4\n  lattice scale actor counter --instances 4",
+    about: (words) => ({ kind: "actor", target: words[words[0] === "actor" ? 1 : 0] ?? "" }),
     work: async ({ output, words, host, options, timeoutMs }) => {
       const rest = words[0] === "actor" ? words.slice(1) : words;
       const targets = rest.filter((word) => !/^N[A-Z2-7]{55}$/.test(word));

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Option, type Command } from "commander";
-import { fail, failFrom, describe } from "../../lattice/index.ts";
+import { defaultLinkName, fail, failFrom, describe } from "../../lattice/index.ts";
+import { hostByAuction } from "../auction.ts";
 import { textOf, type Document } from "../client.ts";
-import { collect, group, listOption, pairs, textOption, wholeNumber } from "../command.ts";
+import { collect, group, listOption, type Options, pairs, textOption, wholeNumber } from "../command.ts";
 import { readBytes, referenceParameters } from "../files.ts";
 import { hostCommand, type HostCall } from "../host-command.ts";
 import { Progress } from "../progress.ts";
@@ -30,10 +31,11 @@ function actor(): Command {
         .addOption(annotate())
         .addOption(constrain())
         .addOption(skipWait()),
+    host: ([reference = ""], options, output) =>
+      hostByAuction(options, { kind: "actor", reference }, constraintsOf(options), output),
     work: async (call) => {
       const { options, words, output } = call;
       const [reference = ""] = words;
-      await checkConstraints(call);
       const instances = textOption(options, "instances") ?? textOption(options, "maxConcurrent");
       const answer = await ask(call, "start.actor", `Starting ${reference}`, {
         ...(await referenceParameters(reference)),
@@ -67,10 +69,13 @@ function provider(): Command {
         .addOption(annotate())
         .addOption(constrain())
         .addOption(skipWait()),
+    host: ([reference = ""], options, output) => {
+      const linkName = textOption(options, "linkName") ?? defaultLinkName;
+      return hostByAuction(options, { kind: "provider", reference, linkName }, constraintsOf(options), output);
+    },
     work: async (call) => {
       const { options, words, output } = call;
       const [reference = ""] = words;
-      await checkConstraints(call);
       const file = textOption(options, "configJson");
       const linkName = textOption(options, "linkName");
       const answer = await ask(call, "start.provider", `Starting ${reference}`, {
@@ -102,16 +107,8 @@ async function ask(call: HostCall, verb: string, text: string, parameters: objec
   }
 }
 
-/** One host is no choice: its labels must fit all the same. */
-async function checkConstraints({ options, host, timeoutMs }: HostCall): Promise<void> {
-  const wanted = Object.entries(pairs(listOption(options, "constraint"), "--constraint"));
-  if (wanted.length === 0 || textOption(options, "hostId") !== undefined) return;
-  const { hosts } = await host.call("get.hosts", {}, timeoutMs);
-  const [record] = Array.isArray(hosts) ? (hosts as { id: string; labels: Record<string, string> }[]) : [];
-  const missing = wanted
-    .filter(([key, value]) => record?.labels[key] !== value)
-    .map(([key, value]) => `${key}=${value}`);
-  if (missing.length > 0) throw fail("HOST_ABSENT", `labels ${missing.join(", ")}`);
+function constraintsOf(options: Options): Record<string, string> {
+  return pairs(listOption(options, "constraint"), "--constraint");
 }
 
 function readConfig(file: string): Record<string, string> {

@@ -18,6 +18,7 @@ function actor(): Command {
       made
         .addOption(new Option("--skip-wait", "accepted for wash; stopping is waited for").hideHelp())
         .addOption(new Option("--count <count>", "accepted for wash").hideHelp()),
+    about: ([target = ""]) => ({ kind: "actor", target }),
     work: async ({ output, words, host: client, timeoutMs }) => {
       const [target = ""] = words;
       const progress = new Progress(output);
@@ -38,6 +39,7 @@ function provider(): Command {
       made
         .addOption(new Option("-l, --link-name <name>", "the one that serves this link name"))
         .addOption(new Option("--skip-wait", "accepted for wash; stopping is waited for").hideHelp()),
+    about: ([target = ""]) => ({ kind: "provider", target }),
     work: async ({ output, words, host: client, options, timeoutMs }) => {
       const [target = "", second] = words;
       const linkName = textOption(options, "linkName") ?? second;

@@ -21,6 +21,7 @@ export const command = () =>
         .addOption(new Option("--drain <duration>", "longest wait for the calls that the old one holds"))
         .addOption(new Option("--config <k=v>", "a setting of the new one, may be repeated").argParser(collect))
         .addOption(new Option("-y, --yes", "accept that a large copy makes calls wait")),
+    about: ([target = ""]) => ({ kind: "provider", target }),
     work: async ({ output, words: given, host, options }) => {
       const [target, reference, ...more] = given;
       if (target === undefined || reference === undefined || more.length > 0)
@@ -35,7 +36,7 @@ export const command = () =>
           if (!output.structured) output.note(stepText(line));
         }
       }
-      if (last === undefined) throw fail("HOST_ABSENT", host.socket);
+      if (last === undefined) throw fail("HOST_ABSENT", host.where);
       await show(output, target, reference, output.format === "jsonl" ? last : { ...last, steps });
     },
   });

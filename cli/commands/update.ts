@@ -11,6 +11,7 @@ export const command = () =>
     summary: "replace a running actor by another revision of it, without losing a call",
     args: [["<words...>", "[actor] TARGET NEW: the running actor, and where its new module is"]],
     options: (made) => made.addOption(new Option("--skip-wait", "accepted for wash").hideHelp()),
+    about: (words) => ({ kind: "actor", target: words[words[0] === "actor" ? 1 : 0] ?? "" }),
     work: async ({ output, words, host, timeoutMs }) => {
       const rest = (words[0] === "actor" ? words.slice(1) : words).filter((word) => !/^N[A-Z2-7]{55}$/.test(word));
       const [target, reference] = rest;

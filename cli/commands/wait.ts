@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Option } from "commander";
 import { fail, isLatticeError } from "../../lattice/index.ts";
-import { HostClient, rowsOf, type Document } from "../client.ts";
+import { rowsOf, type Document } from "../client.ts";
 import { leaf, textOption } from "../command.ts";
 import { choiceOf, hostsFor } from "../discovery.ts";
 import { addHostOptions, timeoutOf } from "../host-command.ts";
@@ -56,9 +56,7 @@ async function isThere(
   try {
     const found = await hostsFor(choiceOf(options));
     const inventories = await Promise.all(
-      found.map(async ({ socket }) =>
-        rowsOf(await new HostClient(socket).call("get.inventory", {}, 5_000), "inventories"),
-      ),
+      found.map(async ({ client }) => rowsOf(await client.call("get.inventory", {}, 5_000), "inventories")),
     );
     const all = inventories.flat();
     if (kind === "host") return all.some((one) => fits(one, ["host_id", "friendly_name"], target));

@@ -29,7 +29,7 @@ describe("control sockets", () => {
     assert.deepEqual(both.map(({ id }) => id).toSorted(), ids.toSorted());
     const guessed = await home.run(["get", "actors"]);
     assert.equal(guessed.code, 0);
-    assert.match(guessed.stderr, /2 hosts run here; took N\w+, .*--host-id or --socket/);
+    assert.match(guessed.stderr, /2 hosts run here; took N\w+, choose with --host-id or --socket/);
     const chosen = await home.run(["get", "actors", "--host-id", ids[1] ?? "", "-o", "name"]);
     assert.deepEqual([chosen.stdout.split("\n").length, chosen.stderr], [2, ""]);
     const named = both.find(({ id }) => id === ids[0])?.friendly_name ?? "";

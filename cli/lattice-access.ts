@@ -1,0 +1,129 @@
+import { Option, type Command } from "commander";
+import {
+  connectNats,
+  fail,
+  isLatticeError,
+  type LatticeConnection,
+  type NatsOptions,
+  Subjects,
+} from "../lattice/index.ts";
+import { type Document, parseAnswer, textOf } from "./client.ts";
+import { textOption, type Options } from "./command.ts";
+import { setting } from "./context.ts";
+import { whatIsOpen } from "./what-is-open.ts";
+
+/** How long hosts have to answer when all are asked, in milliseconds. */
+const gatherMs = 500;
+/** Longest wait for the server. */
+const connectMs = 5_000;
+
+/** The options of every command that may reach a lattice; wash's own are understood too. */
+export function addLatticeOptions(command: Command): void {
+  command
+    .addOption(new Option("--nats <url>", "NATS server of the lattice"))
+    .addOption(new Option("--creds <file>", "credentials for the NATS server"))
+    .addOption(new Option("-x, --lattice <name>", "name of the lattice"))
+    .addOption(new Option("--lattice-prefix <name>", "as --lattice").hideHelp())
+    .addOption(new Option("--ctl-host <host>", "as --nats, with --ctl-port").hideHelp())
+    .addOption(new Option("--ctl-port <port>", "as --nats, with --ctl-host").hideHelp())
+    .addOption(new Option("--ctl-credsfile <file>", "as --creds").hideHelp())
+    .addOption(new Option("--ctl-jwt <jwt>", "for wash; --creds keeps it out of the process list").hideHelp())
+    .addOption(new Option("--ctl-seed <seed>", "for wash; --creds keeps it out of the process list").hideHelp());
+}
+
+/** Where the lattice is and whether somebody asked for it here and now, or it only stands in wash's context. */
+export interface LatticeChoice {
+  readonly nats: NatsOptions;
+  readonly lattice: string;
+  readonly asked: boolean;
+}
+
+/** The lattice that options, variables or a context name; undefined when none does. */
+export function latticeChoice(options: Options): LatticeChoice | undefined {
+  const lattice = textOption(options, "lattice") ?? textOption(options, "latticePrefix") ?? setting("lattice").value;
+  const [ctlHost, ctlPort] = [textOption(options, "ctlHost"), textOption(options, "ctlPort")];
+  const ofWash =
+    ctlHost === undefined && ctlPort === undefined ? undefined : `${ctlHost ?? "127.0.0.1"}:${ctlPort ?? 4222}`;
+  const { value, origin } = setting("nats");
+  const servers = textOption(options, "nats") ?? ofWash ?? value;
+  if (servers === "") return undefined;
+  const given = textOption(options, "nats") !== undefined || ofWash !== undefined;
+  const creds = textOption(options, "creds") ?? textOption(options, "ctlCredsfile") ?? setting("nats_creds").value;
+  const [jwt, seed] = [textOption(options, "ctlJwt"), textOption(options, "ctlSeed")];
+  return {
+    nats: {
+      servers: servers.split(","),
+      name: "lattice",
+      ...(creds === "" ? {} : { credsFile: creds }),
+      ...(jwt === undefined ? {} : { jwt }),
+      ...(seed === undefined ? {} : { seed }),
+    },
+    lattice,
+    asked: given || !origin.includes("/.wash/"),
+  };
+}
+
+/** One lattice as this run of the command line reaches it. */
+export class LatticeAccess {
+  readonly connection: LatticeConnection;
+  readonly subjects: Subjects;
+
+  constructor(connection: LatticeConnection, lattice: string) {
+    this.connection = connection;
+    this.subjects = new Subjects(lattice);
+  }
+
+  /** The record of every host that answers, in the order of their names. */
+  async hosts(): Promise<Document[]> {
+    return await this.gather(this.subjects.write("pingHosts"));
+  }
+
+  /** Asks everybody. No answer is an empty list. */
+  async gather(subject: string, request: object = {}, timeoutMs: number = gatherMs): Promise<Document[]> {
+    const replies = await this.connection.bus.gather(subject, Buffer.from(JSON.stringify(request)), { timeoutMs });
+    const documents = replies.flatMap(({ payload }) => {
+      try {
+        return [parseAnswer(Buffer.from(payload).toString("utf8"), subject, "ask")];
+      } catch {
+        // Whatever else answers on this subject is no host of ours.
+        return [];
+      }
+    });
+    return documents.toSorted((a, b) => (textOf(a, "id") ?? "").localeCompare(textOf(b, "id") ?? ""));
+  }
+}
+
+let opened: Promise<LatticeAccess> | undefined;
+
+/**
+ * The connection of this run, made once.
+ * @throws LatticeError NATS_UNREACHABLE, also for wrong credentials, within a few seconds.
+ */
+export function openLattice({ nats, lattice }: LatticeChoice): Promise<LatticeAccess> {
+  opened ??= (async () => {
+    let problem: unknown;
+    const connection = await connectNats(nats, { onProblem: (error) => (problem = error) });
+    whatIsOpen.add(() => connection.close());
+    try {
+      await reached(connection);
+    } catch (error) {
+      throw isLatticeError(problem) ? problem : error;
+    }
+    return new LatticeAccess(connection, lattice);
+  })();
+  return opened;
+}
+
+function reached(connection: LatticeConnection): Promise<void> {
+  const { bus } = connection;
+  if (bus.status === "connected") return Promise.resolve();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => reject(fail("HOST_ABSENT", `NATS at ${connection.describe().server}`)), connectMs);
+  const end = bus.onStatus((status) => {
+    if (status === "connected") resolve();
+  });
+  return promise.finally(() => {
+    clearTimeout(timer);
+    end();
+  });
+}
