@@ -4,6 +4,7 @@ import { httpClient } from "./http-client/provider.ts";
 import { httpServer } from "./http-server/provider.ts";
 import { redisKeyvalue } from "./keyvalue-redis/provider.ts";
 import { sqliteKeyvalue } from "./keyvalue-sqlite/provider.ts";
+import { natsKeyvalue } from "./keyvalue-nats/provider.ts";
 import { memoryKeyvalue } from "./keyvalue-memory/provider.ts";
 import { actorLogging } from "./logging/provider.ts";
 import { memoryMessaging } from "./messaging-memory/provider.ts";
@@ -70,6 +71,20 @@ const table: readonly Builtin[] = [
     "keyvalue",
     "VAR643LRENLWDF4SNYGK5SWYLYZ34RQIFPYW2SMR7VTB2AEHB5MQI2GU",
     (config) => sqliteKeyvalue({ path: read(config, ["path"]).path ?? "" }),
+    false,
+  ),
+  builtin(
+    "keyvalue-nats",
+    "keyvalue",
+    "VDR5IYSEDV4LBRI5V3IALQWLAFFKYOMIL4GMZ2VS6WL34E2A7RFLQXGE",
+    (config) => {
+      const { url, bucket, creds_file: credsFile } = read(config, ["url", "bucket", "creds_file"]);
+      return natsKeyvalue({
+        ...(url !== undefined && { url }),
+        ...(bucket !== undefined && { bucket }),
+        ...(credsFile !== undefined && { credsFile }),
+      });
+    },
     false,
   ),
   builtin("logging", "logging", "VBOROXVRSLTHSBFCFG7HLY3JSUA6TZ3W62JXAUTU7QANCOQUNYE436MZ", (config) => {

@@ -15,6 +15,7 @@ export * from "./keyvalue/provider.ts";
 export * from "./keyvalue-memory/store.ts";
 export * from "./keyvalue-memory/provider.ts";
 export * from "./keyvalue-redis/provider.ts";
+export * from "./keyvalue-nats/provider.ts";
 export * from "./keyvalue-sqlite/store.ts";
 export * from "./keyvalue-sqlite/provider.ts";
 export * from "./logging/provider.ts";

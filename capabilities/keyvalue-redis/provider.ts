@@ -22,7 +22,11 @@ export function redisKeyvalue(options: RedisKeyvalueOptions = {}): LinkedStores 
   return new LinkedStores<RedisPlace>({
     name: "key-value in Redis",
     stateless: true,
-    placeOf: (values, wrong) => readRedisUrl(values.get("url") ?? url, wrong),
+    placeOf: (values, wrong) => {
+      const asked = values.get("url");
+      // Another store's servers: the link was made for that one.
+      return readRedisUrl(asked === undefined || /^(nats|tls):/.test(asked) ? url : asked, wrong);
+    },
     open: async (place, report) => new RedisStore(await RedisConnection.open(place, options, report)),
   });
 }

@@ -21,6 +21,7 @@ test("the published references keep their keys", () => {
     "builtin:keyvalue-memory": ["VA3GEC4Z", true],
     "builtin:keyvalue-redis": ["VBJZJQS6", false],
     "builtin:keyvalue-sqlite": ["VAR643LR", true],
+    "builtin:keyvalue-nats": ["VDR5IYSE", false],
     "builtin:logging": ["VBOROXVR", false],
     "builtin:numbergen": ["VCJC5SGC", false],
     "builtin:messaging-memory": ["VD6ZPJ5K", true],
