@@ -132,7 +132,8 @@ export class JetStream {
         if (!isLatticeError(error) || error.code !== "NO_RESPONDERS") throw this.#why(store, error);
         // One that had it, or says it has, is only not ready yet.
         const expected = this.#available ?? this.bus.session.serverInfo?.jetstream ?? false;
-        if (!expected || performance.now() > end) throw this.#absent(store);
+        if (!expected) throw this.#absent(store);
+        if (performance.now() > end) throw failFrom(error, "STATE_UNAVAILABLE", store, "JetStream is not reached");
       }
       await delay(retryMs);
     }

@@ -9,6 +9,8 @@ import { until } from "./until.ts";
 export interface NatsServerOptions {
   /** Default true. */
   readonly jetStream?: boolean;
+  /** JetStream domain. */
+  readonly domain?: string;
   /** More of its configuration file: authorization, tls, leafnodes, cluster, max_payload... */
   readonly config?: string;
   /** Default a free one. */
@@ -91,11 +93,12 @@ export class NatsServer implements AsyncDisposable {
 
   /** Replaces `config`; it counts from the next `run`, or from SIGHUP as far as the server reads it then. */
   configure(config = ""): void {
-    const { jetStream = true, name } = this.#options;
+    const { jetStream = true, domain, name } = this.#options;
+    const inDomain = domain === undefined ? "" : `, domain: ${domain}`;
     const lines = [
       `listen: "127.0.0.1:${this.port}"`,
       ...(name === undefined ? [] : [`server_name: ${name}`]),
-      ...(jetStream ? [`jetstream { store_dir: "${join(this.#folder, "store")}" }`] : []),
+      ...(jetStream ? [`jetstream { store_dir: "${join(this.#folder, "store")}"${inDomain} }`] : []),
       config,
     ];
     writeFileSync(this.#config, lines.join("\n"));
