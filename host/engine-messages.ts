@@ -85,6 +85,8 @@ export type EngineChange =
   | { readonly type: "put-peer"; readonly peer: PeerHost }
   /** Another host is gone: what waits for it fails. */
   | { readonly type: "drop-peer"; readonly host: string }
+  /** Call aliases, all of them, of actors on hosts that are not ours: the lattice's claims tell their keys. */
+  | { readonly type: "put-aliases"; readonly aliases: Readonly<Record<string, string>> }
   /** Serves calls of other hosts and sends calls to them from now on. */
   | { readonly type: "join"; readonly remote: RemoteOptions }
   /** A provider that shall take over opens a link of the one before; no call goes to it yet. */

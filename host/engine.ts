@@ -1,9 +1,8 @@
 import { Scheduler } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
 import { fail, type LatticeConnection, type VerifiedInvocation } from "../lattice/index.ts";
-import { within } from "./deadlines.ts";
 import { Dispatch, type Peer } from "./dispatch.ts";
-import { callerPlace, type EngineChange, type EngineStats, type Place, type ThreadMemory } from "./engine-messages.ts";
+import { type EngineChange, type EngineStats, type Place, type ThreadMemory } from "./engine-messages.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import { Failures } from "./failures.ts";
 import { LinkKeeper } from "./link-keeper.ts";
@@ -12,9 +11,7 @@ import { compileMiddleware } from "./middleware.ts";
 import { PlacementKeeper } from "./placement-keeper.ts";
 import { ProviderDesk } from "./provider-desk.ts";
 import { ProviderKeeper } from "./provider-keeper.ts";
-import type { RemoteOptions } from "./remote/options.ts";
-import { Relay } from "./remote/relay.ts";
-import { Remote } from "./remote/remote.ts";
+import { Seat } from "./remote/seat.ts";
 import type { ProviderAnswer, ProviderQuestion } from "./provider-questions.ts";
 import { ProviderSteps } from "./provider-steps.ts";
 import { SwapKeeper } from "./swap-keeper.ts";
@@ -53,15 +50,12 @@ export class Engine implements EngineHandle {
   readonly #swaps: SwapKeeper;
   readonly #questions: ProviderDesk;
   readonly #failures = new Failures();
-  readonly #payloadBytes: number;
-  #shared: LatticeConnection | undefined;
-  #remote: Remote | undefined;
+  readonly #seat: Seat;
   #stopping: Promise<void> | undefined;
 
   constructor(options: EngineOptions) {
     const { place, limits, strict, policy, middleware, onReport } = options;
     this.place = place;
-    this.#payloadBytes = limits.payloadBytes;
     this.tables = new Tables(place);
     this.#scheduler = new Scheduler({ sliceMs: limits.sliceMs });
     this.listeners = new Listeners({
@@ -92,6 +86,9 @@ export class Engine implements EngineHandle {
     this.#links = new LinkKeeper(this.tables, steps, options);
     this.#swaps = new SwapKeeper(this.tables, this.dispatch, this.#links, options.onNews);
     this.#questions = new ProviderDesk(this.tables);
+    const { tables, dispatch } = this;
+    const invoke = this.invoke.bind(this);
+    this.#seat = new Seat({ place, tables, dispatch, payloadBytes: limits.payloadBytes, invoke });
   }
 
   async apply(change: EngineChange): Promise<LinkStatus | undefined> {
@@ -104,7 +101,7 @@ export class Engine implements EngineHandle {
         await this.#placements.resize(change.id, change.instances);
         return undefined;
       case "drain-placement":
-        if (this.#remote) await this.#leaveActor(this.#remote, change.id, change.drainMs);
+        if (this.#seat.taken) await this.#seat.leaveActor(change.id, change.drainMs);
         await this.#placements.drain(change.id, change.drainMs);
         return undefined;
       case "drop-placement":
@@ -112,10 +109,10 @@ export class Engine implements EngineHandle {
         return undefined;
       case "put-provider":
         await this.#providers.put(change.spec, change.staged);
-        this.#remote?.server.providerChanged(change.spec);
+        this.#seat.providerStarted(change.spec);
         return undefined;
       case "drop-provider":
-        if (this.#remote) await this.#leaveProvider(this.#remote, change.id, change.drainMs);
+        if (this.#seat.taken) await this.#seat.leaveProvider(change.id, change.drainMs);
         await this.#providers.drop(change.id, change.drainMs);
         return undefined;
       case "put-link":
@@ -127,10 +124,13 @@ export class Engine implements EngineHandle {
         this.tables.putPeer(change.peer);
         return undefined;
       case "drop-peer":
-        this.#dropPeer(change.host);
+        this.#seat.dropPeer(change.host);
+        return undefined;
+      case "put-aliases":
+        this.tables.putAliases(change.aliases);
         return undefined;
       case "join":
-        await this.#join(change.remote);
+        await this.#seat.join(change.remote);
         return undefined;
       case "stage-link":
         return await this.#links.stage(change.link);
@@ -180,41 +180,7 @@ export class Engine implements EngineHandle {
 
   /** The connection that it uses in place of one of its own; before `join`, by whoever owns it. */
   share(connection: LatticeConnection): void {
-    this.#shared = connection;
-  }
-
-  /** An engine that neither has a connection nor may make one asks the caller's. */
-  async #join(options: RemoteOptions): Promise<void> {
-    if (this.#remote) return;
-    if (!this.#shared && !options.nats) {
-      this.dispatch.elsewhere = new Relay(this.tables, () => this.dispatch.peers.get(callerPlace));
-      return;
-    }
-    const { place, tables } = this;
-    const parts = { place, tables, payloadBytes: this.#payloadBytes, invoke: this.invoke.bind(this) };
-    const remote = await Remote.open(options, parts, this.#shared);
-    if (this.#stopping) return remote.stop();
-    this.#remote = remote;
-    this.tables.onActorChanged = (key) => remote.server.actorChanged(key);
-    remote.server.open();
-    this.dispatch.elsewhere = remote.calls;
-  }
-
-  #dropPeer(host: string): void {
-    const peer = this.tables.peers.get(host);
-    this.tables.dropPeer(host);
-    if (peer) this.#remote?.peerGone(peer);
-  }
-
-  /** Calls of other hosts stop coming before those here are refused. */
-  async #leaveActor({ server }: Remote, id: string, ms: number): Promise<void> {
-    const row = this.tables.placements.get(id);
-    if (row) await atMost(ms, server.leaveActor(row));
-  }
-
-  async #leaveProvider({ server }: Remote, id: string, ms: number): Promise<void> {
-    const row = this.tables.providers.get(id);
-    if (row) await atMost(ms, server.leaveProvider(row.spec));
+    this.#seat.share(connection);
   }
 
   connect(place: Place, peer: Peer): void {
@@ -239,7 +205,7 @@ export class Engine implements EngineHandle {
       providers: await this.#providers.stats(),
       instances: placements.reduce((sum, { instances }) => sum + instances, 0),
       memory: threadMemory(),
-      ...(this.#remote ? { remote: this.#remote.figures } : {}),
+      ...(this.#seat.figures ? { remote: this.#seat.figures } : {}),
     };
   }
 
@@ -250,18 +216,14 @@ export class Engine implements EngineHandle {
   async drain(deadlineMs: number): Promise<void> {
     const end = performance.now() + deadlineMs;
     // What comes in first, then what it led to.
-    await Promise.all([
-      this.listeners.drain(deadlineMs),
-      this.#remote && atMost(deadlineMs, this.#remote.server.drain()),
-    ]);
+    await Promise.all([this.listeners.drain(deadlineMs), this.#seat.drain(deadlineMs)]);
     const left = Math.max(0, end - performance.now());
     await Promise.all([this.#placements.drainAll(left), this.#providers.drainAll(left)]);
   }
 
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
-      this.tables.onActorChanged = () => {};
-      await this.#remote?.stop();
+      await this.#seat.stop();
       await this.#providers.stop();
       await this.listeners.close();
       await this.#placements.stop();
@@ -277,9 +239,4 @@ export class Engine implements EngineHandle {
 function threadMemory(): ThreadMemory {
   const { heapUsed: heapBytes, external: externalBytes } = process.memoryUsage();
   return { heapBytes, externalBytes };
-}
-
-/** Waits for `work`, but not longer than `ms`; whether it fails does not matter. */
-async function atMost(ms: number, work: Promise<void>): Promise<void> {
-  await within(work, ms, "a lattice subject").catch(() => {});
 }

@@ -9,6 +9,7 @@ export class FleetTables {
   readonly #providers = new Map<string, ProviderSpec>();
   readonly #links = new Map<string, LinkSpec>();
   readonly #peers = new Map<string, PeerHost>();
+  #aliases: Readonly<Record<string, string>> | undefined;
   #remote: RemoteOptions | undefined;
   /** Providers that take no more calls. */
   readonly #drained = new Set<string>();
@@ -65,6 +66,9 @@ export class FleetTables {
       case "drop-peer":
         this.#peers.delete(change.host);
         return;
+      case "put-aliases":
+        this.#aliases = change.aliases;
+        return;
       case "join":
         this.#remote = change.remote;
         return;
@@ -104,6 +108,7 @@ export class FleetTables {
     const opens = ({ contractId }: LinkSpec) => canonicalContract(contractId) === contractOf("httpserver");
     const links = [...this.#links.values()].toSorted((a, b) => Number(opens(a)) - Number(opens(b)));
     for (const peer of this.#peers.values()) yield { type: "put-peer", peer };
+    if (this.#aliases) yield { type: "put-aliases", aliases: this.#aliases };
     for (const link of links) yield { type: "put-link", link };
     for (const id of this.#drained) yield { type: "drain-provider", id, drainMs: 0 };
     // Last: who calls from elsewhere finds everything.

@@ -114,6 +114,7 @@ export class Tables {
   readonly #indexedLinks = new Map<string, LinkRow>();
   readonly #byKey = new PlacementIndex();
   readonly #byAlias = new PlacementIndex();
+  #claimed: ReadonlyMap<string, string> = new Map();
   readonly #byLink = new Map<string, LinkRow>();
   readonly place: Place;
   /** Told after each change of an actor key's placements. */
@@ -128,9 +129,9 @@ export class Tables {
     return this.#byKey.get(key);
   }
 
-  /** The key behind a call alias: of an actor here, else of one elsewhere. */
+  /** The key behind a call alias: of an actor here, else of one on our other hosts, else of whoever claims it. */
   keyOfAlias(alias: string): string | undefined {
-    return this.#byAlias.get(alias)[0]?.spec.module.key ?? this.peers.keyOfAlias(alias);
+    return this.#byAlias.get(alias)[0]?.spec.module.key ?? this.peers.keyOfAlias(alias) ?? this.#claimed.get(alias);
   }
 
   /** The live description of an actor key that providers hold; made on first use, also before it runs. */
@@ -222,6 +223,12 @@ export class Tables {
 
   dropPeer(host: string): void {
     this.#peersChanged(this.peers.drop(host));
+  }
+
+  /** Those of earlier are forgotten. */
+  putAliases(aliases: Readonly<Record<string, string>>): void {
+    this.#claimed = new Map(Object.entries(aliases));
+    this.epoch++;
   }
 
   #peersChanged(keys: readonly string[] | undefined): void {

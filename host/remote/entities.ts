@@ -2,6 +2,8 @@ import {
   actorEntity,
   fail,
   isActorEntity,
+  isPublicKey,
+  isSubjectName,
   type Origin,
   providerEntity,
   type Target,
@@ -47,4 +49,9 @@ export function targetOfLink(actor: string, provider: WireEntity, tables: Tables
   const link = tables.findLinkTo(actor, provider);
   if (!link) throw fail("LINK_ABSENT", tables.known(actor)?.name ?? actor, provider.contractId, provider.linkName);
   return { kind: "contract", contractId: link.spec.contractId, linkName: link.spec.linkName };
+}
+
+/** Whether a provider has a subject of 0.x: what has no key of its kind, or an odd link name, is known to our own hosts only. */
+export function hasSubject(key: string, linkName: string): boolean {
+  return isPublicKey(key, "service") && isSubjectName(linkName);
 }

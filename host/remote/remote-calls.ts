@@ -17,7 +17,7 @@ import { graceMs } from "../deadlines.ts";
 import type { Elsewhere } from "../dispatch.ts";
 import type { LinkRow, Tables } from "../tables.ts";
 import { type Candidate, fits, pick } from "./candidates.ts";
-import { originEntity } from "./entities.ts";
+import { hasSubject, originEntity } from "./entities.ts";
 import type { CallForm, CallTime, RemoteCounts } from "./figures.ts";
 import { Outstanding } from "./outstanding.ts";
 import type { PeerHost } from "./peers.ts";
@@ -93,7 +93,7 @@ export class RemoteCalls implements Elsewhere {
     if (direct.answer) return direct.answer;
     if (direct.refusal && !isCode(direct.refusal, "NO_RESPONDERS")) throw direct.refusal;
     const absent = () => fail("PROVIDER_ABSENT", spec.provider, lattice);
-    if (!spec.provider.startsWith("V")) throw absent();
+    if (!hasSubject(spec.provider, linkName)) throw absent();
     const subject = subjects.write("providerRpc", { provider: spec.provider, linkName });
     return this.#shared(subject, invocation, target, absent);
   }
@@ -142,12 +142,20 @@ export class RemoteCalls implements Elsewhere {
   async #direct(peer: PeerHost, invocation: VerifiedInvocation, target: WireEntity): Promise<Uint8Array> {
     const { hellos, sessions, subjects } = this.#options;
     hellos.accept(peer.hello);
-    const place = this.#placeOf(peer);
     const chosen = hellos.formFor(peer.host);
     if (chosen.form === "none") throw fail("SESSION_REFUSED", peer.name, chosen.why);
-    if (chosen.form === "session")
-      return this.#counted("session", invocation, (time) => sessions.ask(peer, place, invocation, target, time));
-    return this.#signed(subjects.write("directed", { host: peer.host, place }), invocation, target);
+    const ask = (place: string) =>
+      chosen.form === "session"
+        ? this.#counted("session", invocation, (time) => sessions.ask(peer, place, invocation, target, time))
+        : this.#signed(subjects.write("directed", { host: peer.host, place }), invocation, target);
+    const [first, ...others] = this.#placesOf(peer);
+    try {
+      return await ask(first);
+    } catch (error) {
+      // An engine on its way back: its neighbours know the way too.
+      if (!isCode(error, "NO_RESPONDERS") || others[0] === undefined) throw error;
+      return ask(others[0]);
+    }
   }
 
   /** The subject that all hosts share which run the target; nobody there is known at once. */
@@ -196,9 +204,11 @@ export class RemoteCalls implements Elsewhere {
   }
 
   /** Engines before the caller's thread, each in turn: whichever is asked knows its neighbours. */
-  #placeOf({ places }: PeerHost): string {
-    const engines = places.length > 1 ? places.filter((place) => place !== "c") : places;
-    return engines[this.#turn++ % engines.length] ?? "c";
+  #placesOf({ places }: PeerHost): readonly [string, ...string[]] {
+    const engines = places.filter((place) => place !== "c");
+    const first = engines[this.#turn++ % engines.length];
+    if (first === undefined) return ["c"];
+    return [first, ...engines.filter((place) => place !== first), "c"];
   }
 }
 

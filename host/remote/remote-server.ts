@@ -6,7 +6,6 @@ import {
   encodeResponse,
   failureResponse,
   type InvocationVerifier,
-  isPublicKey,
   type LargePayloads,
   providerEntity,
   providerQueue,
@@ -25,7 +24,7 @@ import {
 import type { ProviderSpec } from "../engine-messages.ts";
 import type { PlacementRow, Tables } from "../tables.ts";
 import { asLatticeError } from "../wire.ts";
-import { entityOrigin, entityTarget } from "./entities.ts";
+import { entityOrigin, entityTarget, hasSubject } from "./entities.ts";
 import type { RemoteCounts } from "./figures.ts";
 import type { SessionCalls } from "./session-calls.ts";
 import { codeHeaders, readLimits } from "./signed-calls.ts";
@@ -89,7 +88,7 @@ export class RemoteServer {
   /** A provider runs now. */
   providerChanged({ key, linkName, contractId, places }: ProviderSpec): void {
     const { serves, subjects } = this.#options;
-    if (!isProviderKey(key)) return;
+    if (!hasSubject(key, linkName)) return;
     const subject = subjects.write("providerRpc", { provider: key, linkName });
     this.#want(subject, serves(places), providerQueue, providerEntity(key, contractId, linkName));
   }
@@ -108,7 +107,7 @@ export class RemoteServer {
     const others = [...this.#options.tables.providers.values()].some(
       ({ spec, draining }) => spec.id !== id && spec.key === key && spec.linkName === linkName && !draining,
     );
-    if (!others && isProviderKey(key))
+    if (!others && hasSubject(key, linkName))
       await this.#leave(this.#options.subjects.write("providerRpc", { provider: key, linkName }));
   }
 
@@ -158,17 +157,19 @@ export class RemoteServer {
   async #answer(message: BusMessage, me: WireEntity | undefined): Promise<void> {
     const { large, counts } = this.#options;
     let id = unknownInvocationId;
+    let served = false;
     try {
       const invocation = decodeInvocation(message.payload);
       ({ id } = invocation);
-      const proven = await this.#prove(invocation, me);
+      const verified = this.#invocation(await this.#prove(invocation, me), message);
+      served = true;
       counts.served.wasmcloud++;
-      const payload = await this.#options.invoke(this.#invocation(proven, message));
+      const payload = await this.#options.invoke(verified);
       const response = await large.offloadResponse(successResponse(id, payload));
       message.respond(encodeResponse(response));
     } catch (error) {
       const told = asLatticeError(error, "a call");
-      if (told.code.startsWith("INVOCATION_")) counts.refuse(told.code);
+      if (!served) counts.refuse(told.code);
       message.respond(encodeResponse(failureResponse(id, told)), codeHeaders(told));
     }
   }
@@ -194,9 +195,4 @@ export class RemoteServer {
       trace ?? traceOfHeaders(headers),
     );
   }
-}
-
-/** What has no key of a provider is known to our own hosts only. */
-function isProviderKey(key: string): boolean {
-  return isPublicKey(key, "service") && key.startsWith("V");
 }

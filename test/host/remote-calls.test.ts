@@ -3,8 +3,9 @@ import { describe, test } from "node:test";
 import type { Provider } from "../../capabilities/index.ts";
 import { explain } from "../../host/explain.ts";
 import type { Host } from "../../host/index.ts";
-import { KeyPair, Subjects } from "../../lattice/index.ts";
+import { actorEntity, KeyPair, providerEntity, Subjects } from "../../lattice/index.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
+import { hostileMessages } from "../support/hostile-messages.ts";
 import { JoinedHosts, type JoinOptions } from "../support/joined-hosts.ts";
 import { codeOf, Gate } from "../support/journey.ts";
 import { until } from "../support/until.ts";
@@ -231,23 +232,22 @@ test("hostile messages on every subject of calls are counted by reason and hurt 
     subjects.write("actorRpc", { actor: target.id }),
     subjects.write("providerRpc", { provider: handle.id, linkName: "default" }),
   ];
-  const noise = [
-    new Uint8Array(),
-    bytes("{}"),
-    Uint8Array.of(0xc1),
-    Uint8Array.of(0xc1, 1, 255, 255),
-    Uint8Array.of(0xc1, 3, 0, 1, 65),
-    Uint8Array.of(0x80),
-    Uint8Array.of(0xdf, 255, 255, 255, 255),
-    new Uint8Array(100_000).fill(0x91),
-    crypto.getRandomValues(new Uint8Array(1_000)),
-  ];
-  for (const subject of all) for (const each of noise) bus.publish(subject, each);
+  const each = 300;
+  for (const [at, subject] of all.entries()) {
+    const me = at === 2 ? providerEntity(handle.id, contract, "default") : actorEntity(target.id);
+    const noise = hostileMessages({ seed: at + 1, target: me, lattice: "shop", cluster: world.cluster });
+    for (let sent = 0; sent < each; sent++) {
+      const { payload } = noise.next().value;
+      bus.publish(subject, payload.subarray(0, bus.maxPayloadBytes));
+    }
+  }
   await bus.flush();
   await until(async () => {
     const { refused } = await figures(here);
-    return Object.values(refused).reduce((sum, count) => sum + count, 0) >= all.length * noise.length;
+    return Object.values(refused).reduce((sum, count) => sum + count, 0) >= all.length * each;
   });
+  const { served } = await figures(here);
+  assert.deepEqual(served, { session: 0, wasmcloud: 0 });
   assert.equal(text(await here.call(target, "Echo", bytes("well"))), "well");
 });
 

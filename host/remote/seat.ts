@@ -1,0 +1,98 @@
+import type { LatticeConnection, VerifiedInvocation } from "../../lattice/index.ts";
+import { within } from "../deadlines.ts";
+import type { Dispatch } from "../dispatch.ts";
+import { callerPlace, type Place, type ProviderSpec } from "../engine-messages.ts";
+import type { Tables } from "../tables.ts";
+import type { RemoteFigures } from "./figures.ts";
+import type { RemoteOptions } from "./options.ts";
+import { Relay } from "./relay.ts";
+import { Remote } from "./remote.ts";
+
+export interface SeatParts {
+  readonly place: Place;
+  readonly tables: Tables;
+  readonly dispatch: Dispatch;
+  readonly payloadBytes: number;
+  readonly invoke: (invocation: VerifiedInvocation) => Promise<Uint8Array>;
+}
+
+/** One engine's seat in a lattice: empty while its host is alone. */
+export class Seat {
+  readonly #parts: SeatParts;
+  #shared: LatticeConnection | undefined;
+  #remote: Remote | undefined;
+  #stopped = false;
+
+  constructor(parts: SeatParts) {
+    this.#parts = parts;
+  }
+
+  /** True when calls of other hosts come to this engine. */
+  get taken(): boolean {
+    return this.#remote !== undefined;
+  }
+
+  get figures(): RemoteFigures | undefined {
+    return this.#remote?.figures;
+  }
+
+  /** The connection that is used in place of one of its own; before `join`, by whoever owns it. */
+  share(connection: LatticeConnection): void {
+    this.#shared = connection;
+  }
+
+  /** An engine that neither has a connection nor may make one asks the caller's. May be called twice. */
+  async join(options: RemoteOptions): Promise<void> {
+    if (this.#remote) return;
+    const { tables, dispatch } = this.#parts;
+    if (!this.#shared && !options.nats) {
+      dispatch.elsewhere = new Relay(tables, () => dispatch.peers.get(callerPlace));
+      return;
+    }
+    const remote = await Remote.open(options, this.#parts, this.#shared);
+    if (this.#stopped) return remote.stop();
+    this.#remote = remote;
+    tables.onActorChanged = (key) => remote.server.actorChanged(key);
+    remote.server.open();
+    dispatch.elsewhere = remote.calls;
+  }
+
+  /** Another host is gone: what waits for it fails. */
+  dropPeer(host: string): void {
+    const { tables } = this.#parts;
+    const peer = tables.peers.get(host);
+    tables.dropPeer(host);
+    if (peer) this.#remote?.peerGone(peer);
+  }
+
+  providerStarted(spec: ProviderSpec): void {
+    this.#remote?.server.providerChanged(spec);
+  }
+
+  /** Calls of other hosts stop coming before those here are refused. */
+  async leaveActor(id: string, ms: number): Promise<void> {
+    const row = this.#parts.tables.placements.get(id);
+    if (row && this.#remote) await atMost(ms, this.#remote.server.leaveActor(row));
+  }
+
+  async leaveProvider(id: string, ms: number): Promise<void> {
+    const row = this.#parts.tables.providers.get(id);
+    if (row && this.#remote) await atMost(ms, this.#remote.server.leaveProvider(row.spec));
+  }
+
+  async drain(ms: number): Promise<void> {
+    if (this.#remote) await atMost(ms, this.#remote.server.drain());
+  }
+
+  /** May be called twice. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#parts.tables.onActorChanged = () => {};
+    await this.#remote?.stop();
+  }
+}
+
+/** Waits for `work`, but not longer than `ms`; whether it fails does not matter. */
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  await within(work, ms, "a lattice subject").catch(() => {});
+}
