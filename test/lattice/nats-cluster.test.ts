@@ -46,10 +46,12 @@ void describe("a cluster of three NATS servers", { skip: natsSkip() }, () => {
         .catch(() => undefined);
     await until(() => put("round", "start"), 20_000);
     const heard = new Map<string, string>();
-    await two.state("b").watch(">", (change) => {
-      if (change.kind === "put") heard.set(change.key, Buffer.from(change.value).toString());
-      else heard.delete(change.key);
-    });
+    const watch = async () =>
+      await two.state("b").watch(">", (change) => {
+        if (change.kind === "put") heard.set(change.key, Buffer.from(change.value).toString());
+        else heard.delete(change.key);
+      });
+    await until(() => watch().catch(() => undefined), 20_000);
     for (const server of servers.slice(1)) {
       const round = String(server.port);
       await server.stop();
@@ -57,8 +59,16 @@ void describe("a cluster of three NATS servers", { skip: natsSkip() }, () => {
       await until(() => heard.get("round") === round, 20_000);
       await server.run();
     }
+    const entries = await until(
+      () =>
+        two
+          .state("b")
+          .list()
+          .catch(() => undefined),
+      20_000,
+    );
     assert.deepEqual(
-      (await two.state("b").list()).map(({ key }) => key),
+      entries.map(({ key }) => key),
       ["round"],
     );
   });
