@@ -36,6 +36,8 @@ export class SwapRun {
   readonly #since = performance.now();
   /** Links as they were when calls went over. */
   #links: readonly LinkRecord[] = [];
+  /** Figures of the old one before any call waited. */
+  #before: ProviderFigures = { calls: 0, faults: 0, waited: 0, inFlight: 0 };
   #copied = 0;
   #pauseMs = 0;
   #waited = 0;
@@ -87,6 +89,7 @@ export class SwapRun {
       this.#step("started", `${to.name} runs beside ${from.name}`);
       const links = await this.#stageLinks();
       await this.#untilHealthy();
+      this.#before = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
       if (this.#options.copyState) await this.#copy();
       await this.#switch(links);
     } catch (error) {
@@ -242,8 +245,8 @@ export class SwapRun {
   async #switch(links: readonly LinkRecord[]): Promise<void> {
     const { fleet, wanted, events } = this.#parts;
     const [from, to] = [this.#old.spec, this.#new.spec];
-    const before = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
-    const tolerated = before.calls === 0 ? 0 : (2 * before.faults) / before.calls;
+    const { calls, faults } = this.#before;
+    const tolerated = calls === 0 ? 0 : (2 * faults) / calls;
     const watched = this.#options.trialMs === 0 ? {} : { tolerated };
     await this.#note("new");
     this.#links = links.map((link) => wanted.links.get(link.spec.id) ?? link);
@@ -254,11 +257,11 @@ export class SwapRun {
       links: links.map(({ spec }) => spec),
       ...watched,
     });
-    if (this.#pauseMs < 0) this.#pauseMs += performance.now();
-    const after = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
-    this.#waited = after.waited - before.waited;
     wanted.providers.delete(from.id);
     wanted.providers.set(to.id, this.#new);
+    if (this.#pauseMs < 0) this.#pauseMs += performance.now();
+    const after = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
+    this.#waited = after.waited - this.#before.waited;
     await this.#book.moved(from, to, new Map(links.map(({ spec, urls }) => [spec.id, urls])));
     this.#step("switched", `new calls go to ${to.name}`);
     if (from.key === to.key) return;

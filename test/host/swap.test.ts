@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { type Provider, type ProviderCall, startHost } from "../../index.ts";
+import { KeyPair, type Provider, type ProviderCall, startHost } from "../../index.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
 import { Gate } from "../support/journey.ts";
 import { until } from "../support/until.ts";
@@ -237,4 +241,100 @@ test("links put, changed and taken back during a trial are those of the old one 
   assert.equal(text(await host.call(actors[0]!, "Call", get)), "old");
   assert.match(text(await host.call(actors[1]!, "Call", get)), /missing link definition/);
   assert.equal(text(await host.call(actors[2]!, "Call", get)), "old");
+});
+
+test("after its trial a failed call is only a failed call", async () => {
+  await using host = await startHost();
+  const actor = await host.startActor(edgeActor());
+  const handle = await host.startProvider(store("old"));
+  await host.link(actor, handle);
+  let failing = false;
+  const next = store("new", { handle: () => (failing ? assert.fail("once") : bytes("new")) });
+  assert.equal((await host.swapProvider(handle, next, { trialMs: 20 })).outcome, "swapped");
+  failing = true;
+  assert.match(text(await host.call(actor, "Call", get)), /new failed Get: once/);
+  failing = false;
+  assert.equal(text(await host.call(actor, "Call", get)), "new");
+});
+
+/** A store of so many entries that can be copied, as slowly as asked. */
+function full(name: string, keys: number, parts: Partial<Provider> = {}): Provider & { readonly taken: string[] } {
+  const taken: string[] = [];
+  return Object.assign(
+    store(name, {
+      countEntries: async () => keys,
+      async *exportEntries() {
+        for (let at = 0; at < keys; at++) yield { key: `key ${at}`, kind: "value" as const, value: "x" };
+      },
+      importEntries: async (entries) => {
+        const before = taken.length;
+        for await (const { key } of entries) taken.push(key);
+        return taken.length - before;
+      },
+      ...parts,
+    }),
+    { taken },
+  );
+}
+
+test("up to 10 000 keys are copied without asking; beyond that the pause is named and must be accepted", async () => {
+  await using host = await startHost();
+  const handle = await host.startProvider(full("small", 10_000));
+  const middle = full("middle", 10_001);
+  const steps: string[] = [];
+  const options = { copyState: true, trialMs: 0, onStep: ({ text: said }: { text: string }) => void steps.push(said) };
+  assert.equal((await host.swapProvider(handle, middle, options)).keysCopied, 10_000);
+  assert.equal(new Set(middle.taken).size, 10_000);
+  await assert.rejects(host.swapProvider(handle, full("large", 0), options), {
+    code: "SWAP_PAUSE",
+    message: /10001 keys .* about \d+ s/,
+  });
+  assert.equal([...host.wanted.providers.values()][0]?.spec.name, "middle");
+  const large = full("large", 0);
+  await host.swapProvider(handle, large, { ...options, acceptPause: true });
+  assert.equal(new Set(large.taken).size, 10_001);
+  assert.ok(steps.some((said) => /calls wait while 10001 keys are copied, about \d+ s/.test(said)));
+});
+
+test("a copy that fails half-way leaves the old store in place, and its calls go on", async () => {
+  await using host = await startHost();
+  const actor = await host.startActor(edgeActor());
+  const handle = await host.startProvider(full("old", 600));
+  await host.link(actor, handle);
+  let waiting: Promise<Uint8Array> | undefined;
+  const broken = full("new", 0, {
+    importEntries: async () => {
+      waiting = host.call(actor, "Call", get);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      throw new Error("disk full");
+    },
+  });
+  await assert.rejects(host.swapProvider(handle, broken, { copyState: true }), {
+    code: "SWAP_REFUSED",
+    message: /old is not swapped for new: .*disk full/,
+  });
+  assert.equal(text(await waiting!), "old", "the call that waited meanwhile");
+});
+
+test("a host that comes back says how a swap ended that its last process did not finish", async () => {
+  const stateDirectory = mkdtempSync(join(tmpdir(), "lattice-swap-"));
+  const hostSeed = KeyPair.generate("server").seed;
+  for (const stands of ["old", "new"] as const) {
+    const script = `
+      import { startHost } from ${JSON.stringify(new URL("../../index.ts", import.meta.url).href)};
+      const host = await startHost(${JSON.stringify({ stateDirectory, hostSeed })});
+      const store = (name, parts) => ({ contractId: "wasmcloud:keyvalue", name, handle: () => new Uint8Array(), ...parts });
+      const handle = await host.startProvider(store("first"));
+      const end = ({ step }) => { if (step === ${JSON.stringify(stands === "old" ? "started" : "switched")}) process.kill(process.pid, "SIGKILL"); };
+      await host.swapProvider(handle, store("second"), { onStep: end });
+    `;
+    const { signal } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+    assert.equal(signal, "SIGKILL");
+    await using host = await startHost({ stateDirectory, hostSeed, logLevel: "silent" });
+    const told = host.events.recent().find(({ type }) => type === "swap_interrupted")?.data;
+    assert.deepEqual([told?.["from"], told?.["to"], told?.["stands"]], ["object:first", "object:second", stands]);
+  }
+  await using again = await startHost({ stateDirectory, hostSeed, logLevel: "silent" });
+  assert.ok(!again.events.recent().some(({ type }) => type === "swap_interrupted"), "said once");
+  rmSync(stateDirectory, { recursive: true });
 });
