@@ -69,12 +69,32 @@ const rows = [
     variables: ["LATTICE_ISSUERS"],
     fallback: () => byDefault(""),
   },
+  {
+    name: "cluster_seed",
+    variables: ["LATTICE_CLUSTER_SEED", "WASMCLOUD_CLUSTER_SEED"],
+    fallback: () => byDefault(""),
+  },
+  {
+    name: "cluster_issuers",
+    variables: ["LATTICE_CLUSTER_ISSUERS", "WASMCLOUD_CLUSTER_ISSUERS"],
+    fallback: () => byDefault(""),
+  },
+  {
+    name: "nats_creds",
+    variables: ["LATTICE_NATS_CREDS", "NATS_CREDS"],
+    fallback: () => byDefault(""),
+  },
+  {
+    name: "js_domain",
+    variables: ["LATTICE_JS_DOMAIN", "WASMCLOUD_JS_DOMAIN"],
+    fallback: (env) => fromWashContext(env, "js_domain") ?? byDefault(""),
+  },
 ] as const satisfies readonly SettingRow[];
 
 export type SettingName = (typeof rows)[number]["name"];
 
 /** Seeds may stand in a variable; `config view` must not print them. */
-export const secretSettings: readonly SettingName[] = ["issuer_key", "subject_key"];
+export const secretSettings: readonly SettingName[] = ["issuer_key", "subject_key", "cluster_seed"];
 
 /** One setting and where it comes from: our variable, wash's or wasmCloud's, wash's context, default. */
 export function setting(name: SettingName, env: Environment = process.env): Setting {

@@ -100,6 +100,13 @@ export function readingVerbs(host: Host): Verbs {
       run: async ({ follow }, { signal }) =>
         follow ? host.events.watch({ signal }) : { events: host.events.recent() },
     }),
+    job: verb({
+      name: "job",
+      summary: "What became of work that was asked for with an answer at once; with follow, until it ends.",
+      reads: true,
+      params: { id: text({ max: 64 }), follow: optional(flag()) },
+      run: async ({ id, follow }, { signal }) => (follow ? host.jobs.follow(id, signal) : { job: host.jobs.get(id) }),
+    }),
     describe: verb({
       name: "describe",
       summary: "All that is known of an actor, a provider or this host.",
@@ -150,7 +157,13 @@ function placementsWithLogs(host: Host, name: string): readonly string[] {
 async function describeTarget(host: Host, name: string): Promise<object> {
   const all = await inventory(host);
   if (name === host.id || name === host.name || name === "host") {
-    return { kind: "host", host: hostRecord(host), limits: host.config.limits, inventory: all };
+    return {
+      kind: "host",
+      host: hostRecord(host),
+      lattice: host.member?.report,
+      limits: host.config.limits,
+      inventory: all,
+    };
   }
   const provider =
     host.wanted.provider(name) ??

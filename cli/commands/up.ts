@@ -1,11 +1,10 @@
 import { Option } from "commander";
-import { fail } from "../../lattice/index.ts";
 import type { HostFile, HostOptions } from "../../host/index.ts";
 import { leaf, textOption, type Call, type Options } from "../command.ts";
-import { setting } from "../context.ts";
 import { asFirstWord, isDetached, startDetached, tellStarter } from "../detach.ts";
 import { applyHostFile } from "../host-file.ts";
 import { addHostSettings, hostOptions } from "../host-options.ts";
+import { addLatticeSettings, latticeOptions } from "../lattice-options.ts";
 import { Output } from "../output.ts";
 import { Progress } from "../progress.ts";
 import type { RunReport } from "../run-modules.ts";
@@ -20,14 +19,14 @@ export const command = () =>
       made
         .addOption(new Option("-f, --file <file>", "host file: actors, capabilities, links; - for standard input"))
         .addOption(new Option("-d, --detach", "return once it is ready and leave it running"))
-        .addOption(new Option("--detached", "as --detach").hideHelp())
-        .addOption(new Option("--nats <url>", "join the lattice on this NATS server"))
-        .addOption(new Option("--no-nats", "stand alone"));
+        .addOption(new Option("--detached", "as --detach").hideHelp());
+      addLatticeSettings(made);
       addHostSettings(made);
     },
     more: `Examples:
   lattice up -f shop.yaml
   lattice up -d && lattice start actor counter.wasm
+  lattice up --nats nats://127.0.0.1:4222 --label zone=a
   lattice down`,
     work: async (call) => {
       if (call.options.detach === true || call.options.detached === true) {
@@ -53,10 +52,10 @@ async function serve({ output, options }: Call): Promise<void> {
   const { startHost, readHostFile } = await import("../../host/index.ts");
   const path = textOption(options, "file");
   const file = path === undefined ? undefined : await readHostFile(path);
-  refuseNats(options, file);
+  const lattice = await latticeOptions(options, file?.nats, output);
   const progress = new Progress(output);
   progress.step("Starting a host");
-  const host = await startHost(merged(await hostOptions(options), options, file));
+  const host = await startHost(merged({ ...(await hostOptions(options)), ...lattice }, options, file));
   const report = await startInterruptibly(host, async () =>
     file === undefined ? emptyReport : applyHostFile(host, file, progress),
   ).finally(() => progress.done());
@@ -79,16 +78,6 @@ function merged(said: HostOptions, options: Options, file: HostFile | undefined)
     ...(named === undefined && file.lattice !== undefined ? { lattice: file.lattice } : {}),
     ...(file.policy === undefined ? {} : { policy: file.policy }),
   };
-}
-
-/** A server that was asked for is never silently left out. */
-function refuseNats(options: Options, file: HostFile | undefined): void {
-  if (options.nats === false) return;
-  const { value, origin } = setting("nats");
-  const fromSetting = origin.startsWith("$") ? value : undefined;
-  const asked = textOption(options, "nats") ?? file?.nats ?? fromSetting;
-  if (asked === undefined || asked === "") return;
-  throw fail("PRECONDITION", "this build of lattice does not join NATS servers; start the host alone with --no-nats");
 }
 
 async function detach({ output }: Call): Promise<void> {

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { connectNats } from "../../lattice/index.ts";
 import { Home, checkout, documentOf, failureOf, ready } from "../support/cli.ts";
+import { freePort, natsSkip, NatsServer } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
 const examples = join(checkout, "actors", "examples");
@@ -88,16 +90,43 @@ describe("lattice up", () => {
     assert.deepEqual([usage.code, failureOf(usage).code], [2, "USAGE"]);
   });
 
-  test("never leaves out a NATS server that was asked for", async () => {
+  test(
+    "starts although the NATS server that was asked for is away, says so, and joins when it comes",
+    { skip: natsSkip() },
+    async () => {
+      await using home = new Home();
+      const port = await freePort();
+      const up = ["up", "--nats", `nats://127.0.0.1:${port}`, "--metrics", "127.0.0.1:0", "-o", "json"];
+      const running = home.start(up);
+      const { host } = await ready(running);
+      const [address = ""] = await until(() => /http:\/\/127\.0\.0\.1:\d+/.exec(running.stderr()));
+      const readyz = async () => {
+        const answer = await fetch(`${address}/readyz`);
+        return { status: answer.status, text: await answer.text() };
+      };
+      const away = await readyz();
+      assert.equal(away.status, 503);
+      assert.match(away.text, /lattice default .*connecting/);
+      await using server = await NatsServer.start({ port });
+      await until(async () => (await readyz()).status === 200, 20_000);
+      const client = await connectNats({ servers: server.url });
+      const records = await until(async () => {
+        const found = await client.bus.gather("wasmbus.ctl.default.ping.hosts", new Uint8Array(), {
+          timeoutMs: 500,
+          max: 1,
+        });
+        return found.length > 0 && found;
+      });
+      const record = JSON.parse(Buffer.from(records[0]!.payload).toString()) as Record<string, string>;
+      assert.equal(record["id"], host.id);
+      const { keys } = documentOf(await home.run(["keys", "list", "-o", "json"])) as { keys: unknown[] };
+      assert.match(JSON.stringify(keys), /cluster/, "the cluster key of this user was made once");
+      await client.close();
+    },
+  );
+
+  test("stands alone when told so, whatever the environment says", async () => {
     await using home = new Home();
-    for (const [args, env] of [
-      [["--nats", "nats://127.0.0.1:1"], {}],
-      [[], { NATS_URL: "nats://127.0.0.1:1" }],
-    ] as const) {
-      const failed = await home.run(["up", ...args, "-o", "json"], { env });
-      assert.deepEqual([failed.code, failureOf(failed).code], [7, "PRECONDITION"]);
-      assert.match(String(failureOf(failed).error), /--no-nats/);
-    }
     const alone = home.start(["up", "--no-nats", "-o", "json"], { env: { NATS_URL: "nats://127.0.0.1:1" } });
     assert.match((await ready(alone)).host.id, /^N/);
   });

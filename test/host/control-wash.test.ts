@@ -57,10 +57,8 @@ void test(
     );
     const { claims } = (await ask("get", "claims")) as { claims: { name?: string }[] };
     assert.ok(claims.some(({ name }) => name === "Echo"));
-    const called = await wash.jsonAsync(
-      ...["call", module.publicKey, "Echo", "{}", "--rpc-host", "127.0.0.1", "--rpc-port", String(port)],
-      ...["--cluster-seed", lattice.clusterSeed],
-    );
+    const call = ["call", module.publicKey, "Echo", "{}", "--rpc-host", "127.0.0.1", "--rpc-port", String(port)];
+    const called = await wash.jsonAsync(...call, "--cluster-seed", lattice.clusterSeed);
     assert.equal(called["success"], true);
     assert.equal((await ask("update", "actor", host.id, module.publicKey, second!))["success"], true);
     assert.equal([...host.wanted.placements.values()][0]!.spec.module.claims.revision, 2);

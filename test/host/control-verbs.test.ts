@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startHost } from "../../host/index.ts";
+import { askVerb, followVerb } from "../../host/membership/verb-client.ts";
+import { jobHeader } from "../../host/membership/verb-service.ts";
+import { KeyPair, memoryConnection, MemoryServer, Subjects } from "../../lattice/index.ts";
+import { until } from "../support/until.ts";
+
+const subjects = new Subjects("default");
+
+async function lattice(options: Parameters<typeof startHost>[0] = {}) {
+  const server = new MemoryServer();
+  const host = await startHost({ connection: memoryConnection(server), logLevel: "error", ...options });
+  const { bus } = memoryConnection(server);
+  return {
+    host,
+    bus,
+    ask: (verb: string, params: object = {}) => askVerb(bus, subjects, host.id, verb, params, 2_000),
+    [Symbol.asyncDispose]: () => host.stop(),
+  };
+}
+
+void test("every verb of the control socket answers over the lattice, with its own errors", async () => {
+  await using world = await lattice();
+  const { inventories } = (await world.ask("get.inventory")) as { inventories: { host_id: string }[] };
+  assert.equal(inventories[0]!.host_id, world.host.id);
+  await assert.rejects(world.ask("get.nothing"), { code: "VERB_UNKNOWN" });
+  await assert.rejects(world.ask("call", { target: "nobody", operation: "x" }), { code: "ACTOR_ABSENT" });
+  await assert.rejects(world.ask("scale", { target: "x", instances: -1 }), { code: "REQUEST_INVALID" });
+  const nobody = KeyPair.generate("server").publicKey;
+  await assert.rejects(askVerb(world.bus, subjects, nobody, "version", {}), { code: "HOST_ABSENT" });
+});
+
+void test("no verb that comes over the lattice reads a file of the host", async () => {
+  await using world = await lattice();
+  await assert.rejects(world.ask("start.actor", { reference: "file:///etc/hostname" }), { code: "REFERENCE_REFUSED" });
+  await assert.rejects(world.ask("start.actor", { reference: "/etc/hostname" }), { code: "REFERENCE_UNKNOWN" });
+});
+
+void test("a host that is only to be read refuses changes, one that is closed answers nothing", async () => {
+  await using reading = await lattice({ ctl: "read" });
+  await reading.ask("get.hosts");
+  await assert.rejects(reading.ask("start.provider", { reference: "builtin:keyvalue-memory" }), {
+    code: "CONTROL_REFUSED",
+  });
+  const refusal = await reading.bus.request(`wasmbus.ctl.default.cmd.${reading.host.id}.stop`, Buffer.from("{}"), {
+    timeoutMs: 2_000,
+  });
+  assert.match(Buffer.from(refusal.payload).toString(), /^\{"accepted":false,"error":".*takes no changes/);
+  assert.equal(reading.host.state, "running");
+  await using closed = await lattice({ ctl: "off" });
+  await assert.rejects(closed.ask("get.hosts"), { code: "HOST_ABSENT" });
+  await assert.rejects(closed.bus.request("wasmbus.ctl.default.ping.hosts", Buffer.from(""), { timeoutMs: 500 }), {
+    code: "NO_RESPONDERS",
+  });
+});
+
+void test("long work is answered at once with a job, which is followed to its end", async () => {
+  await using world = await lattice();
+  const begin = async (verb: string, params: object) => {
+    const subject = subjects.write("verb", { host: world.host.id, verb });
+    const headers = new Map([[jobHeader, ["1"]]]);
+    const { payload } = await world.bus.request(subject, Buffer.from(JSON.stringify(params)), {
+      timeoutMs: 2_000,
+      headers,
+    });
+    return (JSON.parse(Buffer.from(payload).toString()) as { job: { id: string; state: string } }).job;
+  };
+  const started = await begin("start.provider", { reference: "builtin:keyvalue-memory" });
+  assert.equal(started.state, "running");
+  const done = await until(async () => {
+    const { job } = (await world.ask("job", { id: started.id })) as { job: { state: string; result?: object } };
+    return job.state !== "running" && job;
+  });
+  assert.equal(done.state, "done");
+  assert.ok(done.result);
+  const failing = await begin("start.provider", { reference: "builtin:nothing" });
+  const seen: string[] = [];
+  const signal = new AbortController().signal;
+  const parts = followVerb(
+    world.bus,
+    subjects,
+    world.host.id,
+    "job",
+    { id: failing.id, follow: true },
+    { signal, inbox: "_INBOX.job" },
+  );
+  for await (const part of parts) seen.push(String(part["state"]));
+  assert.equal(seen.at(-1), "failed");
+});
+
+void test("what goes on is told part by part, until the asker has heard enough", async () => {
+  await using world = await lattice();
+  const controller = new AbortController();
+  const seen: unknown[] = [];
+  const parts = followVerb(
+    world.bus,
+    subjects,
+    world.host.id,
+    "get.events",
+    { follow: true },
+    { signal: controller.signal, inbox: "_INBOX.events" },
+  );
+  const reading = (async () => {
+    for await (const { type } of parts) seen.push(type);
+  })();
+  await until(() => seen.includes("host_started"));
+  world.host.labels.put("room", "1");
+  await until(() => seen.includes("labels_changed"));
+  controller.abort();
+  await reading;
+  world.host.labels.put("room", "2");
+  await world.ask("get.hosts");
+  assert.equal(seen.filter((type) => type === "labels_changed").length, 1);
+});
