@@ -1,4 +1,4 @@
-import type { GuestCall, GuestHost } from "./guest-host.ts";
+import type { GuestCall, GuestHost, Waiter } from "./guest-host.ts";
 
 /** Results of wrapped imports that mean something to the appended wrapper, never to the guest. */
 export const sentinel = {
@@ -13,7 +13,8 @@ export const textBytes = 65_536;
 
 /** What an import waits for while its guest is suspended. */
 export interface Pending<T> {
-  readonly promise: Promise<T>;
+  /** Undefined when the frame's own waiter is told instead. */
+  readonly promise: Promise<T> | undefined;
   /** Turns the outcome into the import's result, with the guest's memory valid again. */
   answered(value: T): number;
   refused(error: unknown): number;
@@ -24,14 +25,17 @@ export interface Pending<T> {
 /** What the imports of one instance need of it. Only valid while that instance runs. */
 export interface GuestFrame {
   readonly host: GuestHost;
+  /** Told how a host call ended that neither answered at once nor by a promise. */
+  readonly waiter: Waiter;
   /** The call being answered, or the start function being run. */
   readonly call: GuestCall | undefined;
   /** Being discarded: its imports do nothing any more. */
   readonly ended: boolean;
   /** Memory as it is now; the view is bound anew when the guest has grown it. */
   memory(): Uint8Array;
-  /** The buffer of `memory`. Ask for `memory` first. */
+  /** The buffer of `memory`, and a view of it by four bytes. Ask for `memory` first. */
   readonly buffer: ArrayBuffer;
+  readonly words: Int32Array;
   /** Accounts work that an import did on the guest's behalf, in nanoseconds. */
   charge(ns: number): void;
   /** Suspends the guest: the import returns what this returns. */

@@ -6,12 +6,18 @@ import type { TraceContext } from "../lattice/index.ts";
  */
 export interface GuestHost {
   /**
-   * A guest asks the host. Bytes answer at once; a promise suspends the guest; a throw or a
-   * rejection becomes the host error text that the guest may read and survive.
+   * A guest asks the host. Bytes answer at once; a promise suspends the guest, and so does undefined:
+   * then `waiter` is told, once and later. A throw, a rejection or a failure becomes the host error
+   * text that the guest may read and survive.
    * `payload` is a view over guest memory, stable until the answer is there: the guest is suspended
    * meanwhile. Copy it before sending it to another thread.
    */
-  hostCall(site: CallSite, payload: Uint8Array, call: GuestCall): Uint8Array | Promise<Uint8Array>;
+  hostCall(
+    site: CallSite,
+    payload: Uint8Array,
+    call: GuestCall,
+    waiter: Waiter,
+  ): Uint8Array | Promise<Uint8Array> | undefined;
   /** A line of `__console_log` or of WASI standard output and error. */
   log(stream: "console" | "stdout" | "stderr", text: string, call: GuestCall | undefined): void;
 }
@@ -28,6 +34,15 @@ export interface CallSite {
   /** For the host: what it resolved these names to, and at which epoch of its tables. */
   route: unknown;
   epoch: number;
+}
+
+/**
+ * Who is told how a call ended: one of the two, once. It is told on the stack of whoever ends the call,
+ * so it must not throw, and does no more than note it; a promise's two functions do.
+ */
+export interface Waiter {
+  readonly answered: (reply: Uint8Array) => void;
+  readonly failed: (error: unknown) => void;
 }
 
 /** One call into a guest. The fields that travel on with nested host calls are here too. */

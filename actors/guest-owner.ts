@@ -2,7 +2,7 @@ import type { LatticeError } from "../lattice/index.ts";
 import type { CallSites } from "./call-sites.ts";
 import type { FuelRate } from "./fuel-rate.ts";
 import type { Guest } from "./guest.ts";
-import type { GuestCall, GuestHost, Introduce } from "./guest-host.ts";
+import type { GuestCall, GuestHost, Introduce, Waiter } from "./guest-host.ts";
 import type { PoolLimits } from "./limits.ts";
 import type { PreparedModule } from "./prepared.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -12,8 +12,7 @@ export interface Ticket {
   readonly call: GuestCall;
   /** The operation in UTF-8. */
   readonly operation: Uint8Array;
-  readonly resolve: (reply: Uint8Array) => void;
-  readonly reject: (error: LatticeError) => void;
+  readonly waiter: Waiter;
   /** When it was admitted, by the scheduler's coarse clock. */
   readonly since: number;
   /** CPU time accounted so far. */

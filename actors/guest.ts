@@ -1,6 +1,6 @@
 import { describe, fail, failFrom, type LatticeError } from "../lattice/index.ts";
 import { type GuestFrame, type Pending, sentinel } from "./guest-frame.ts";
-import type { GuestCall, GuestHost, Introduce } from "./guest-host.ts";
+import type { GuestCall, GuestHost, Introduce, Waiter } from "./guest-host.ts";
 import { GuestFault, guestImports } from "./guest-imports.ts";
 import type { GuestEnvironment, GuestOwner, Ticket } from "./guest-owner.ts";
 import { LARGE } from "./instrument/options.ts";
@@ -13,6 +13,7 @@ import { Wasi } from "./wasi.ts";
 type State = "starting" | "running" | "idle" | "parked" | "waiting" | "spinning" | "ended";
 
 const nothing = new Uint8Array(0);
+const noWords = new Int32Array(nothing.buffer);
 
 /** What taking, answering and settling one call costs the thread, in nanoseconds. */
 const callNs = 300;
@@ -47,6 +48,7 @@ export class Guest implements GuestFrame {
   #memory: WebAssembly.Memory | undefined;
   #view = nothing;
   buffer: ArrayBuffer = nothing.buffer;
+  words = noWords;
   #ended = false;
   #trapped = false;
   #exitCode: number | undefined;
@@ -66,6 +68,8 @@ export class Guest implements GuestFrame {
     if (performance.now() >= deadline) this.discard(this.#late());
     else this.#settle((pending) => pending.refused(error));
   };
+
+  readonly waiter: Waiter = { answered: this.#onAnswer, failed: this.#onRefusal };
 
   constructor(environment: GuestEnvironment, owner: GuestOwner) {
     this.#environment = environment;
@@ -172,6 +176,7 @@ export class Guest implements GuestFrame {
     if (this.#view.length === 0 && this.#memory) {
       this.buffer = this.#memory.buffer;
       this.#view = new Uint8Array(this.buffer);
+      this.words = new Int32Array(this.buffer);
     }
     return this.#view;
   }
@@ -291,7 +296,7 @@ export class Guest implements GuestFrame {
     const promise = new Promise<number>(capture);
     this.#resume = resolver;
     this.#state = "waiting";
-    this.#pending!.promise.then(this.#onAnswer, this.#onRefusal);
+    this.#pending!.promise?.then(this.#onAnswer, this.#onRefusal);
     this.#owner.suspended(this);
     return promise;
   }
@@ -464,6 +469,7 @@ export class Guest implements GuestFrame {
     this.#memory = undefined;
     this.#view = nothing;
     this.buffer = nothing.buffer;
+    this.words = noWords;
     this.#time.close();
     this.#resume = undefined;
     this.#pending = undefined;

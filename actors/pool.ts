@@ -4,7 +4,7 @@ import { CallSites } from "./call-sites.ts";
 import type { Census } from "./census.ts";
 import { FuelRate } from "./fuel-rate.ts";
 import { Guest } from "./guest.ts";
-import type { GuestCall, GuestHost, Introduce } from "./guest-host.ts";
+import type { GuestCall, GuestHost, Introduce, Waiter } from "./guest-host.ts";
 import type { GuestEnvironment, GuestOwner, Ticket } from "./guest-owner.ts";
 import { type GuestLimits, guestLimits, type PoolLimits } from "./limits.ts";
 import { OperationNames } from "./operation-names.ts";
@@ -48,11 +48,10 @@ export interface PoolStats {
 /** Pause after an instance failed to start while others live; a nested call waits for one as long at least. */
 const restartMs = 1_000;
 
-let resolver: (reply: Uint8Array) => void;
-let rejecter: (error: LatticeError) => void;
-const capture = (resolve: (reply: Uint8Array) => void, reject: (error: LatticeError) => void): void => {
-  resolver = resolve;
-  rejecter = reject;
+/** A promise's two functions, without a closure per promise. */
+let waiter: Waiter;
+const capture = (answered: Waiter["answered"], failed: Waiter["failed"]): void => {
+  waiter = { answered, failed };
 };
 
 /**
@@ -143,24 +142,36 @@ export class Pool implements GuestOwner, Watched {
    */
   call(call: GuestCall): Promise<Uint8Array> {
     const promise = new Promise<Uint8Array>(capture);
+    try {
+      this.submit(call, waiter);
+    } catch (error) {
+      waiter.failed(error);
+    }
+    return promise;
+  }
+
+  /**
+   * `call` without a promise, which costs as much as a small call itself: the waiter is told, never
+   * before this returns.
+   * @throws LatticeError when the call is refused at once; the waiter is not told then.
+   */
+  submit(call: GuestCall, waiter: Waiter): void {
     if (!this.#watched) this.#watch();
-    const ticket: Ticket = {
-      call,
-      operation: this.#operations.encode(call.operation),
-      resolve: resolver,
-      reject: rejecter,
-      since: this.#scheduler.coarseNow,
-      cpuNs: 0,
-    };
     this.#calls++;
     this.#scheduler.arrivals++;
     const refusal = this.#refusal(call);
     if (refusal) {
       this.#errors++;
-      ticket.reject(refusal);
-      return promise;
+      throw refusal;
     }
     this.#outstanding++;
+    const ticket: Ticket = {
+      call,
+      operation: this.#operations.encode(call.operation),
+      waiter,
+      since: this.#scheduler.coarseNow,
+      cpuNs: 0,
+    };
     const free =
       !this.#runner && this.#parked === 0 && this.#busy < this.#limits.instances + (this.#single ? 0 : call.hops);
     const guest = free && this.#queue.length === 0 ? this.#idle.pop() : undefined;
@@ -172,7 +183,6 @@ export class Pool implements GuestOwner, Watched {
       this.#queue.push(ticket);
       this.#pump();
     }
-    return promise;
   }
 
   /** New bounds for the number of instances; surplus idle ones are released at once. */
@@ -284,8 +294,8 @@ export class Pool implements GuestOwner, Watched {
 
   answer(ticket: Ticket, reply: Uint8Array): void {
     this.#busy--;
-    ticket.resolve(reply);
     if (--this.#outstanding === 0) this.#drained();
+    ticket.waiter.answered(reply);
   }
 
   refuse(ticket: Ticket, error: LatticeError): void {
@@ -442,8 +452,8 @@ export class Pool implements GuestOwner, Watched {
 
   #reject(ticket: Ticket, error: LatticeError): void {
     this.#errors++;
-    ticket.reject(error);
     if (--this.#outstanding === 0) this.#drained();
+    ticket.waiter.failed(error);
   }
 
   #closed(): LatticeError {

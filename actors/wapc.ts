@@ -171,7 +171,7 @@ export class WapcExchange {
       first.set(memory.subarray(at, at + length));
       this.#response = first.subarray(0, length);
     } else {
-      this.#response = copyReply(memory, this.#frame.buffer, at, length);
+      this.#response = copyReply(memory, this.#frame, at, length);
     }
   }
 
@@ -214,9 +214,9 @@ export class WapcExchange {
     if (length > this.#payloadBytes) {
       return this.#refuse(fail("PAYLOAD_TOO_LARGE", `the payload of ${site.operation}`, length, this.#payloadBytes));
     }
-    let answer: Uint8Array | Promise<Uint8Array>;
+    let answer: Uint8Array | Promise<Uint8Array> | undefined;
     try {
-      answer = frame.host.hostCall(site, new Uint8Array(frame.buffer, at, length), frame.call!);
+      answer = frame.host.hostCall(site, new Uint8Array(frame.buffer, at, length), frame.call!, frame.waiter);
     } catch (error) {
       return this.#refuse(error);
     }

@@ -1,4 +1,4 @@
-import type { CallSite, GuestCall, GuestHost } from "../actors/index.ts";
+import type { CallSite, GuestCall, GuestHost, Pool, Waiter } from "../actors/index.ts";
 import { defaultLinkName, fail, localInvocation, type Target, type VerifiedInvocation } from "../lattice/index.ts";
 import { Deadlines, graceMs } from "./deadlines.ts";
 import { Hold } from "./hold.ts";
@@ -69,16 +69,8 @@ export class Dispatch {
    * @throws LatticeError as the catalogue says, directly or by rejection.
    */
   invoke(invocation: VerifiedInvocation, route: Route = this.#resolve(invocation)): Uint8Array | Promise<Uint8Array> {
-    const { hopLimit, payloadBytes, policy, aroundActor, aroundProvider } = this.#options;
-    if (invocation.hops >= hopLimit) throw fail("HOPS_EXCEEDED", nameOf(invocation.target), hopLimit);
-    if (invocation.payload.byteLength > payloadBytes) {
-      throw fail(
-        "PAYLOAD_TOO_LARGE",
-        `the payload of ${invocation.operation}`,
-        invocation.payload.byteLength,
-        payloadBytes,
-      );
-    }
+    this.#check(invocation);
+    const { policy, aroundActor, aroundProvider } = this.#options;
     if (route.kind === "service" && route.unclaimed) this.#noteUnclaimed(invocation, route.contractId);
     const answer = this.#answerOf(invocation, route);
     // Policy and middleware run once, in the engine that answers.
@@ -102,7 +94,7 @@ export class Dispatch {
   /** The way out of one placement's guests. */
   hostOf(placement: PlacementRow, log: GuestHost["log"]): GuestHost {
     return {
-      hostCall: (site: CallSite, payload: Uint8Array, call: GuestCall) => {
+      hostCall: (site: CallSite, payload: Uint8Array, call: GuestCall, waiter: Waiter) => {
         if (site.epoch !== this.#tables.epoch) {
           site.route = resolveRoute(this.#tables, placement, site, this.#options.strict);
           site.epoch = this.#tables.epoch;
@@ -113,13 +105,39 @@ export class Dispatch {
           route.kind === "actor"
             ? { kind: "actor", key: route.key }
             : { kind: "contract", contractId: site.namespace, linkName: site.binding };
-        return this.invoke(
-          localInvocation(placement.origin, target, site.operation, payload, call.deadline, call.hops + 1, call.trace),
-          route,
+        const { deadline, hops, trace } = call;
+        const invocation = localInvocation(
+          placement.origin,
+          target,
+          site.operation,
+          payload,
+          deadline,
+          hops + 1,
+          trace,
         );
+        const pool = route.kind === "actor" ? this.#poolOf(invocation) : undefined;
+        if (!pool) return this.invoke(invocation, route);
+        pool.submit(invocation, waiter);
+        return undefined;
       },
       log,
     };
+  }
+
+  /** The pool that answers when nothing stands between: then actor calls actor without promises. */
+  #poolOf(invocation: VerifiedInvocation): Pool | undefined {
+    const { policy, aroundActor } = this.#options;
+    if (policy || aroundActor) return undefined;
+    this.#check(invocation);
+    return this.#choose(invocation).pool;
+  }
+
+  /** @throws LatticeError HOPS_EXCEEDED, PAYLOAD_TOO_LARGE. */
+  #check({ hops, target, operation, payload }: VerifiedInvocation): void {
+    const { hopLimit, payloadBytes } = this.#options;
+    if (hops >= hopLimit) throw fail("HOPS_EXCEEDED", nameOf(target), hopLimit);
+    const size = payload.byteLength;
+    if (size > payloadBytes) throw fail("PAYLOAD_TOO_LARGE", `the payload of ${operation}`, size, payloadBytes);
   }
 
   /** From now on calls to what `name` names wait. */

@@ -1,8 +1,8 @@
 import { instantiate } from "@wapc/host";
-import { Census, Pool, Scheduler } from "../../actors/index.ts";
+import { Census, type GuestCall, Pool, Scheduler, type Waiter } from "../../actors/index.ts";
 import { assembled } from "../assembled.ts";
 import { preparedGuest } from "../guests.ts";
-import { type Figure, inTurns, rate, type Row } from "../harness.ts";
+import { type Budget, type Figure, inTurns, ownTime, rate, type Row } from "../harness.ts";
 
 const operation = "Echo";
 const payload = new Uint8Array(100).fill(7);
@@ -25,28 +25,35 @@ export const wapcEcho: Row = {
       census: new Census(),
     });
     const call = { operation, payload, deadline: Number.POSITIVE_INFINITY, hops: 0, trace: undefined };
-    const sides: {
-      readonly figure: string;
-      readonly calls: number;
-      readonly ours: () => unknown;
-      readonly theirs: () => unknown;
-    }[] = [
-      { figure: "one caller", calls: 1, ours: () => pool.call(call), theirs: () => peer.invoke(operation, payload) },
+    const invoke = () => peer.invoke(operation, payload);
+    const promised = () => pool.call(call);
+    const budget: Budget = { of: "ratio", better: "higher", first: 5, goal: 15 };
+    const sides = [
+      { figure: "one caller", calls: 1, ours: promised, theirs: invoke, by: "Pool.call", budget },
       {
         figure: `${callers} callers`,
         calls: callers,
-        ours: () => together(() => pool.call(call)),
-        theirs: () => together(() => peer.invoke(operation, payload)),
+        ours: submitting(pool, call),
+        theirs: () => together(invoke),
+        by: "Pool.submit, as host calls and dispatch do",
+        budget,
+      },
+      {
+        figure: `${callers} callers, by promises`,
+        calls: callers,
+        ours: () => together(promised),
+        theirs: () => together(invoke),
+        by: "Pool.call",
       },
     ];
     const figures: Figure[] = [];
-    for (const { figure, calls, ours, theirs } of sides) {
-      await rate(ms, ours);
-      await rate(ms, theirs);
+    for (const { figure, calls, ours, theirs, by, ...rest } of sides) {
+      await rate(ms, ours, calls, ownTime);
+      await rate(ms, theirs, calls, ownTime);
       const compared = await inTurns(
         rounds,
-        () => rate(ms, ours, calls),
-        () => rate(ms, theirs, calls),
+        () => rate(ms, ours, calls, ownTime),
+        () => rate(ms, theirs, calls, ownTime),
       );
       figures.push({
         row: "wapc-echo",
@@ -55,8 +62,8 @@ export const wapcEcho: Row = {
         unit: "calls/s",
         peer: { name: "@wapc/host", value: compared.peer },
         ratio: compared.ratio,
-        budget: { of: "ratio", better: "higher", first: 5, goal: 15 },
-        how: `Pool.call with fuel, coroutine and deadlines; the peer runs the same module, not instrumented; ${rounds} rounds of ${ms} ms in turns, medians`,
+        ...rest,
+        how: `${by}, with fuel, coroutine and deadlines; the peer runs the same module, not instrumented; ${rounds} rounds of ${ms} ms of the thread's own time in turns, medians`,
       });
     }
     await pool.stop();
@@ -70,4 +77,24 @@ function together(call: () => Promise<unknown>): Promise<unknown> {
   let last: Promise<unknown> = Promise.resolve();
   for (let i = 0; i < callers; i++) last = call();
   return last;
+}
+
+/** `callers` calls at once, the next ones when the last is answered. */
+function submitting(pool: Pool, call: GuestCall): () => Promise<void> {
+  let left = 0;
+  let done: () => void;
+  const capture = (resolve: () => void) => void (done = resolve);
+  const waiter: Waiter = {
+    answered: () => {
+      if (--left === 0) done();
+    },
+    failed: (error) => {
+      throw error;
+    },
+  };
+  return () => {
+    left = callers;
+    for (let i = 0; i < callers; i++) pool.submit(call, waiter);
+    return new Promise(capture);
+  };
 }

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { array, assert as check, asyncProperty, boolean, integer, nat, record } from "fast-check";
-import { type CallSite, Census, instanceLimit } from "../../actors/index.ts";
+import { type CallSite, Census, type GuestCall, instanceLimit } from "../../actors/index.ts";
+import { corpusGuest, guestBytes } from "../support/guest-corpus.ts";
 import { assemble, echoText, guestText, hostile, prepared, relayText, startWorld, textOf } from "../support/guests.ts";
 import { until } from "../support/until.ts";
 
 const echo = prepared(assemble(echoText), "echo");
+const edge = prepared(guestBytes(corpusGuest("edge")), "edge");
 const relay = prepared(assemble(relayText), "relay");
 
 /** Once round the event loop: sockets and timers have had their turn. */
@@ -268,6 +270,37 @@ void test("chains that began before the maximum was lowered come to their end", 
   guest.pool.resize({ max: 1 });
   for (const { answer } of held) answer();
   assert.deepEqual((await Promise.all(calls)).map(textOf), ["0", "1", "2", "3", "4", "5"]);
+});
+
+void test("a waiter is told once how its call ended, and never before it is submitted", async () => {
+  await using world = startWorld();
+  const { pool } = world.pool(edge, { limits: { instances: 1, queue: 3 } });
+  const told: string[] = [];
+  const submit = (operation: string, more: Partial<GuestCall> = {}) => {
+    const waiter = {
+      answered: (reply: Uint8Array) => void told.push(`${operation}: ${textOf(reply)}`),
+      failed: (error: unknown) => void told.push(`${operation}: ${(error as { code: string }).code}`),
+    };
+    const payload = Buffer.from("yes");
+    pool.submit(
+      { operation, payload, deadline: performance.now() + 5_000, hops: 0, trace: undefined, ...more },
+      waiter,
+    );
+  };
+  submit("Echo");
+  submit("Fail");
+  submit("Trap");
+  submit("Echo");
+  assert.throws(() => submit("Echo"), { code: "QUEUE_FULL" });
+  assert.throws(() => submit("Echo", { deadline: 0 }), { code: "DEADLINE_EXCEEDED" });
+  assert.deepEqual(told, []);
+  await until(() => told.length === 4);
+  submit("Echo");
+  await pool.drain(5_000);
+  await turn();
+  assert.deepEqual(told, ["Echo: yes", "Fail: GUEST_FAILED", "Trap: GUEST_TRAPPED", "Echo: yes", "Echo: yes"]);
+  await pool.stop();
+  assert.throws(() => submit("Echo"), { code: "STOPPED" });
 });
 
 void test("a census shared by threads forgets a lost one", () => {

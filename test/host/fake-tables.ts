@@ -1,4 +1,4 @@
-import type { CallSite, Pool, PreparedModule } from "../../actors/index.ts";
+import type { CallSite, Pool, Waiter, PreparedModule } from "../../actors/index.ts";
 import type { Provider } from "../../capabilities/index.ts";
 import { InFlight } from "../../host/in-flight.ts";
 import type { LinkRow, PlacementRow, ProviderRow } from "../../host/tables.ts";
@@ -34,7 +34,7 @@ export class FakeWorld {
     const id = `placement-${name}-${this.#next++}`;
     const row: PlacementRow = {
       spec: { id, order: this.#next, module, limits: {} as never, env: {}, places: [-1] },
-      pool: { call: async (call: Invocation) => answer(call), pressure: 0 } as unknown as Pool,
+      pool: fakePool(answer),
       claims: new Set(claims.flatMap((each) => [each, canonicalContract(each)])),
       origin: { kind: "actor", key, name, placement: id, era },
       linkedActor: Object.assign(this.tables.actor(key), { name, era }),
@@ -83,4 +83,11 @@ export class FakeWorld {
 
 export function site(namespace: string, operation: string, binding = "default"): CallSite {
   return { binding, namespace, operation, route: undefined, epoch: 0 };
+}
+
+/** What dispatch uses of a pool. */
+function fakePool(answer: (call: Invocation) => Uint8Array | Promise<Uint8Array>): Pool {
+  const call = async (invocation: Invocation) => answer(invocation);
+  const submit = (invocation: Invocation, { answered, failed }: Waiter) => void call(invocation).then(answered, failed);
+  return { call, submit, pressure: 0 } as unknown as Pool;
 }
