@@ -129,7 +129,7 @@ export class Dispatch {
     const { policy, aroundActor } = this.#options;
     if (policy || aroundActor) return undefined;
     this.#check(invocation);
-    return this.#choose(invocation).pool;
+    return this.#choose(invocation)?.pool;
   }
 
   /** @throws LatticeError HOPS_EXCEEDED, PAYLOAD_TOO_LARGE. */
