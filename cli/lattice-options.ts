@@ -101,5 +101,5 @@ async function clusterSeed(options: Options, output: Output): Promise<string> {
 function oneOf<T extends "rpc" | "ctl">(name: T, value: string | undefined): Partial<HostOptions> {
   if (value === undefined) return {};
   if (!isSubjectName(value)) throw fail("USAGE", `--${name} takes a word`);
-  return { [name]: value } as Partial<HostOptions>;
+  return { [name]: value };
 }
