@@ -8,7 +8,7 @@ import { LogBatch } from "./log-batch.ts";
 import type { Limits } from "./limits.ts";
 import type { SecretSources } from "./secrets.ts";
 import { loadExtensions } from "./extensions.ts";
-import { keepCompiled } from "../lattice/index.ts";
+import { describe, keepCompiled } from "../lattice/index.ts";
 import { asLatticeError, Wire } from "./wire.ts";
 
 export interface EngineWorkerData {
@@ -53,6 +53,10 @@ const engine = new Engine({
   onReport: (level, text, fields) => send({ type: "report", level, text, ...(fields ? { fields } : {}) }),
 });
 
+// Of a provider's own making, as a rule; the calls of others must not end for it.
+process.on("unhandledRejection", (reason) =>
+  send({ type: "report", level: "error", text: `a rejected promise was left alone: ${describe(reason)}` }),
+);
 port.on("message", (message: ToEngine) => {
   switch (message.type) {
     case "change":

@@ -10,6 +10,7 @@ import { instrumentCost } from "./instrument-cost.ts";
 import { metricsCost } from "./metrics-cost.ts";
 import { natsRequest } from "./nats-request.ts";
 import { startCommand } from "./start-command.ts";
+import { swap } from "./swap.ts";
 import { wapcEcho } from "./wapc-echo.ts";
 
 /** Every row, in the order of the table. */
@@ -21,6 +22,7 @@ export const rows: readonly Row[] = [
   startCommand,
   idleActors,
   fairness,
+  swap,
   metricsCost,
   instrumentCost,
   idleHost,

@@ -77,6 +77,15 @@ for (const [how, operation] of [
   });
 }
 
+test("a promise that is rejected where nobody waits for it ends no engine", async () => {
+  const { host, url } = await counterHost({ engines: 1, middleware: [unruly], logLevel: "silent" });
+  await using _ = host;
+  assert.match(await get(url), /"counter":1/);
+  await host.call("examples/kvcounter", "test.Reject", nothing).catch(() => {});
+  assert.match(await get(url), /"counter":2/, "its store is still there");
+  assert.equal(host.fleet.restarts.size, 0);
+});
+
 test("an engine of several that dies takes nothing of the others with it", async () => {
   const { host, url } = await counterHost({ engines: 2, middleware: [unruly] });
   await using _ = host;

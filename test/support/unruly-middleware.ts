@@ -6,6 +6,8 @@ const unruly: Middleware = {
   beforeActor({ operation, payload }) {
     if (operation === "test.Spin") for (;;);
     if (operation === "test.Exit") process.exit(3);
+    // Whoever wrote this forgot to wait for it.
+    if (operation === "test.Reject") void Promise.reject(new Error("nobody waits for this"));
     return { continue: payload };
   },
 };
