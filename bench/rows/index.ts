@@ -9,6 +9,7 @@ import { idleHost } from "./idle-host.ts";
 import { instrumentCost } from "./instrument-cost.ts";
 import { metricsCost } from "./metrics-cost.ts";
 import { natsRequest } from "./nats-request.ts";
+import { httpRedis, redisCall } from "./redis.ts";
 import { startCommand } from "./start-command.ts";
 import { swap } from "./swap.ts";
 import { wapcEcho } from "./wapc-echo.ts";
@@ -17,6 +18,8 @@ import { wapcEcho } from "./wapc-echo.ts";
 export const rows: readonly Row[] = [
   wapcEcho,
   ...httpRows,
+  httpRedis,
+  redisCall,
   actorCall,
   firstReply,
   startCommand,

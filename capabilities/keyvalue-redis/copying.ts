@@ -1,6 +1,6 @@
 import type { ChainableCommander, Redis } from "ioredis";
-import type { StoreEntry, Value } from "../keyvalue/store.ts";
-import { valueOf } from "../keyvalue/values.ts";
+import type { StoreEntry } from "../keyvalue/store.ts";
+import { bytesOf, valueOf } from "../keyvalue/values.ts";
 
 const keysPerStep = 500;
 const itemsPerCommand = 1_000;
@@ -63,7 +63,7 @@ export async function clearKeys(redis: Redis, prefix: string): Promise<number> {
 }
 
 /** In one step: nobody sees half a list. */
-export async function loadEntry(redis: Redis, entry: StoreEntry, bytesOf: (value: Value) => Uint8Array): Promise<void> {
+export async function loadEntry(redis: Redis, entry: StoreEntry): Promise<void> {
   const { key, expiresAt } = entry;
   const steps = redis.multi().del(key);
   if (expiresAt === undefined || expiresAt > Date.now()) {

@@ -10,6 +10,7 @@ export function bytesOf(value: Value): Uint8Array {
   return typeof value === "string" ? Buffer.from(value) : value;
 }
 
-export function textOf({ buffer, byteOffset, byteLength }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, byteLength).toString();
+export function textOf(bytes: Uint8Array): string {
+  const { buffer, byteOffset, byteLength } = bytes;
+  return (Buffer.isBuffer(bytes) ? bytes : Buffer.from(buffer, byteOffset, byteLength)).toString();
 }

@@ -8,15 +8,15 @@ import { StateStore } from "../../capabilities/keyvalue-nats/store.ts";
 import { MemoryServer, connectNats, memoryConnection } from "../../lattice/index.ts";
 import { keyvalueSuite } from "../contract/keyvalue-suite.ts";
 import { bytes, fakeCall, fakeLink, hex } from "../support/capabilities.ts";
-import { StoreServer, skipWithout } from "../support/store-servers.ts";
+import { NatsServer, natsSkip } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
-const skip = skipWithout("nats-server");
-let server: StoreServer;
+const skip = natsSkip();
+let server: NatsServer;
 let now = Date.now();
 let buckets = 0;
 before(async () => {
-  if (skip === false) server = await StoreServer.start("nats-server");
+  if (skip === false) server = await NatsServer.start();
 });
 after(() => server?.[Symbol.asyncDispose]());
 
@@ -31,11 +31,13 @@ async function open(bucket = `b${buckets++}`) {
   });
 }
 
+const killable = () => ({ kill: () => server.kill(), start: () => server.run() });
+
 keyvalueSuite(
   "nats",
   async () => {
     const store = await open();
-    return { store, advance: (ms) => void (now += ms), close: () => store.close(), server };
+    return { store, advance: (ms) => void (now += ms), close: () => store.close(), server: killable() };
   },
   { skip },
 );
@@ -68,7 +70,7 @@ test("every text is a key and comes back from it, within the alphabet of buckets
     }),
   );
   assert.equal(encodeKey("cart:7/é"), "cart=3A7/=C3=A9");
-  for (const foreign of ["a.b", "=", "=health", "=C3", "=c3=a9"].slice(2)) assert.equal(decodeKey(foreign), undefined);
+  for (const foreign of ["=health", "=C3", "=c3=a9"]) assert.equal(decodeKey(foreign), undefined);
 });
 
 test("plain values are stored as they are, and bytes that look like ours come back as well", () => {
@@ -126,7 +128,7 @@ test("what is wrong is told at once, and a password never", async () => {
 });
 
 test("a server that is away fails calls at once, and is used when it is there", { skip }, async () => {
-  await using late = await StoreServer.start("nats-server");
+  await using late = await NatsServer.start();
   await late.kill();
   const provider = natsKeyvalue({ url: `nats://shop:hunter2@127.0.0.1:${late.port}` });
   const link = fakeLink();
@@ -140,7 +142,7 @@ test("a server that is away fails calls at once, and is used when it is there", 
     return !error.message.includes("hunter2");
   });
   assert.equal((await provider.health()).healthy, false);
-  await late.start();
+  await late.run();
   await until(async () => (await provider.health()).healthy, 10_000);
   assert.equal(await increment(provider, link), "01");
   await provider.stop();
