@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { redisKeyvalue } from "../../capabilities/index.ts";
 import { fakeCall, fakeLink } from "../../test/support/capabilities.ts";
-import { RedisServer, redisSkip } from "../../test/support/redis-server.ts";
+import { StoreServer, skipWithout } from "../../test/support/store-servers.ts";
 import { type BenchRun, type Figure, inTurns, type Row } from "../harness.ts";
 import { loaderName, requestsPerSecond } from "../load.ts";
 import { latticeRun, repositoryFile, startNode } from "../processes.ts";
@@ -13,10 +13,11 @@ export const redisCall: Row = {
   name: "redis-call",
   short: false,
   async measure(run) {
-    const why = redisSkip();
+    const why = skipWithout("redis-server");
     if (why !== false) return skipped(run, why);
-    await using server = await RedisServer.start();
-    const provider = redisKeyvalue({ url: server.url });
+    await using server = await StoreServer.start("redis-server");
+    const url = `redis://127.0.0.1:${server.port}`;
+    const provider = redisKeyvalue({ url });
     const link = fakeLink();
     await provider.putLink(link);
     const bare = new Redis(server.port, "127.0.0.1", { enableAutoPipelining: true });
@@ -48,12 +49,13 @@ export const httpRedis: Row = {
   name: "http-redis",
   short: false,
   async measure(run) {
-    const why = redisSkip();
+    const why = skipWithout("redis-server");
     if (why !== false) return skipped(run, why);
     const [seconds, rounds] = run.short ? [1, 3] : [2, 5];
-    await using server = await RedisServer.start();
+    await using server = await StoreServer.start("redis-server");
+    const url = `redis://127.0.0.1:${server.port}`;
     const module = repositoryFile("actors/examples/kvcounter-rust/kvcounter.wasm");
-    await using lattice = await latticeRun([module], ["--kv", server.url]);
+    await using lattice = await latticeRun([module], ["--kv", url]);
     await using bare = await startNode([repositoryFile("bench/peers/bare-http.mjs"), "counter"]);
     const ours = { url: `${lattice.url}/tea`, connections: concurrency, seconds };
     const theirs = { url: `${String(bare.ready["url"])}/tea`, connections: concurrency, seconds };

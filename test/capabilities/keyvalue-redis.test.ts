@@ -11,15 +11,15 @@ import { RedisStore } from "../../capabilities/keyvalue-redis/store.ts";
 import { keyvalueSuite } from "../contract/keyvalue-suite.ts";
 import { bytes, fakeCall, fakeContext, fakeLink, hex } from "../support/capabilities.ts";
 import { localhostTls } from "../support/localhost-tls.ts";
-import { RedisServer, freePort, redisSkip } from "../support/redis-server.ts";
+import { StoreServer, freePort, skipWithout } from "../support/store-servers.ts";
 import { until } from "../support/until.ts";
 
-const skip = redisSkip();
-let server: RedisServer;
+const skip = skipWithout("redis-server");
+let server: StoreServer;
 let direct: Redis;
 before(async () => {
   if (skip !== false) return;
-  server = await RedisServer.start();
+  server = await StoreServer.start("redis-server");
   direct = new Redis(server.port, "127.0.0.1");
   direct.on("error", () => undefined);
 });
@@ -140,7 +140,7 @@ test(
 );
 
 test("a server that is away when the link is put is used from the moment it is there", { skip }, async () => {
-  await using late = await RedisServer.start();
+  await using late = await StoreServer.start("redis-server");
   await late.kill();
   const provider = redisKeyvalue({ url: `redis://127.0.0.1:${late.port}` });
   const link = fakeLink();
@@ -156,7 +156,7 @@ test("a server that is away when the link is put is used from the moment it is t
 });
 
 test("a server that hangs is given up after some silence", { skip }, async () => {
-  await using hanging = await RedisServer.start();
+  await using hanging = await StoreServer.start("redis-server");
   const place = readRedisUrl(`redis://127.0.0.1:${hanging.port}`, []);
   const store = new RedisStore(await RedisConnection.open(place, { silenceMs: 200 }, () => undefined));
   await store.set("a", "v", 0);
@@ -175,7 +175,7 @@ test("TLS is spoken to a server that a named authority vouches for, and to no ot
   writeFileSync(key, localhostTls.key);
   const flags = `--tls-cert-file ${cert} --tls-key-file ${key} --tls-ca-cert-file ${cert} --tls-auth-clients no`;
   const tlsPort = await freePort();
-  await using secure = await RedisServer.start([...flags.split(" "), "--tls-port", String(tlsPort)]);
+  await using secure = await StoreServer.start("redis-server", [...flags.split(" "), "--tls-port", String(tlsPort)]);
   assert.ok(secure.pid > 0);
   const url = `rediss://localhost:${tlsPort}`;
   const [trusting, wary] = [redisKeyvalue({ url, caFile: cert }), redisKeyvalue({ url })];

@@ -5,12 +5,19 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { until } from "./until.ts";
 
-/** Where the real server is: the variable REDIS_SERVER, else PATH, else where packages put it. */
-function find(): string | undefined {
-  const override = process.env["REDIS_SERVER"];
+const servers = {
+  "redis-server": (port: number, folder: string) =>
+    `--port ${port} --bind 127.0.0.1 --save  --appendonly no --dir ${folder}`.split(" "),
+  "nats-server": (port: number, folder: string) => ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", folder],
+};
+
+export type ServerName = keyof typeof servers;
+
+function find(name: ServerName): string | undefined {
+  const override = process.env[name.toUpperCase().replace("-", "_")];
   if (override !== undefined && override !== "") return override;
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  return folders.map((folder) => join(folder, "redis-server")).find(executable);
+  return folders.map((folder) => join(folder, name)).find(executable);
 }
 
 function executable(file: string): boolean {
@@ -23,33 +30,32 @@ function executable(file: string): boolean {
 }
 
 /** Why tests that need the server are skipped; false when there is one. @throws Error when CI=true and there is none. */
-export function redisSkip(): string | false {
-  if (find() !== undefined) return false;
-  const why = "no redis-server: put it on PATH, or its path into REDIS_SERVER";
+export function skipWithout(name: ServerName): string | false {
+  if (find(name) !== undefined) return false;
+  const why = `no ${name}: put it on PATH, or its path into ${name.toUpperCase().replace("-", "_")}`;
   if (process.env["CI"] === "true") throw new Error(why);
   return why;
 }
 
-/** A real Redis on a free port of 127.0.0.1 that keeps nothing on disk; it can be killed and come back. */
-export class RedisServer implements AsyncDisposable {
+/** A real server of stores on a free port of 127.0.0.1, with a folder of its own; it can be killed and come back. */
+export class StoreServer implements AsyncDisposable {
   readonly port: number;
+  readonly #name: ServerName;
   readonly #more: readonly string[];
-  readonly #folder = mkdtempSync(join(tmpdir(), "lattice-redis-"));
+  readonly #folder: string;
   #child: ChildProcess | undefined;
 
-  private constructor(port: number, more: readonly string[]) {
+  private constructor(name: ServerName, port: number, more: readonly string[]) {
+    this.#name = name;
     this.port = port;
     this.#more = more;
+    this.#folder = mkdtempSync(join(tmpdir(), `lattice-${name}-`));
   }
 
-  static async start(more: readonly string[] = []): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), more);
+  static async start(name: ServerName, more: readonly string[] = []): Promise<StoreServer> {
+    const server = new StoreServer(name, await freePort(), more);
     await server.start();
     return server;
-  }
-
-  get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
   }
 
   get pid(): number {
@@ -58,13 +64,13 @@ export class RedisServer implements AsyncDisposable {
 
   /** Again on the same port after `kill`. */
   async start(): Promise<void> {
-    const binary = find();
-    if (binary === undefined) throw new Error("no redis-server");
-    const fixed = `--port ${this.port} --bind 127.0.0.1 --appendonly no --dir ${this.#folder} --save`;
-    const child = spawn(binary, [...fixed.split(" "), "", ...this.#more], { stdio: "ignore" });
+    const binary = find(this.#name);
+    if (binary === undefined) throw new Error(`no ${this.#name}`);
+    const args = [...servers[this.#name](this.port, this.#folder), ...this.#more];
+    const child = spawn(binary, args, { stdio: "ignore" });
     this.#child = child;
     await until(() => {
-      if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
+      if (child.exitCode !== null) throw new Error(`${this.#name} ended with ${child.exitCode}`);
       return answers(this.port);
     }, 10_000);
   }
