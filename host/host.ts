@@ -22,9 +22,11 @@ import { Labels } from "./labels.ts";
 import { type LinkOptions, Links } from "./links.ts";
 import { LogBook } from "./log-ring.ts";
 import { HostLogger } from "./logger.ts";
+import { MemoryOfHost } from "./memory-of-host.ts";
 import { memberKeys, openConnections } from "./membership/connections.ts";
 import { Jobs } from "./membership/jobs.ts";
 import { Member, type MemberKeys } from "./membership/member.ts";
+import { both, PolicyService } from "./membership/policy-service.ts";
 import { compileOptions, type HostConfig, type HostOptions } from "./options.ts";
 import type { Policy } from "./policy.ts";
 import type { ProviderNews } from "./provider-questions.ts";
@@ -84,6 +86,7 @@ export class Host implements AsyncDisposable {
   #stopping: Promise<void> | undefined;
   #faces: Faces | undefined;
   #member: Member | undefined;
+  #memory: MemoryOfHost | undefined;
   #registries: Registries | undefined;
 
   private constructor(
@@ -137,7 +140,12 @@ export class Host implements AsyncDisposable {
     });
     const events = new EventRing(limits.events);
     const extensions = extensionPaths(config);
-    const { policy, middleware } = await loadExtensions(config);
+    const { policy: own, middleware } = await loadExtensions(config);
+    const { policyService } = config.membership;
+    const service = policyService && new PolicyService(policyService);
+    const policy = service ? both(own, service.decide) : own;
+    if (service && engines > 0)
+      logger.warn("the policy service decides what starts here; calls inside engine threads are not asked about");
     const loader = new Loader({ thread: engines > 0 });
     // Its thread starts beside those of the engines, so that the first module finds it ready.
     loader.warm();
@@ -165,7 +173,8 @@ export class Host implements AsyncDisposable {
     try {
       const verbs = verbsOf(host, () => void host.stop());
       host.#faces = await openFaces(host, verbs);
-      await host.#join(keys, verbs);
+      if (config.membership.remember !== false) host.#memory = await MemoryOfHost.open(host);
+      await host.#join(keys, verbs, service);
     } catch (error) {
       await host.stop();
       throw error;
@@ -179,15 +188,16 @@ export class Host implements AsyncDisposable {
       uptime_seconds: 0,
       version,
     });
+    if (config.membership.remember !== "fresh") await host.#memory?.restore();
     return host;
   }
 
   /** Takes its place in the lattice, when it was given a way there; the servers need not be there yet. */
-  async #join(keys: MemberKeys, verbs: Verbs): Promise<void> {
+  async #join(keys: MemberKeys, verbs: Verbs, policy: PolicyService | undefined): Promise<void> {
     const connections = await openConnections(this.config, keys, (text) => this.logger.warn(text));
     if (!connections) return;
     this.#member = new Member(this, keys, connections, verbs, () => void this.stop());
-    await this.#member.start();
+    await this.#member.start(policy);
   }
 
   /** Its place in a lattice; undefined while it stands alone. */
@@ -234,8 +244,10 @@ export class Host implements AsyncDisposable {
    * Its memory limit is built in: by default the host's, smaller ones are given here.
    * @throws LatticeError as `ActorModule.fromBytes`.
    */
-  load(bytes: Uint8Array, origin: string, options?: PrepareOptions): Promise<PreparedModule> {
-    return this.#actors.load(bytes, origin, options);
+  async load(bytes: Uint8Array, origin: string, options?: PrepareOptions): Promise<PreparedModule> {
+    const module = await this.#actors.load(bytes, origin, options);
+    await this.#memory?.keep(bytes);
+    return module;
   }
 
   /**
@@ -367,6 +379,7 @@ export class Host implements AsyncDisposable {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       await this.drain();
+      await this.#memory?.close();
       await this.#member?.goodbye();
       this.#state = "stopped";
       this.#secrets.stop();

@@ -132,6 +132,12 @@ export function compileOptions(options: HostOptions = {}): HostConfig {
     policy: options.policy === undefined ? undefined : callable("policy", options.policy),
     middleware: Object.freeze([...list("middleware", options.middleware ?? [])]),
   };
+  if (config.membership.remember !== false && options.hostSeed === undefined)
+    outOfRange(
+      "remember",
+      options.remember,
+      "false where no hostSeed is given: the next start would not find what this one kept",
+    );
   const inCallersThread =
     typeof config.policy === "function"
       ? "policy"

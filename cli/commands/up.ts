@@ -20,6 +20,7 @@ export const command = () =>
         .addOption(new Option("-f, --file <file>", "host file: actors, capabilities, links; - for standard input"))
         .addOption(new Option("-d, --detach", "return once it is ready and leave it running"))
         .addOption(new Option("--detached", "as --detach").hideHelp());
+      made.addOption(new Option("--fresh", "start without what ran here before"));
       addLatticeSettings(made);
       addHostSettings(made);
     },
@@ -55,7 +56,9 @@ async function serve({ output, options }: Call): Promise<void> {
   const lattice = await latticeOptions(options, file?.nats, output);
   const progress = new Progress(output);
   progress.step("Starting a host");
-  const host = await startHost(merged({ ...(await hostOptions(options)), ...lattice }, options, file));
+  const host = await startHost(
+    merged(remembering({ ...(await hostOptions(options)), ...lattice }, options, file), options, file),
+  );
   const report = await startInterruptibly(host, async () =>
     file === undefined ? emptyReport : applyHostFile(host, file, progress),
   ).finally(() => progress.done());
@@ -66,6 +69,12 @@ async function serve({ output, options }: Call): Promise<void> {
 }
 
 const emptyReport: RunReport = { actors: [], providers: [], links: [], warnings: [] };
+
+/** A host that keeps its key keeps what it runs too, unless a file says what that is. */
+function remembering(said: HostOptions, options: Options, file: HostFile | undefined): HostOptions {
+  if (said.hostSeed === undefined || file !== undefined) return said;
+  return { ...said, remember: options.fresh === true ? "fresh" : true };
+}
 
 /** What the command line says wins over the file. */
 function merged(said: HostOptions, options: Options, file: HostFile | undefined): HostOptions {

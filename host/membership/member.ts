@@ -13,9 +13,11 @@ import type { Host } from "../host.ts";
 import type { Verbs } from "../verb-table.ts";
 import { Beats } from "./beats.ts";
 import { ClaimsBook } from "./claims-book.ts";
+import { startAsConfigured } from "./config-start.ts";
 import type { Connections } from "./connections.ts";
 import { ControlService } from "./control-service.ts";
 import { EventsOut } from "./events-out.ts";
+import type { PolicyService } from "./policy-service.ts";
 import { PresenceBook } from "./presence.ts";
 import type { Presence } from "./presence-message.ts";
 import { askVerb } from "./verb-client.ts";
@@ -60,6 +62,8 @@ export class Member {
   /** Other hosts that were told as joined. */
   readonly #known = new Set<string>();
   #left: Promise<void> | undefined;
+  /** The config service was asked. */
+  #configured = false;
 
   constructor(host: Host, keys: MemberKeys, connections: Connections, verbs: Verbs, stop: () => void) {
     const { membership, lattice } = host.config;
@@ -101,12 +105,13 @@ export class Member {
   }
 
   /** Takes part from now on, or as soon as the servers are there. */
-  async start(): Promise<void> {
+  async start(policy: PolicyService | undefined): Promise<void> {
     const { control, rpc, remote } = this.#connections;
     const { bus } = control;
     this.#ends.push(bus.onStatus((status) => this.#statusIs(status)));
     for (const service of this.#services) service.start();
     this.#presence.start();
+    policy?.open(this.#host, bus);
     await this.#host.fleet.join(remote, rpc);
     await this.#host.links.join({
       state: control.state(metadataBucket(this.#host.config.lattice)),
@@ -198,6 +203,15 @@ export class Member {
   }
 
   #connected(): void {
+    const { control } = this.#connections;
+    if (this.#host.config.membership.configService && !this.#configured) {
+      this.#configured = true;
+      this.#goOn("the start by the config service", () =>
+        startAsConfigured(this.#host, control.bus, this.#subjects, async (reference) =>
+          this.#host.startActor(await this.resolve(reference), { reference }),
+        ),
+      );
+    }
     this.#events.flush();
     this.#presence.connected();
     void this.#beats.beat();

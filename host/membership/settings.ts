@@ -26,8 +26,8 @@ export interface LatticeOptions {
   readonly policyService?: PolicyServiceOptions;
   /** Asks the lattice's config service at the start, for registries and what to start. Default false. */
   readonly configService?: boolean;
-  /** Keeps what runs and starts it again after a restart; needs `hostSeed`. Default false. */
-  readonly remember?: boolean;
+  /** Keeps what runs in the state directory and starts it again under the same `hostSeed`; `fresh` forgets what was kept. Default false. */
+  readonly remember?: boolean | "fresh";
 }
 
 /** Servers by use; a use that is not named shares the one of `rpc`. Source: lattice protocol reference, section 1. */
@@ -65,7 +65,7 @@ export interface LatticeConfig {
     | (Required<Omit<PolicyServiceOptions, "changesTopic">> & { readonly changesTopic?: string })
     | undefined;
   readonly configService: boolean;
-  readonly remember: boolean;
+  readonly remember: boolean | "fresh";
 }
 
 export const latticeOptionNames: readonly (keyof LatticeOptions)[] = [
@@ -98,7 +98,7 @@ export function compileLattice(options: LatticeOptions): LatticeConfig {
     allowFiles: flag("allowFiles", options.allowFiles ?? false),
     policyService: policyService(options.policyService),
     configService: flag("configService", options.configService ?? false),
-    remember: flag("remember", options.remember ?? false),
+    remember: options.remember === "fresh" ? "fresh" : flag("remember", options.remember ?? false),
   };
   const hidden = {
     nats: servers(options.nats),

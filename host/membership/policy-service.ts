@@ -1,0 +1,146 @@
+import { randomUUID } from "node:crypto";
+import {
+  type Bus,
+  describe,
+  encodePolicyQuestion,
+  type PolicyAnswer,
+  PolicyAnswers,
+  type PolicyQuestion,
+  readPolicyAnswer,
+} from "../../lattice/index.ts";
+import type { Host } from "../host.ts";
+import type { Policy, PolicyDecision, PolicyRequest } from "../policy.ts";
+import type { LatticeConfig } from "./settings.ts";
+
+type Question = Pick<PolicyQuestion, "source" | "target" | "action">;
+
+/**
+ * The lattice's policy service as a policy of this host: asked after the host's own checks, so that it can only
+ * tighten. Decisions are kept; the service takes them back on its topic of changes. No answer in time is a
+ * refusal, and is not kept.
+ * Source: lattice protocol reference, section 13.
+ */
+export class PolicyService {
+  readonly #options: NonNullable<LatticeConfig["policyService"]>;
+  readonly #answers = new PolicyAnswers();
+  #host: Host | undefined;
+  #bus: Bus | undefined;
+
+  constructor(options: NonNullable<LatticeConfig["policyService"]>) {
+    this.#options = options;
+  }
+
+  /** From now on it can be asked; before, everything is refused. */
+  open(host: Host, bus: Bus): void {
+    this.#host = host;
+    this.#bus = bus;
+    const { changesTopic } = this.#options;
+    if (changesTopic === undefined) return;
+    bus.subscribe(changesTopic, ({ payload }) => {
+      try {
+        this.#answers.change(readPolicyAnswer(payload));
+      } catch (error) {
+        host.logger.warn(`a change of policy is ignored: ${describe(error)}`);
+      }
+    });
+  }
+
+  /** Kept decisions are given at once, others when the service has answered. */
+  readonly decide: Policy = (request) => {
+    const host = this.#host;
+    if (!host || !this.#bus) return { deny: "the policy service cannot be asked yet" };
+    const question = questionOf(host, request);
+    const known = this.#answers.get(question);
+    return known ? decisionOf(known) : this.#ask(host, this.#bus, question);
+  };
+
+  async #ask(host: Host, bus: Bus, question: Question): Promise<PolicyDecision> {
+    const { topic, timeoutMs } = this.#options;
+    const { lattice, membership } = host.config;
+    const asked: PolicyQuestion = {
+      ...question,
+      requestId: randomUUID(),
+      host: {
+        publicKey: host.id,
+        issuer: host.cluster,
+        lattice,
+        labels: host.labels.all,
+        clusterIssuers: [host.cluster, ...membership.clusterIssuers],
+      },
+    };
+    try {
+      const { payload } = await bus.request(topic, encodePolicyQuestion(asked), { timeoutMs });
+      const answer = readPolicyAnswer(payload);
+      if (answer.requestId !== asked.requestId) return { deny: "the policy service answered another question" };
+      this.#answers.keep(asked, answer);
+      return decisionOf(answer);
+    } catch (error) {
+      return { deny: `the policy service did not decide: ${describe(error)}` };
+    }
+  }
+}
+
+/** Both must allow. The first is asked first, and what it refuses nobody else hears of. */
+export function both(first: Policy | undefined, second: Policy): Policy {
+  if (!first) return second;
+  return (request) => {
+    const decision = first(request);
+    if (!(decision instanceof Promise)) return isAllowed(decision) ? second(request) : decision;
+    return decision.then((settled) => (isAllowed(settled) ? second(request) : settled));
+  };
+}
+
+function isAllowed(decision: PolicyDecision): boolean {
+  return "allow" in decision;
+}
+
+function decisionOf({ permitted, message }: PolicyAnswer): PolicyDecision {
+  return permitted ? { allow: true } : { deny: message === "" ? "the policy service says no" : message };
+}
+
+/** Who acts on whom: what starts is its own source, as far as its token says something of it. */
+function questionOf(host: Host, request: PolicyRequest): Question {
+  switch (request.action) {
+    case "start_actor": {
+      const { actor, issuer, capabilities } = request;
+      return {
+        action: request.action,
+        source: sourceOf(host, actor, issuer, capabilities),
+        target: { publicKey: actor, issuer },
+      };
+    }
+    case "start_provider": {
+      const { provider, contractId, linkName } = request;
+      const named = { publicKey: provider, contractId, linkName, issuer: "" };
+      return { action: request.action, source: { ...named, capabilities: [], issuedAt: 0 }, target: named };
+    }
+    case "perform_invocation": {
+      const { origin, target } = request;
+      return { action: request.action, source: sourceOf(host, origin, "", []), target: targetOf(host, target) };
+    }
+    default:
+      return request satisfies never;
+  }
+}
+
+function sourceOf(host: Host, key: string, issuer: string, capabilities: readonly string[]): Question["source"] {
+  const claims = claimsOf(host, key);
+  return {
+    publicKey: key,
+    issuer: claims?.issuer ?? issuer,
+    capabilities: claims?.capabilities ?? capabilities,
+    issuedAt: claims?.issuedAt ?? 0,
+    expiresAt: claims?.expiresAt,
+  };
+}
+
+function targetOf(host: Host, key: string): Question["target"] {
+  const provider = [...host.wanted.providers.values()].find(({ spec }) => spec.key === key)?.spec;
+  if (!provider) return { publicKey: key, issuer: claimsOf(host, key)?.issuer ?? "" };
+  return { publicKey: key, issuer: "", contractId: provider.contractId, linkName: provider.linkName };
+}
+
+function claimsOf(host: Host, key: string) {
+  const here = [...host.wanted.placements.values()].find(({ spec }) => spec.module.key === key);
+  return here?.spec.module.claims ?? host.member?.claims.get(key);
+}
