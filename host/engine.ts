@@ -121,7 +121,7 @@ export class Engine implements EngineHandle {
         await this.#links.drop(change.id);
         return undefined;
       case "put-peer":
-        this.tables.putPeer(change.peer);
+        this.#seat.putPeer(change.peer);
         return undefined;
       case "drop-peer":
         this.#seat.dropPeer(change.host);

@@ -3,6 +3,7 @@ import {
   Hellos,
   InvocationSigner,
   InvocationVerifier,
+  isLatticeError,
   KeyPair,
   LargePayloads,
   type LatticeConnection,
@@ -39,17 +40,20 @@ export class Remote {
   readonly #connection: LatticeConnection;
   readonly #own: boolean;
   readonly #counts: RemoteCounts;
+  readonly #hellos: Hellos;
 
   private constructor(
     connection: LatticeConnection,
     own: boolean,
     counts: RemoteCounts,
+    hellos: Hellos,
     calls: RemoteCalls,
     server: RemoteServer,
   ) {
     this.#connection = connection;
     this.#own = own;
     this.#counts = counts;
+    this.#hellos = hellos;
     this.calls = calls;
     this.server = server;
   }
@@ -94,11 +98,23 @@ export class Remote {
       serves: (places) => places.includes(place) || (place === callerPlace && nats === undefined),
       invoke,
     });
-    return new Remote(connection, shared === undefined, counts, calls, server);
+    return new Remote(connection, shared === undefined, counts, hellos, calls, server);
   }
 
   get figures(): RemoteFigures {
     return this.#counts;
+  }
+
+  /**
+   * Takes another host's hello, so that its calls are understood here from the first one, also by an
+   * engine that took the place of a lost one. What is refused is refused again when it calls.
+   */
+  meet({ hello }: PeerHost): void {
+    try {
+      this.#hellos.accept(hello);
+    } catch (error) {
+      this.#counts.refuse(isLatticeError(error) ? error.code : "HELLO_REFUSED");
+    }
   }
 
   /** A host is gone: what waits for it fails. */

@@ -5,6 +5,7 @@ import { callerPlace, type Place, type ProviderSpec } from "../engine-messages.t
 import type { Tables } from "../tables.ts";
 import type { RemoteFigures } from "./figures.ts";
 import type { RemoteOptions } from "./options.ts";
+import type { PeerHost } from "./peers.ts";
 import { Relay } from "./relay.ts";
 import { Remote } from "./remote.ts";
 
@@ -53,8 +54,15 @@ export class Seat {
     if (this.#stopped) return remote.stop();
     this.#remote = remote;
     tables.onActorChanged = (key) => remote.server.actorChanged(key);
+    for (const peer of tables.peers.all()) remote.meet(peer);
     remote.server.open();
     dispatch.elsewhere = remote.calls;
+  }
+
+  /** Another host tells of itself. */
+  putPeer(peer: PeerHost): void {
+    this.#parts.tables.putPeer(peer);
+    this.#remote?.meet(peer);
   }
 
   /** Another host is gone: what waits for it fails. */

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { type Host, startHost } from "../../host/index.ts";
+import { edgeActor } from "../support/edge.ts";
+import { JoinedHosts } from "../support/joined-hosts.ts";
+import { codeOf } from "../support/journey.ts";
+import { NatsServer, natsSkip } from "../support/nats-server.ts";
+import { until } from "../support/until.ts";
+
+const bytes = (value: string) => new TextEncoder().encode(value);
+const text = (value: Uint8Array) => new TextDecoder().decode(value);
+const echo = (host: Host, target: string) => host.call(target, "Echo", bytes("hello")).then(text);
+
+/** Calls without a pause until it is ended; gives the codes of those that failed. */
+function caller(host: Host, target: string) {
+  const errors: (string | undefined)[] = [];
+  let calls = 0;
+  let ended = false;
+  const loop = (async () => {
+    while (!ended) {
+      const code = await codeOf(echo(host, target));
+      if (code !== undefined) errors.push(code);
+      calls++;
+    }
+  })();
+  return {
+    errors,
+    get calls() {
+      return calls;
+    },
+    async end() {
+      ended = true;
+      await loop;
+      return errors;
+    },
+  };
+}
+
+describe("losses in a lattice over NATS", { skip: natsSkip() }, () => {
+  test("a host that stops in order takes no call of others with it", async () => {
+    await using server = await NatsServer.start();
+    await using world = new JoinedHosts();
+    const nats = { servers: server.url };
+    const [here, leaving, staying] = [
+      await world.join({ nats }),
+      await world.join({ nats, engines: 1 }),
+      await world.join({ nats }),
+    ];
+    const module = edgeActor({ name: "target" });
+    await leaving.startActor(module);
+    await staying.startActor(module);
+    await world.meet();
+    const load = caller(here, module.claims.key);
+    await until(() => load.calls > 50);
+    // Its presence says that it drains before it does.
+    await here.fleet.apply({ type: "put-peer", peer: { ...(await world.presence(leaving)), draining: true } });
+    await leaving.stop();
+    await world.part(leaving);
+    const soFar = load.calls;
+    await until(() => load.calls > soFar + 50);
+    assert.deepEqual(await load.end(), []);
+  });
+
+  test("an engine that is lost comes back to the lattice, and its host is reached meanwhile", async () => {
+    await using server = await NatsServer.start();
+    await using world = new JoinedHosts();
+    const nats = { servers: server.url };
+    const middleware = [fileURLToPath(new URL("../support/unruly-middleware.ts", import.meta.url))];
+    const [here, there] = [await world.join({ nats }), await world.join({ nats, engines: 2, middleware })];
+    const target = await there.startActor(edgeActor({ name: "target" }));
+    await world.meet();
+    assert.equal(await echo(here, target.id), "hello");
+    // The engine that is asked ends in the middle of the call: nobody answers any more.
+    const code = await codeOf(here.call(target.id, "test.Exit", new Uint8Array(), { timeoutMs: 500 }));
+    assert.ok(code === "DEADLINE_EXCEEDED" || code === "ENGINE_LOST", String(code));
+    for (let turn = 0; turn < 4; turn++) assert.equal(await echo(here, target.id), "hello");
+    await until(() => [...there.fleet.restarts.values()].some((count) => count > 0));
+    const served = async () =>
+      (await there.fleet.stats()).filter(({ place, remote }) => place >= 0 && (remote?.served.session ?? 0) > 0).length;
+    await until(async () => (await echo(here, target.id)) === "hello" && (await served()) === 2, 10_000);
+  });
+
+  test("while the server is away calls to other hosts end by code, local ones go on, and all comes back", async () => {
+    await using server = await NatsServer.start();
+    await using world = new JoinedHosts({ rpcTimeoutMs: 300 });
+    const nats = { servers: server.url };
+    const [here, there] = [await world.join({ nats }), await world.join({ nats })];
+    const local = await here.startActor(edgeActor({ name: "local" }));
+    const target = await there.startActor(edgeActor({ name: "target" }));
+    await world.meet();
+    assert.equal(await echo(here, target.id), "hello");
+    await server.stop();
+    const code = await codeOf(echo(here, target.id));
+    assert.ok(code === "RPC_TIMEOUT" || code === "BUS_CLOSED", String(code));
+    assert.equal(await echo(here, local.id), "hello");
+    await server.restart();
+    await until(() => echo(here, target.id).catch(() => ""), 10_000);
+  });
+});
+
+test("a host in no lattice says that an actor does not run here", async () => {
+  await using host = await startHost();
+  assert.equal(await codeOf(echo(host, "nobody")), "ACTOR_ABSENT");
+});
