@@ -88,7 +88,8 @@ export class Engine implements EngineHandle {
     this.#questions = new ProviderDesk(this.tables);
     const { tables, dispatch } = this;
     const invoke = this.invoke.bind(this);
-    this.#seat = new Seat({ place, tables, dispatch, payloadBytes: limits.payloadBytes, invoke });
+    const report = (text: string) => onReport("warn", text);
+    this.#seat = new Seat({ place, tables, dispatch, payloadBytes: limits.payloadBytes, invoke, report });
   }
 
   async apply(change: EngineChange): Promise<LinkStatus | undefined> {

@@ -1,5 +1,6 @@
 import {
   connectNats,
+  describe,
   Hellos,
   InvocationSigner,
   InvocationVerifier,
@@ -7,6 +8,7 @@ import {
   KeyPair,
   LargePayloads,
   type LatticeConnection,
+  type NatsHooks,
   payloadStore,
   SessionIdentity,
   Subjects,
@@ -31,6 +33,8 @@ export interface RemoteParts {
   readonly tables: Tables;
   readonly payloadBytes: number;
   readonly invoke: (invocation: VerifiedInvocation) => Promise<Uint8Array>;
+  /** What an operator should know of the connection. */
+  readonly report: (text: string) => void;
 }
 
 /** One engine's share of the lattice: its connection, the calls that it sends and those that it answers. */
@@ -63,7 +67,7 @@ export class Remote {
     const { identity, nats, clusterIssuers, rpcTimeoutMs, largePayloads } = options;
     const { lattice, rpc } = identity;
     const { place, tables, payloadBytes, invoke } = parts;
-    const connection = shared ?? (await connectNats(nats!));
+    const connection = shared ?? (await connectNats(nats!, hooksOf(parts)));
     const { bus } = connection;
     const host = KeyPair.fromSeed(identity.hostSeed, "server").publicKey;
     const cluster = KeyPair.fromSeed(identity.clusterSeed, "cluster");
@@ -128,6 +132,14 @@ export class Remote {
     this.calls.stop();
     if (this.#own) await this.#connection.close();
   }
+}
+
+function hooksOf({ place, report }: RemoteParts): NatsHooks {
+  const who = place === callerPlace ? "the host" : `engine ${place}`;
+  return {
+    onProblem: (problem) => report(`${who}: ${problem.message}`),
+    onHandlerError: (error, where) => report(`${who}, a message on ${where}: ${describe(error)}`),
+  };
 }
 
 /** A place as subjects name it. */

@@ -15,6 +15,8 @@ export interface SeatParts {
   readonly dispatch: Dispatch;
   readonly payloadBytes: number;
   readonly invoke: (invocation: VerifiedInvocation) => Promise<Uint8Array>;
+  /** What an operator should know. */
+  readonly report: (text: string) => void;
 }
 
 /** One engine's seat in a lattice: empty while its host is alone. */
