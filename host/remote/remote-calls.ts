@@ -15,6 +15,7 @@ import {
 } from "../../lattice/index.ts";
 import { graceMs } from "../deadlines.ts";
 import type { Elsewhere } from "../dispatch.ts";
+import type { LinkSpec } from "../engine-messages.ts";
 import type { LinkRow, Tables } from "../tables.ts";
 import { type Candidate, fits, pick } from "./candidates.ts";
 import { hasSubject, originEntity } from "./entities.ts";
@@ -66,7 +67,15 @@ export class RemoteCalls implements Elsewhere {
     return this.#running(key, placement, undefined).some(({ room }) => room > 0);
   }
 
-  async toActor(invocation: VerifiedInvocation): Promise<Uint8Array> {
+  toActor(invocation: VerifiedInvocation): Promise<Uint8Array> {
+    return this.#toActor(withOwnBytes(invocation));
+  }
+
+  toProvider(invocation: VerifiedInvocation, { spec }: LinkRow): Promise<Uint8Array> {
+    return this.#toProvider(withOwnBytes(invocation), spec);
+  }
+
+  async #toActor(invocation: VerifiedInvocation): Promise<Uint8Array> {
     const { tables, lattice } = this.#options;
     // Only calls of actors are routed here.
     const { key, placement } = invocation.target as Extract<Target, { kind: "actor" }>;
@@ -80,7 +89,7 @@ export class RemoteCalls implements Elsewhere {
     return this.#shared(subject, invocation, actorEntity(key), () => fail("ACTOR_ABSENT", key, lattice));
   }
 
-  async toProvider(invocation: VerifiedInvocation, { spec }: LinkRow): Promise<Uint8Array> {
+  async #toProvider(invocation: VerifiedInvocation, spec: LinkSpec): Promise<Uint8Array> {
     const { tables, subjects, lattice } = this.#options;
     const linkName = spec.providerLinkName ?? spec.linkName;
     const target = providerEntity(spec.provider, spec.contractId, linkName);
@@ -210,6 +219,11 @@ export class RemoteCalls implements Elsewhere {
     if (first === undefined) return ["c"];
     return [first, ...engines.filter((place) => place !== first), "c"];
   }
+}
+
+/** A guest may be ended while its call still waits to be sent; then its memory is another's. */
+function withOwnBytes(invocation: VerifiedInvocation): VerifiedInvocation {
+  return { ...invocation, payload: invocation.payload.slice() };
 }
 
 function isCode(error: unknown, code: string): boolean {

@@ -48,9 +48,7 @@ export class SignedCalls {
    */
   async ask(subject: string, call: SignedCall, { budgetMs, timeoutMs }: CallTime): Promise<Uint8Array> {
     const large = call.payload.length > inlineLimitBytes;
-    // The bytes are the caller's until it no longer waits, which may be while they are stored.
-    const payload = large ? call.payload.slice() : call.payload;
-    const signed = this.#signer.sign({ ...call, operation: wireOperation(call.operation), payload });
+    const signed = this.#signer.sign({ ...call, operation: wireOperation(call.operation) });
     const invocation = large ? await this.#large.offload(signed) : signed;
     try {
       const reply = await this.#bus.request(subject, encodeInvocation(invocation), {
