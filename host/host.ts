@@ -12,6 +12,7 @@ import {
 } from "../actors/index.ts";
 import type { Provider } from "../capabilities/index.ts";
 import { fail, isPublicKey, localInvocation, type TraceContext } from "../lattice/index.ts";
+import { isArchiveReference, openArchive } from "./archives/open-archive.ts";
 import { Actors, type StartActorOptions, type UpdateActorOptions } from "./actors.ts";
 import { extensionPaths, loadExtensions } from "./extensions.ts";
 import { EventRing } from "./events.ts";
@@ -286,12 +287,20 @@ export class Host implements AsyncDisposable {
 
   /**
    * Starts a provider: one of ours by reference (`builtin:keyvalue-memory`, or a contract id for our
-   * default), which runs in the engines, or an object of the caller's, which runs in this thread.
-   * @throws LatticeError PROVIDER_ABSENT, PROVIDER_CONFLICT, POLICY_REFUSED.
+   * default), which runs in the engines; an archive by reference, which runs in a process of its own and needs
+   * NATS; or an object of the caller's, which runs in this thread.
+   * @throws LatticeError PROVIDER_ABSENT, PROVIDER_CONFLICT, POLICY_REFUSED; of an archive those of `fetch` and `openArchive`.
    */
-  async startProvider(provider: Provider | string, options?: StartProviderOptions): Promise<ProviderHandle> {
+  async startProvider(provider: Provider | string, options: StartProviderOptions = {}): Promise<ProviderHandle> {
     this.#mustRun();
-    return this.#providers.start(provider, options);
+    if (typeof provider !== "string" || !isArchiveReference(provider)) return this.#providers.start(provider, options);
+    const { bytes, origin } = await this.fetch(provider, { files: options.files ?? true });
+    return this.#providers.start(this.openArchive(bytes, origin), { reference: provider, ...options });
+  }
+
+  /** The provider of an archive, verified and not started yet. @throws LatticeError as `verifyArchive`, PRECONDITION. */
+  openArchive(bytes: Uint8Array, origin: string): Provider {
+    return openArchive(bytes, origin, this.id, this.config);
   }
 
   /**

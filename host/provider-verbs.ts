@@ -1,6 +1,6 @@
 import { canonicalContract, defaultLinkName, fail } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
-import { flag, optional, text, textMap, wholeNumber } from "./parameters.ts";
+import { bytes, flag, optional, text, textMap, wholeNumber } from "./parameters.ts";
 import { linkJson } from "./shown-rows.ts";
 import { swapLines } from "./swap-lines.ts";
 import { target, type Verbs, verb } from "./verb-table.ts";
@@ -12,15 +12,18 @@ export function providerVerbs(host: Host): Verbs {
   return {
     "start.provider": verb({
       name: "start.provider",
-      summary: "Starts one of our providers: builtin:NAME or a contract id.",
+      summary:
+        "Starts one of our providers (builtin:NAME or a contract id), or an archive by reference or by its bytes.",
       params: {
         reference: text({ max: 4_096 }),
+        bytes: optional(bytes(host.config.limits.moduleBytes)),
         linkName,
         config: optional(textMap()),
         annotations: optional(textMap()),
       },
-      run: async ({ reference, linkName: name, config, annotations }) => {
-        const provider = await host.startProvider(reference, {
+      run: async ({ reference, bytes: given, linkName: name, config, annotations }) => {
+        const provider = await host.startProvider(given ? host.openArchive(given, reference) : reference, {
+          ...(given ? { reference } : {}),
           ...(name === undefined ? {} : { linkName: name }),
           ...(config ? { config } : {}),
           ...(annotations ? { annotations } : {}),

@@ -13,6 +13,10 @@ export interface StartProviderOptions {
   readonly annotations?: Readonly<Record<string, string>>;
   /** Settings of the provider itself; never a secret. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Where it came from, for the inventory. Default: what was given. */
+  readonly reference?: string;
+  /** False refuses archives that are files of this host: for references that came from elsewhere. Default true. */
+  readonly files?: boolean;
 }
 
 /** The verbs of one host about providers. */
@@ -36,7 +40,7 @@ export class Providers {
    */
   async start(provider: Provider | string, options: StartProviderOptions = {}): Promise<ProviderHandle> {
     const spec = this.describe(provider, options, randomUUID());
-    return this.put(spec, referenceOf(spec), options.annotations ?? {});
+    return this.put(spec, options.reference ?? referenceOf(spec), options.annotations ?? {});
   }
 
   /**

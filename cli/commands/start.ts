@@ -59,8 +59,8 @@ function actor(): Command {
 function provider(): Command {
   return hostCommand({
     name: "provider",
-    summary: "start one of our providers: builtin:NAME, or a contract id for its default",
-    args: [["<reference>", "for example builtin:keyvalue-memory or wasmcloud:httpserver"]],
+    summary: "start one of our providers (builtin:NAME, or a contract id for its default) or an archive",
+    args: [["<reference>", "for example builtin:keyvalue-memory, wasmcloud:httpserver, ./x.par or an image"]],
     options: (made) =>
       made
         .addOption(new Option("-l, --link-name <name>", "link name it serves"))
@@ -78,8 +78,9 @@ function provider(): Command {
       const [reference = ""] = words;
       const file = textOption(options, "configJson");
       const linkName = textOption(options, "linkName");
+      const isArchive = /\.par(\.gz)?$/i.test(reference);
       const answer = await ask(call, "start.provider", `Starting ${reference}`, {
-        reference,
+        ...(isArchive ? await referenceParameters(reference) : { reference }),
         ...(linkName === undefined ? {} : { linkName }),
         config: {
           ...(file === undefined ? {} : readConfig(file)),

@@ -10,6 +10,7 @@ import { MemoryWatch } from "./memory-watch.ts";
 import { OutputLines } from "./output-lines.ts";
 import type { FromChild, Request, ToChild } from "./messages.ts";
 import { type ChildPermissions, permissionFlags } from "./permissions.ts";
+import { endText, killGroup } from "./process-group.ts";
 
 export interface ChildLimits {
   /** JavaScript heap in MiB. The whole process may take 192 MiB more before it is ended. Default 128. */
@@ -84,9 +85,9 @@ export class ChildRun {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#exited = promise;
     child.once("exit", (code, signal) => {
-      this.#lost(signal === null ? `it exited with code ${code}` : `it was ended by ${signal}`);
+      this.#lost(endText(code, signal));
       // What it started may live on.
-      this.#kill();
+      killGroup(this.#process);
       Guardian.shared.release(child.pid ?? 0);
       resolve();
     });
@@ -135,7 +136,7 @@ export class ChildRun {
     try {
       await Promise.race([Guardian.shared.watch(child.pid), failed]);
     } catch (error) {
-      run.#kill();
+      killGroup(child);
       throw error;
     }
     return run;
@@ -180,7 +181,7 @@ export class ChildRun {
     if (!this.#stopping && !this.#gone) {
       this.#stopping = true;
       const { stopMs } = this.#limits;
-      const killing = setTimeout(() => this.#kill(), stopMs);
+      const killing = setTimeout(() => killGroup(this.#process), stopMs);
       await this.ask({ type: "stop" }, undefined, stopMs).catch(() => {});
       await this.#exited;
       clearTimeout(killing);
@@ -202,7 +203,7 @@ export class ChildRun {
   /** Ends a child that can no longer be spoken to. */
   #end(reason: string): void {
     this.#lost(reason);
-    this.#kill();
+    killGroup(this.#process);
   }
 
   #lost(reason: string): void {
@@ -214,18 +215,6 @@ export class ChildRun {
     for (const { reject } of this.#waiting.values()) reject(this.#gone);
     this.#waiting.clear();
     if (!this.#stopping) this.#hooks.onGone(this.#gone);
-  }
-
-  /** With all processes of its group. */
-  #kill(): void {
-    const { pid } = this.#process;
-    if (pid === undefined) return;
-    try {
-      process.kill(-pid, "SIGKILL");
-    } catch (error) {
-      // Nobody of the group is left.
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") this.#process.kill("SIGKILL");
-    }
   }
 
   /** Who asked has given up at the deadline; a child that hangs must not make this process remember for ever. */

@@ -58,6 +58,8 @@ export class Guardian {
   /** The group of `pid` is gone. */
   release(pid: number): void {
     if (!this.#held.delete(pid)) return;
+    // One that was gone sooner needs nobody.
+    this.#waiting.get(pid)?.();
     this.#waiting.delete(pid);
     if (this.#held.size > 0) this.#tell(`- ${pid}`);
     else {

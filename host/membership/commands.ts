@@ -74,6 +74,7 @@ export const commands: Readonly<Record<string, Command>> = {
       linkName,
       annotations: request.texts("annotations"),
       config: configurationOf(request.textOr("configuration", undefined)),
+      files: host.config.membership.allowFiles && /^file:/i.test(reference),
     };
     for (const { reference: running, spec } of host.wanted.providers.values())
       if (running === reference && spec.linkName === linkName)

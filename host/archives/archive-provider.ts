@@ -1,0 +1,256 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { binaryOf, type VerifiedArchive } from "../../actors/index.ts";
+import type { Health, Link, Provider, ProviderCall, ProviderContext } from "../../capabilities/index.ts";
+import {
+  actorEntity,
+  connectNats,
+  decodeHealth,
+  decodeResponse,
+  encodeInvocation,
+  encodeLinkMessage,
+  encodeShutdown,
+  fail,
+  healthRequest,
+  InvocationSigner,
+  isLatticeError,
+  KeyPair,
+  type LatticeConnection,
+  type NatsOptions,
+  providerEntity,
+  providerStartLine,
+  Subjects,
+  traceHeaders,
+  type WireEntity,
+  wireOperation,
+} from "../../lattice/index.ts";
+import { ActorCalls } from "./actor-calls.ts";
+import { ProgramRun } from "./program-run.ts";
+import { unpackProgram } from "./programs.ts";
+
+export interface ArchiveOptions {
+  /** The servers over which host and program speak; both connect to them. */
+  readonly nats: NatsOptions;
+  /** N key of the host. */
+  readonly hostId: string;
+  readonly stateDirectory: string;
+  readonly rpcTimeoutMs?: number;
+  /** Longest wait for its first word, in milliseconds. Default 9 000. */
+  readonly readyMs?: number;
+  /** Longest wait for its end after it was asked to, in milliseconds. Default 1 000. */
+  readonly stopMs?: number;
+}
+
+/** How long a link message may take to be refused because nobody hears it, in milliseconds. */
+const unheardMs = 100;
+const healthMs = 900;
+
+interface Running {
+  readonly run: ProgramRun;
+  readonly connection: LatticeConnection;
+  readonly subjects: Subjects;
+  readonly signer: InvocationSigner;
+  readonly me: WireEntity;
+}
+
+/**
+ * A provider archive of the 0.x years as a provider like any other. Its program speaks the old protocol on NATS,
+ * in a lattice that it has with this host alone: calls from and to it pass the host's dispatch with its checks, and
+ * the key that signs its invocations is its own, made at each start and believed nowhere else.
+ *
+ * The host speaks for it to the rest of the lattice. When the program ends unasked, calls fail with PROVIDER_GONE
+ * and `health` says so; `stop` and `start` run it again.
+ * Source: lattice protocol reference, section 11; waPC and actors reference, section 9.
+ */
+export class ArchiveProvider implements Provider {
+  readonly contractId: string;
+  readonly name: string;
+  readonly key: string;
+  readonly #archive: VerifiedArchive;
+  readonly #options: Required<ArchiveOptions>;
+  readonly #links = new Map<string, Link>();
+  #running: Running | undefined;
+
+  constructor(archive: VerifiedArchive, options: ArchiveOptions) {
+    const { claims } = archive;
+    this.contractId = claims.contractId;
+    this.name = claims.name;
+    this.key = claims.key;
+    this.#archive = archive;
+    this.#options = { rpcTimeoutMs: 2_000, readyMs: 9_000, stopMs: 1_000, ...options };
+  }
+
+  /** Of its process; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#running === undefined || this.#running.run.gone ? undefined : this.#running.run.pid;
+  }
+
+  /** @throws LatticeError ARCHIVE_TARGET_ABSENT, PROVIDER_GONE, DEADLINE_EXCEEDED when it says nothing. */
+  async start(context: ProviderContext): Promise<void> {
+    await this.stop();
+    const { nats, hostId, stateDirectory, readyMs } = this.#options;
+    const path = await unpackProgram(binaryOf(this.#archive), stateDirectory);
+    const onProblem = ({ message }: Error) => context.log("warn", message);
+    const connection = await connectNats({ ...nats, name: `${this.name} (archive)` }, { onProblem });
+    try {
+      const subjects = new Subjects(`archive_${randomBytes(8).toString("hex")}`);
+      const ours = KeyPair.generate("cluster");
+      const its = KeyPair.generate("cluster");
+      const me = providerEntity(this.key, this.contractId, context.linkName);
+      new ActorCalls(connection.bus, subjects, its.publicKey, me, {
+        linkOf: (actor) => [...this.#links.values()].find((link) => link.actor === actor),
+        context,
+      }).listen();
+      await connection.bus.flush();
+      const line = this.#startLine(context, subjects.lattice, [ours.publicKey, its.publicKey], its.seed);
+      const run = await ProgramRun.start(this.name, path, line, {
+        onLine: (stream, text) => context.log(stream === "stderr" ? "warn" : "info", `${this.name}: ${text}`),
+        onGone: (error) => context.log("error", error.message),
+      });
+      this.#running = { run, connection, subjects, me, signer: new InvocationSigner(ours, hostId) };
+      await this.#ready(this.#running, readyMs);
+    } catch (error) {
+      await this.stop();
+      await connection.close();
+      throw error;
+    }
+  }
+
+  /** Old programs pass over a link that they have, so other values are a deletion and a put. */
+  async putLink(link: Link): Promise<void> {
+    const held = this.#links.get(link.id);
+    if (held?.revision === link.revision) return;
+    if (held) await this.#tellLink("providerDeleteLink", held);
+    this.#links.set(link.id, link);
+    await this.#tellLink("providerPutLink", link);
+  }
+
+  async deleteLink(link: Link): Promise<void> {
+    const held = this.#links.get(link.id);
+    if (!held) return;
+    this.#links.delete(link.id);
+    if (this.pid !== undefined) await this.#tellLink("providerDeleteLink", held);
+  }
+
+  async handle({ origin, operation, payload, trace, deadline }: ProviderCall): Promise<Uint8Array> {
+    const { run, connection, signer, me, subjects } = this.#live();
+    if (origin.kind !== "actor") throw fail("OPERATION_UNKNOWN", this.contractId, operation);
+    const invocation = signer.sign({
+      origin: actorEntity(origin.key),
+      target: me,
+      operation: wireOperation(operation),
+      payload,
+      trace,
+    });
+    const subject = subjects.write("providerRpc", { provider: this.key, linkName: me.linkName });
+    const timeoutMs = Math.max(1, Math.round(deadline - performance.now()));
+    try {
+      const reply = await connection.bus.request(subject, encodeInvocation(invocation), {
+        timeoutMs,
+        headers: traceHeaders(trace),
+        signal: run.ended,
+      });
+      const { error, payload: answer } = decodeResponse(reply.payload, invocation);
+      if (error !== undefined) throw fail("PROVIDER_FAILED", this.name, operation, error);
+      return answer;
+    } catch (error) {
+      if (isLatticeError(error) && error.code === "RPC_TIMEOUT")
+        throw fail("DEADLINE_EXCEEDED", `${operation} of ${this.name}`, timeoutMs);
+      throw run.gone ?? error;
+    }
+  }
+
+  async health(): Promise<Health> {
+    const { run } = this.#running ?? {};
+    if (!run || run.gone) return { healthy: false, message: (run?.gone ?? fail("STOPPED", this.name)).message };
+    const { healthy, message } = await this.#askHealth(this.#live(), healthMs);
+    return message === undefined ? { healthy } : { healthy, message };
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    if (!running) return;
+    const { run, connection, subjects, me } = running;
+    const { stopMs, hostId } = this.#options;
+    const subject = subjects.write("providerShutdown", { provider: this.key, linkName: me.linkName });
+    await run.stop(
+      () => connection.bus.request(subject, encodeShutdown(hostId), { timeoutMs: stopMs, signal: run.ended }),
+      stopMs,
+    );
+    this.#links.clear();
+    await connection.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #live(): Running {
+    const running = this.#running;
+    if (!running) throw fail("STOPPED", this.name);
+    if (running.run.gone) throw running.run.gone;
+    return running;
+  }
+
+  /** It answers for its health once it listens. */
+  async #ready(running: Running, readyMs: number): Promise<void> {
+    const end = performance.now() + readyMs;
+    for (;;) {
+      if (running.run.gone) throw running.run.gone;
+      if (performance.now() > end) throw fail("DEADLINE_EXCEEDED", `start of ${this.name}`, readyMs);
+      try {
+        await this.#askHealth(running, 1_000);
+        return;
+      } catch (error) {
+        if (!isLatticeError(error) || error.kind !== "unavailable") throw error;
+        await pause(20);
+      }
+    }
+  }
+
+  async #askHealth({ connection, subjects, me, run }: Running, timeoutMs: number) {
+    const subject = subjects.write("providerHealth", { provider: this.key, linkName: me.linkName });
+    const reply = await connection.bus.request(subject, healthRequest, { timeoutMs, signal: run.ended });
+    return decodeHealth(reply.payload);
+  }
+
+  /** No reply comes, but the server says when nobody listens. */
+  async #tellLink(kind: "providerPutLink" | "providerDeleteLink", link: Link): Promise<void> {
+    const { connection, subjects, me, run } = this.#live();
+    const subject = subjects.write(kind, { provider: this.key, linkName: me.linkName });
+    const message = encodeLinkMessage({ ...link, provider: this.key, linkName: me.linkName });
+    try {
+      await connection.bus.request(subject, message, { timeoutMs: unheardMs, signal: run.ended });
+    } catch (error) {
+      if (isLatticeError(error) && error.code === "RPC_TIMEOUT") return;
+      throw run.gone ?? error;
+    }
+  }
+
+  #startLine(
+    { linkName, config }: ProviderContext,
+    lattice: string,
+    clusterIssuers: readonly string[],
+    seed: string,
+  ): string {
+    const { nats, hostId, rpcTimeoutMs } = this.#options;
+    const [server = ""] = typeof nats.servers === "string" ? nats.servers.split(",") : nats.servers;
+    return providerStartLine({
+      host: hostId,
+      lattice,
+      linkName,
+      provider: this.key,
+      instanceId: randomUUID(),
+      rpcUrl: server.trim(),
+      userJwt: nats.jwt ?? "",
+      userSeed: nats.seed ?? "",
+      invocationSeed: seed,
+      clusterIssuers,
+      links: [],
+      ...(Object.keys(config).length === 0 ? {} : { configuration: JSON.stringify(config) }),
+      rpcTimeoutMs,
+      structuredLogging: false,
+    });
+  }
+}

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { type ActorHandle, type Host, startHost } from "../../host/index.ts";
+import { KeyPair } from "../../lattice/index.ts";
+import { archiveOf, archiveProgram } from "../support/archives.ts";
+import { askHost, edgeActor } from "../support/edge.ts";
+import { natsSkip, NatsServer } from "../support/nats-server.ts";
+import { isAlive } from "../support/unruly-child.ts";
+import { until } from "../support/until.ts";
+
+const skip = natsSkip();
+const folder = mkdtempSync(join(tmpdir(), "lattice-archives-"));
+let server: NatsServer;
+before(async () => {
+  if (skip === false) server = await NatsServer.start();
+});
+after(async () => {
+  await server?.[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const host = (more = {}) => startHost({ nats: server.url, stateDirectory: folder, lattice: "shop", ...more });
+
+function par(bytes: Uint8Array = archiveOf()): string {
+  const file = join(folder, `${Math.random()}.par`);
+  writeFileSync(file, bytes);
+  return file;
+}
+
+const asking =
+  (of: Host, actor: ActorHandle) =>
+  async (operation: string, payload = "", timeoutMs = 5_000): Promise<string> =>
+    Buffer.from(await of.call(actor, "Call", askHost("demo:archive", operation, payload), { timeoutMs })).toString();
+
+const pidOf = (of: Host) => ([...of.fleet.objects.values()][0] as unknown as { pid: number | undefined }).pid;
+
+test("an archive runs: called, linked, relinked, calling back, well, and stopped", { skip }, async () => {
+  await using shop = await host();
+  const file = par();
+  const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  const provider = await shop.startProvider(file, { config: { size: "3" } });
+  assert.deepEqual([provider.name, provider.contractId], ["Archived", "demo:archive"]);
+  assert.equal([...shop.wanted.providers.values()][0]?.reference, file);
+  await shop.link(actor, provider, { values: { url: "one" } });
+  const ask = asking(shop, actor);
+  assert.equal(await ask("Echo", "hello"), "hello");
+  assert.equal(await ask("Values"), '{"url":"one"}');
+  await shop.link(actor, provider, { values: { url: "two" } });
+  assert.equal(await ask("Values"), '{"url":"two"}');
+  assert.match(await ask("Nonsense"), /Archived failed Nonsense: no operation Nonsense/);
+  const health = await [...shop.fleet.objects.values()][0]?.health?.();
+  assert.deepEqual(health, { healthy: true, message: "as ever" });
+  const pid = pidOf(shop);
+  assert.ok(isAlive(pid));
+  await shop.stopProvider(provider);
+  assert.ok(!isAlive(pid));
+});
+
+test("its program knows what 0.82 would tell it, and no secret of the host", { skip }, async () => {
+  const cluster = KeyPair.generate("cluster");
+  await using shop = await host({ clusterSeed: cluster.seed });
+  const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  const provider = await shop.startProvider(par(), { config: { size: "3" } });
+  await shop.link(actor, provider, { values: { url: "one" } });
+  const about = JSON.parse(await asking(shop, actor)("About")) as {
+    host: Record<string, unknown>;
+    environment: Record<string, string>;
+    arguments: string[];
+    program: string;
+  };
+  const { host: told } = about;
+  assert.equal(told.host_id, shop.id);
+  assert.equal(told.provider_key, provider.id);
+  assert.equal(told.link_name, "default");
+  assert.equal(told.config_json, '{"size":"3"}');
+  assert.equal(told.lattice_rpc_url, server.url);
+  assert.match(String(told.lattice_rpc_prefix), /^archive_/);
+  assert.deepEqual(told.otel_config, { traces_exporter: null, exporter_otlp_endpoint: null });
+  assert.notEqual(told.invocation_seed, cluster.seed);
+  assert.ok((told.cluster_issuers as string[]).includes(KeyPair.fromSeed(String(told.invocation_seed)).publicKey));
+  assert.ok(!(told.cluster_issuers as string[]).includes(cluster.publicKey));
+  assert.deepEqual(about.environment, { OTEL_TRACES_EXPORTER: "", OTEL_EXPORTER_OTLP_ENDPOINT: "" });
+  assert.deepEqual(about.arguments, []);
+  assert.equal(statSync(about.program).mode & 0o777, 0o700);
+  assert.equal(statSync(join(folder, "programs")).mode & 0o777, 0o700);
+});
+
+test("it calls actors that are linked to it and claim its contract, and nobody else", { skip }, async () => {
+  await using shop = await host();
+  const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  const stranger = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  const provider = await shop.startProvider(par());
+  await shop.link(actor, provider);
+  const ask = asking(shop, actor);
+  assert.equal(await ask("Ask", "well"), "well");
+  assert.match(await ask("AskStranger", stranger.id), /missing link definition/);
+});
+
+test("a program planted in its place is replaced before it runs", { skip }, async () => {
+  const [name] = readdirSync(join(folder, "programs"));
+  const path = join(folder, "programs", name!);
+  appendFileSync(path, "process.exit(9);\n");
+  await using shop = await host();
+  const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  await shop.link(actor, await shop.startProvider(par()));
+  assert.equal(await asking(shop, actor)("Echo", "hello"), "hello");
+  assert.deepEqual(readFileSync(path), archiveProgram);
+});
+
+test("one that ends is gone at once, one that hangs is ended by stop", { skip }, async () => {
+  await using shop = await host();
+  const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  const provider = await shop.startProvider(par());
+  await shop.link(actor, provider);
+  const ask = asking(shop, actor);
+  assert.match(await ask("Exit"), /process of Archived is gone: it exited with code 5/);
+  const again = shop.fleet.objects.values().next().value;
+  const health = await again?.health?.();
+  assert.equal(health?.healthy, false);
+  await shop.stopProvider(provider);
+
+  const other = await shop.startProvider(par());
+  await shop.link(actor, other);
+  const pid = pidOf(shop);
+  assert.match(await ask("Spin", "", 200).catch(String), /did not answer|DEADLINE|deadline/i);
+  assert.ok(isAlive(pid));
+  await shop.stopProvider(other);
+  await until(() => !isAlive(pid));
+});
+
+test("what may not run is refused before anything is unpacked or started", { skip }, async () => {
+  const other = KeyPair.generate("account");
+  await using shop = await host({ issuers: [other.publicKey] });
+  await assert.rejects(shop.startProvider(par()), { code: "ISSUER_NOT_ALLOWED" });
+  const tampered = Buffer.from(archiveOf({ issuer: other }));
+  tampered[tampered.indexOf("import ")]! ^= 1;
+  await assert.rejects(shop.startProvider(par(tampered)), { code: "ARCHIVE_TAMPERED" });
+  await assert.rejects(shop.startProvider(par(archiveOf({ issuer: other, expiresAt: 1_000 }))), {
+    code: "TOKEN_EXPIRED",
+  });
+  await assert.rejects(shop.startProvider(par(), { files: false }), { code: "REFERENCE_UNKNOWN" });
+  await assert.rejects(shop.startProvider(join(folder, "absent.par")), { code: "FILE_ABSENT" });
+  const mute = archiveOf({ issuer: other, program: Buffer.from("#!/bin/sh\necho no luck >&2\nexit 3\n") });
+  await assert.rejects(shop.startProvider(par(mute)), {
+    code: "PROVIDER_GONE",
+    message: /exited with code 3: no luck/,
+  });
+  const nonsense = archiveOf({ issuer: other, program: Buffer.from("no program") });
+  await assert.rejects(shop.startProvider(par(nonsense)), { code: "PROVIDER_GONE" });
+  assert.equal(shop.wanted.providers.size, 0);
+});
+
+test("a host without NATS says what an archive needs", async () => {
+  await using alone = await startHost({ stateDirectory: folder });
+  await assert.rejects(alone.startProvider(par()), { code: "PRECONDITION", message: /--nats/ });
+});
