@@ -197,12 +197,16 @@ function wholeContract(name: string): string {
  */
 export function parseKeyvalue(text: string, own: readonly OwnProvider[]): RunWishes["keyvalue"] {
   const kind = /^(memory|sqlite|redis|rediss|nats)(?=:|$)/.exec(text)?.[1];
-  if (kind === undefined)
-    throw fail("USAGE", `--kv is "${text}", it must be memory, sqlite:FILE, redis://HOST or nats`);
+  // The text is not repeated: it may hold a password.
+  if (kind === undefined) throw fail("USAGE", "--kv must be memory, sqlite:FILE, redis://HOST, nats or nats://HOST");
   const reference = `builtin:keyvalue-${kind === "rediss" ? "redis" : kind}`;
   if (!own.some((one) => one.reference === reference)) {
-    throw fail("PRECONDITION", `this build has no key-value store for --kv ${text}; use --kv memory`);
+    throw fail("PRECONDITION", `this build has no key-value store for --kv ${kind}; use --kv memory`);
   }
-  if (kind === "sqlite") return { reference, config: { path: text.slice("sqlite:".length) } };
+  if (kind === "sqlite") {
+    const path = text.slice("sqlite:".length);
+    if (path === "") throw fail("USAGE", "--kv sqlite needs a file: sqlite:FILE");
+    return { reference, config: { path } };
+  }
   return { reference, config: kind === "memory" || text === kind ? {} : { url: text } };
 }

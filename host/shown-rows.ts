@@ -13,6 +13,8 @@ const plain: ReadonlySet<string> = new Set([
   "cache_control",
   "SUBSCRIPTION",
   "QUEUEGROUP_NAME",
+  "bucket",
+  "prefix",
 ]);
 
 /** A link as everybody may see it. Its values may be secrets, so of most only the name is shown. */

@@ -109,13 +109,37 @@ describe("--set and --kv", () => {
     for (const wrong of ["", "a=b", "keyvalue", "keyvalue:=x", ":k=v"]) {
       assert.throws(() => parseLinkValue(wrong), { code: "USAGE", message: /CONTRACT\[\/LINK\]:KEY=VALUE/ }, wrong);
     }
-    assert.throws(() => parseKeyvalue("mysql:x", own), { code: "USAGE" });
+    assert.throws(
+      () => parseKeyvalue("mysql://:hunter2@x", own),
+      ({ code, message }: Error & { code?: string }) => {
+        return code === "USAGE" && message.includes("redis://HOST") && !message.includes("hunter2");
+      },
+    );
   });
 
   test("name the store, and say clearly when this build has none of that kind", () => {
     assert.deepEqual(parseKeyvalue("memory", own), { reference: "builtin:keyvalue-memory", config: {} });
     const more = [...own, { reference: "builtin:keyvalue-sqlite", contractId: "wasmcloud:keyvalue", isDefault: false }];
     assert.deepEqual(parseKeyvalue("sqlite:/tmp/x.db", more).config, { path: "/tmp/x.db" });
+    for (const without of ["sqlite", "sqlite:"]) {
+      assert.throws(() => parseKeyvalue(without, more), { code: "USAGE", message: /sqlite:FILE/ });
+    }
+    const all = ["redis", "nats"].map((name) => ({
+      reference: `builtin:keyvalue-${name}`,
+      contractId: "wasmcloud:keyvalue",
+      isDefault: false,
+    }));
+    const forms = ["redis", "redis://h:1/2", "rediss://h", "nats", "nats://h"];
+    assert.deepEqual(
+      forms.map((form) => Object.values(parseKeyvalue(form, all)).map((part) => JSON.stringify(part))),
+      [
+        ['"builtin:keyvalue-redis"', "{}"],
+        ['"builtin:keyvalue-redis"', '{"url":"redis://h:1/2"}'],
+        ['"builtin:keyvalue-redis"', '{"url":"rediss://h"}'],
+        ['"builtin:keyvalue-nats"', "{}"],
+        ['"builtin:keyvalue-nats"', '{"url":"nats://h"}'],
+      ],
+    );
     assert.throws(() => parseKeyvalue("redis://127.0.0.1", own), { code: "PRECONDITION", message: /use --kv memory/ });
   });
 });
