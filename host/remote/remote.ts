@@ -111,13 +111,14 @@ export class Remote {
 
   /**
    * Takes another host's hello, so that its calls are understood here from the first one, also by an
-   * engine that took the place of a lost one. What is refused is refused again when it calls.
+   * engine that took the place of a lost one. False when it is refused.
    */
-  meet({ hello }: PeerHost): void {
+  meet({ host, hello }: PeerHost): boolean {
     try {
-      this.#hellos.accept(hello);
+      return this.#hellos.accept(hello).host === host;
     } catch (error) {
       this.#counts.refuse(isLatticeError(error) ? error.code : "HELLO_REFUSED");
+      return false;
     }
   }
 

@@ -56,15 +56,15 @@ export class Seat {
     if (this.#stopped) return remote.stop();
     this.#remote = remote;
     tables.onActorChanged = (key) => remote.server.actorChanged(key);
-    for (const peer of tables.peers.all()) remote.meet(peer);
+    for (const peer of tables.peers.all()) if (!remote.meet(peer)) tables.dropPeer(peer.host);
     remote.server.open();
     dispatch.elsewhere = remote.calls;
   }
 
-  /** Another host tells of itself. */
+  /** Another host tells of itself. One that no cluster key vouches for is nobody to call, whatever it says. */
   putPeer(peer: PeerHost): void {
-    this.#parts.tables.putPeer(peer);
-    this.#remote?.meet(peer);
+    if (this.#remote?.meet(peer) === false) this.dropPeer(peer.host);
+    else this.#parts.tables.putPeer(peer);
   }
 
   /** Another host is gone: what waits for it fails. */

@@ -216,7 +216,8 @@ test("a host of another cluster is not called directly, and its calls are refuse
   assert.match(await ask(stranger, asker.id, target.id), /cluster issuers/);
   const { refused, served } = await figures(here);
   assert.deepEqual(served, { session: 0, wasmcloud: 0 });
-  assert.deepEqual(refused, { INVOCATION_ISSUER_FOREIGN: 1, HELLO_REFUSED: 1 });
+  assert.equal(here.fleet.caller.tables.peers.size, 0);
+  assert.deepEqual(refused, { INVOCATION_ISSUER_FOREIGN: 2, HELLO_REFUSED: 1 });
 });
 
 test("hostile messages on every subject of calls are counted by reason and hurt nobody", async () => {
