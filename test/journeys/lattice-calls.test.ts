@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ActorModule } from "../../actors/index.ts";
+import { type Host, startHost } from "../../host/index.ts";
+import { KeyPair } from "../../lattice/index.ts";
 import { example } from "../support/examples.ts";
 import { JoinedHosts, type JoinOptions } from "../support/joined-hosts.ts";
-import { send } from "../support/journey.ts";
+import { httpCode, send } from "../support/journey.ts";
 import { NatsServer, natsSkip } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
@@ -38,3 +40,36 @@ for (const servers of ["in process", "NATS"] as const) {
     });
   }
 }
+
+describe("hosts that find each other by themselves", { skip: natsSkip() }, () => {
+  test("HTTP on one host, the actor on the other, its key-value on the first; the host that is lost is missed by code", async () => {
+    await using server = await NatsServer.start();
+    const options = { nats: server.url, clusterSeed: KeyPair.generate("cluster").seed, presenceMs: 200 };
+    await using here = await startHost({ ...options, engines: 1 });
+    const there = await startHost({ ...options, engines: 1 });
+    try {
+      const web = await here.startProvider("wasmcloud:httpserver");
+      await here.startProvider("wasmcloud:keyvalue");
+      const counter = await there.startActor(await ActorModule.fromFile(example("kvcounter-rust")));
+      const knows = (host: Host, key: string) => host.fleet.caller.tables.peers.findActor(key);
+      await until(() => knows(here, counter.id));
+      await until(() => there.fleet.caller.tables.peers.findProvider("wasmcloud:keyvalue", "default"));
+      await there.link(counter, "wasmcloud:keyvalue");
+      const { urls } = await here.link(counter.name, web, { values: { address: "127.0.0.1:0" } });
+      for (const count of [1, 2, 3]) {
+        const answer = await until(async () => {
+          const each = await send(`${urls[0]}/visits`);
+          return each.status === 200 && each;
+        });
+        assert.deepEqual(JSON.parse(answer.text), { counter: count, path: "/visits" });
+      }
+      await there.stop();
+      await until(() => !knows(here, counter.id));
+      const missing = await send(`${urls[0]}/visits`);
+      assert.equal(missing.status, 404, missing.text);
+      assert.equal(httpCode(missing), "ACTOR_ABSENT");
+    } finally {
+      await there.stop();
+    }
+  });
+});
