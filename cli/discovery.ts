@@ -126,13 +126,13 @@ async function recordsOf({ client }: FoundHost): Promise<Document[]> {
  * One host: the one chosen, the only one, or the one started last, saying which was taken and how to choose.
  * @throws LatticeError HOST_ABSENT; HOST_AMBIGUOUS with `careful`, for commands that end something.
  */
-export async function oneHost(options: Options, output: Output, careful = false): Promise<HostClient> {
+export async function oneHost(options: Options, output?: Output, careful = false): Promise<HostClient> {
   const choice = choiceOf(options);
   const [host, ...others] = await hostsFor(choice);
   if (others.length > 0) {
     if (careful) throw fail("HOST_AMBIGUOUS", [host, ...others].map(({ id }) => id).join(", "));
     const [here, how] = choice.lattice?.asked ? ["", "--host-id"] : [" here", "--host-id or --socket"];
-    output.note(`${others.length + 1} hosts run${here}; took ${host.id}, choose with ${how}`);
+    output?.note(`${others.length + 1} hosts run${here}; took ${host.id}, choose with ${how}`);
   }
   return host.client;
 }

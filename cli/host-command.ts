@@ -3,7 +3,7 @@ import type { HostClient } from "./client.ts";
 import { leaf, textOption, type Call, type CommandShape, type Options } from "./command.ts";
 import { hostsRunning, oneHost, type Thing } from "./discovery.ts";
 import { parseDuration } from "./durations.ts";
-import { addLatticeOptions } from "./lattice-access.ts";
+import { addLatticeOptions, latticeChoice } from "./lattice-access.ts";
 import type { Output } from "./output.ts";
 
 export interface HostCall extends Call {
@@ -17,13 +17,22 @@ export interface HostCall extends Call {
 interface HostCommandShape extends Omit<CommandShape, "work"> {
   /** The thing that the words name: of several hosts the one that runs it is asked. */
   readonly about?: (words: readonly string[]) => Thing | undefined;
+  /** Every host of a lattice answers alike: nobody needs to know which was asked. */
+  readonly anyHost?: true;
   /** Another way to the host that is asked. */
   readonly host?: (words: readonly string[], options: Options, output: Output) => Promise<HostClient>;
   readonly work: (call: HostCall) => Promise<void>;
 }
 
 /** A command over one host: finds it, says which, and knows how long to wait. */
-export function hostCommand({ work, about, host: choose, options: ownOptions, ...shape }: HostCommandShape): Command {
+export function hostCommand({
+  work,
+  about,
+  anyHost,
+  host: choose,
+  options: ownOptions,
+  ...shape
+}: HostCommandShape): Command {
   return leaf({
     ...shape,
     options: (command) => {
@@ -37,7 +46,7 @@ export function hostCommand({ work, about, host: choose, options: ownOptions, ..
         ? await choose(words, options, call.output)
         : thing
           ? await hostOf(options, thing, call.output)
-          : await oneHost(options, call.output);
+          : await oneHost(options, anyHost && latticeChoice(options)?.asked ? undefined : call.output);
       await work({ ...call, options, words, host, timeoutMs: timeoutOf(options) });
     },
   });

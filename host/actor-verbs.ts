@@ -1,5 +1,5 @@
 import { decodeReply, encodeOperation } from "../capabilities/index.ts";
-import { fail } from "../lattice/index.ts";
+import { type Era, fail, type GuestLanguage } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
 import { bytes, flag, json, optional, text, textMap, wholeNumber } from "./parameters.ts";
 import { target, type VerbContext, type Verbs, verb } from "./verb-table.ts";
@@ -18,7 +18,7 @@ export function actorVerbs(host: Host): Verbs {
         timeoutMs: optional(wholeNumber(1, 3_600_000)),
       },
       run: async ({ target: name, operation, payload, json: value, timeoutMs }) => {
-        const { era, language } = host.wanted.findActor(name).spec.module;
+        const { era, language } = spokenBy(host, name);
         const sent = payload ?? encodeOperation(era, language, operation, value);
         const started = performance.now();
         const reply = await host.call(name, operation, sent, timeoutMs === undefined ? {} : { timeoutMs });
@@ -100,4 +100,15 @@ async function loadFrom(
   if (from === "lattice" && host.member) return host.member.resolve(reference);
   const { bytes: fetched, origin } = await host.fetch(reference);
   return host.load(fetched, origin);
+}
+
+/** How an actor speaks, wherever it runs. @throws LatticeError ACTOR_ABSENT, ACTOR_AMBIGUOUS. */
+function spokenBy(host: Host, name: string): { readonly era: Era; readonly language: GuestLanguage } {
+  try {
+    return host.wanted.findActor(name).spec.module;
+  } catch (error) {
+    const elsewhere = host.fleet.caller.tables.peers.findActor(name)?.actor;
+    if (!elsewhere) throw error;
+    return elsewhere;
+  }
 }

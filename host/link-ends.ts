@@ -1,4 +1,4 @@
-import { defaultLinkName, isPublicKey } from "../lattice/index.ts";
+import { canonicalContract, defaultLinkName, fail, isLatticeError, isPublicKey } from "../lattice/index.ts";
 import type { ProviderSpec } from "./engine-messages.ts";
 import type { LinkOptions } from "./links.ts";
 import type { HostParts } from "./parts.ts";
@@ -26,12 +26,14 @@ export function findBehind(
 ): Behind {
   try {
     const { spec } = wanted.findProvider(provider);
+    checkContract(spec.name, spec.contractId, contractId);
     return { key: spec.key, contractId: spec.contractId, linkName: spec.linkName, local: spec };
   } catch (error) {
-    if (typeof provider !== "string" || !joined) throw error;
+    if (typeof provider !== "string" || !joined || !isAbsent(error)) throw error;
     const found = fleet.caller.tables.peers.findProvider(provider, linkName);
     if (found) {
-      const { key, contractId: provides, linkName: under } = found.provider;
+      const { key, name, contractId: provides, linkName: under } = found.provider;
+      checkContract(name, provides, contractId);
       return { key, contractId: provides, linkName: under, host: found.peer.host };
     }
     if (contractId === undefined || !isPublicKey(provider)) throw error;
@@ -48,4 +50,14 @@ export function linkedKey({ wanted, fleet }: HostParts, actor: ActorHandle | str
     if (!elsewhere) throw error;
     return elsewhere.actor.key;
   }
+}
+
+function isAbsent(error: unknown): boolean {
+  return isLatticeError(error) && error.code === "PROVIDER_ABSENT";
+}
+
+/** @throws LatticeError REQUEST_INVALID when another contract was said than the provider has. */
+function checkContract(name: string, provides: string, said: string | undefined): void {
+  if (said === undefined || canonicalContract(said) === canonicalContract(provides)) return;
+  throw fail("REQUEST_INVALID", "link.put", `${name} provides ${provides}, not ${said}`);
 }

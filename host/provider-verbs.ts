@@ -1,4 +1,4 @@
-import { canonicalContract, defaultLinkName, fail } from "../lattice/index.ts";
+import { defaultLinkName } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
 import { bytes, flag, optional, text, textMap, wholeNumber } from "./parameters.ts";
 import { linkJson } from "./shown-rows.ts";
@@ -80,11 +80,8 @@ export function providerVerbs(host: Host): Verbs {
       summary: "Lets an actor use a provider, with these values.",
       params: { actor: target, provider: target, contractId: optional(text()), linkName, values: optional(textMap()) },
       run: async ({ actor, provider, contractId, linkName: name, values }) => {
-        const behind = host.wanted.findProvider(provider).spec;
-        if (contractId !== undefined && canonicalContract(contractId) !== canonicalContract(behind.contractId)) {
-          throw fail("REQUEST_INVALID", "link.put", `${behind.name} provides ${behind.contractId}, not ${contractId}`);
-        }
-        const link = await host.link(actor, behind.id, {
+        const link = await host.link(actor, provider, {
+          ...(contractId === undefined ? {} : { contractId }),
           ...(name === undefined ? {} : { linkName: name }),
           ...(values ? { values } : {}),
         });

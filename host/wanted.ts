@@ -1,6 +1,7 @@
 import type { ActorModule, PreparedModule } from "../actors/index.ts";
 import { fail, isPublicKey, type ActorClaims } from "../lattice/index.ts";
 import { type LinkSpec, type PlacementSpec, type ProviderSpec, slotOf } from "./engine-messages.ts";
+import { match, shortContract } from "./names.ts";
 
 /** What the host keeps of a placement beside what its engines need. */
 export interface PlacementRecord {
@@ -138,28 +139,6 @@ export class Wanted {
       .filter(({ spec }) => spec.placement === id || (!spec.placement && spec.actor === module.key))
       .flatMap(({ urls }) => urls);
   }
-}
-
-/** Those of exactly this name, else those it begins, else those with a word that it begins. */
-function match<T>(
-  records: readonly T[],
-  names: (record: T) => readonly (string | undefined)[],
-  target: string,
-): readonly T[] {
-  const exact = records.filter((record) => names(record).includes(target));
-  if (exact.length > 0) return exact;
-  const wanted = target.toLowerCase();
-  const has = (test: (name: string) => boolean) =>
-    records.filter((record) => names(record).some((name) => name !== undefined && test(name.toLowerCase())));
-  const begun = has((name) => name.startsWith(wanted));
-  return begun.length > 0
-    ? begun
-    : has((name) => name.split(/[^\p{L}\p{N}]+/u).some((word) => word.startsWith(wanted)));
-}
-
-/** `keyvalue` of `wasmcloud:keyvalue`. */
-function shortContract(contractId: string): string {
-  return contractId.slice(contractId.lastIndexOf(":") + 1);
 }
 
 /** True for what `Loader` or `prepare` made already. */

@@ -4,6 +4,7 @@ import { rowsOf, textOf, type Document } from "../client.ts";
 import { group, leaf, type Call } from "../command.ts";
 import { choiceOf, hostsFor, oneHost } from "../discovery.ts";
 import { addHostOptions, hostCommand, timeoutOf } from "../host-command.ts";
+import { latticeChoice } from "../lattice-access.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "../table.ts";
 import { viewOf, type Kind } from "../views.ts";
@@ -66,9 +67,21 @@ function rows(kind: Exclude<Kind, "hosts" | "events">, summary: string, singular
     name: kind,
     summary,
     options: (made) => made.addOption(watch()),
-    work: async (call) =>
-      listing(call, kind, async () => rowsOf(await call.host.call(`get.${kind}`, {}, call.timeoutMs), kind)),
+    anyHost: true,
+    work: async (call) => {
+      if (!latticeChoice(call.options)?.asked)
+        return listing(call, kind, async () => rowsOf(await call.host.call(`get.${kind}`, {}, call.timeoutMs), kind));
+      await listing(call, kind, async () => onceEach(kind, await ask(call, `get.${kind}`, kind)));
+    },
   }).alias(singular);
+}
+
+/** What every host of a lattice knows is listed once; what runs, once for each host. */
+function onceEach(kind: Kind, rows: readonly Document[]): Document[] {
+  if (kind === "actors" || kind === "providers") return [...rows];
+  // The host that runs a link's provider knows its URL: it comes last and stays.
+  const known = rows.toSorted((a, b) => rowsOf(a, "urls").length - rowsOf(b, "urls").length);
+  return [...new Map(known.map((row) => [viewOf(kind).name(row), row])).values()];
 }
 
 function events(): Command {
@@ -101,7 +114,10 @@ async function ask(call: Call, verb: string, list: string): Promise<Document[]> 
     found.map(async ({ client }) => rowsOf(await client.call(verb, {}, timeoutMs), list)),
   );
   return answers.flatMap((answer, at) => {
-    if (answer.status === "fulfilled") return answer.value;
+    if (answer.status === "fulfilled")
+      return list === "actors" || list === "providers"
+        ? answer.value.map((row) => ({ ...row, host_id: found[at]?.id }))
+        : answer.value;
     call.output.warn(`host ${found[at]?.id ?? ""} does not answer`);
     return [];
   });

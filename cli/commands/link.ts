@@ -24,6 +24,7 @@ function put(): Command {
         .addOption(linkNameOption())
         .addOption(new Option("--set <k=v>", "a value of the link, may be repeated").argParser(collect)),
     more: "Example:\n  lattice link put counter wasmcloud:httpserver address=127.0.0.1:8080",
+    anyHost: true,
     work: async ({ output, words, host, options, timeoutMs }) => {
       const [actor = "", provider = "", ...rest] = words;
       const contractId = rest[0] !== undefined && !rest[0].includes("=") ? rest[0] : undefined;
@@ -57,6 +58,7 @@ function del(): Command {
       ["<contract>", "contract id"],
     ],
     options: (made) => made.addOption(linkNameOption()),
+    anyHost: true,
     work: async ({ output, words: [actor = "", contractId = ""], host, options, timeoutMs }) => {
       const linkName = textOption(options, "linkName") ?? "default";
       const answer = await host.call("link.del", { actor, contractId, linkName }, timeoutMs);
@@ -69,6 +71,7 @@ function query(): Command {
   return hostCommand({
     name: "query",
     summary: "list links",
+    anyHost: true,
     work: async ({ output, host, timeoutMs }) => {
       const document = await host.call("link.query", {}, timeoutMs);
       await output.list({ document, rows: rowsOf(document, "links"), ...viewOf("links") });

@@ -1,4 +1,5 @@
-import type { Era, GuestLanguage } from "../../lattice/index.ts";
+import { type Era, fail, type GuestLanguage, type LatticeError } from "../../lattice/index.ts";
+import { match, shortContract } from "../names.ts";
 
 /** How calls between hosts are proven: sealed under a session of two of our hosts, signed as wasmCloud 0.x has it, or either. */
 export type RpcForm = "session" | "wasmcloud" | "both";
@@ -90,21 +91,45 @@ export class PeerTable {
     return this.#aliases.get(alias)?.reduce((least, { actor }) => (actor.key < least ? actor.key : least), "~");
   }
 
-  /** An actor elsewhere by key, call alias or name. */
+  /**
+   * An actor elsewhere by key, call alias, name, or the unique beginning of one of these.
+   * @throws LatticeError ACTOR_AMBIGUOUS when it fits actors of different keys.
+   */
   findActor(target: string): ActorElsewhere | undefined {
     const key = this.#actors.has(target) ? target : this.keyOfAlias(target);
     const [known] = this.actorsOf(key ?? "");
-    if (known) return known;
-    for (const [found] of this.#actors.values()) if (found?.actor.name === target) return found;
-    return undefined;
+    if (known || target === "") return known;
+    const firsts = [...this.#actors.values()].flatMap(([first]) => first ?? []);
+    const found = match(firsts, ({ actor }) => [actor.key, actor.alias, actor.name], target);
+    if (found.length > 1)
+      throw ambiguous(
+        target,
+        found.map(({ actor }) => `${actor.name} (${actor.key})`),
+      );
+    return found[0];
   }
 
-  /** A provider elsewhere by key, name or contract; of one key under several link names the one of `linkName`. */
+  /**
+   * A provider elsewhere by key, name, contract, or the unique beginning of one of these; of one key
+   * under several link names the one of `linkName`.
+   * @throws LatticeError ACTOR_AMBIGUOUS when it fits providers of different keys.
+   */
   findProvider(target: string, linkName: string): ProviderElsewhere | undefined {
-    const found = [...this.#providers.values()].flatMap(([first]) => {
-      const provider = first?.provider;
-      return provider && [provider.key, provider.name, provider.contractId].includes(target) ? first : [];
-    });
+    if (target === "") return undefined;
+    const firsts = [...this.#providers.values()].flatMap(([first]) => first ?? []);
+    const names = ({ provider: { key, name, contractId } }: ProviderElsewhere) => [
+      key,
+      name,
+      contractId,
+      shortContract(contractId),
+    ];
+    const found = match(firsts, names, target);
+    const keys = new Set(found.map(({ provider }) => provider.key));
+    if (keys.size > 1)
+      throw ambiguous(
+        target,
+        found.map(({ provider }) => `${provider.name} (${provider.key})`),
+      );
     return found.find(({ provider }) => provider.linkName === linkName) ?? found[0];
   }
 
@@ -163,4 +188,8 @@ function shape({ draining, actors, providers }: PeerHost): string {
 
 function keysOf(...peers: readonly (PeerHost | undefined)[]): readonly string[] {
   return [...new Set(peers.flatMap((peer) => peer?.actors.map(({ key }) => key) ?? []))];
+}
+
+function ambiguous(target: string, candidates: readonly string[]): LatticeError {
+  return fail("ACTOR_AMBIGUOUS", target, candidates.join(", "));
 }
