@@ -1,6 +1,6 @@
 import { fail } from "../lattice/index.ts";
 
-/** Most labels of one host, and characters of a key and of a value. */
+/** Most labels of one host beside its own, and characters of a key and of a value. */
 const mostLabels = 64;
 const mostKey = 253;
 const mostValue = 1_024;
@@ -27,7 +27,7 @@ export class Labels {
     checkKey(key);
     if (value.length > mostValue) outOfRange(key, value.length, `a text of at most ${mostValue} characters`);
     const next = { ...this.#all, [key]: value };
-    const count = Object.keys(next).length;
+    const count = Object.keys(next).filter((each) => !each.startsWith("hostcore.")).length;
     if (count > mostLabels) outOfRange(key, `label number ${count}`, `at most ${mostLabels} labels`);
     this.#set(next);
   }

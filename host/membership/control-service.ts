@@ -25,7 +25,11 @@ export class ControlService {
 
   start(): void {
     const { connection, host } = this.#desk;
-    this.#subscriptions = controlSubscriptions(this.#subjects, host.id).map(({ pattern, queue }) =>
+    const readOnly = host.config.membership.ctl !== "full";
+    const wanted = controlSubscriptions(this.#subjects, host.id).filter(
+      ({ pattern }) => !readOnly || !forOthers(pattern),
+    );
+    this.#subscriptions = wanted.map(({ pattern, queue }) =>
       connection.bus.subscribe(pattern, (message) => this.#serve(message), queue === undefined ? {} : { queue }),
     );
   }
@@ -37,7 +41,13 @@ export class ControlService {
   async #serve(message: BusMessage): Promise<void> {
     const subject = this.#subjects.parse(message.subject);
     const answer = subject ? await this.#answer(subject, message.payload) : refused("unsupported subject");
-    if (answer) message.respond(Buffer.from(JSON.stringify(answer)));
+    if (!answer) return;
+    try {
+      message.respond(Buffer.from(JSON.stringify(answer)));
+    } catch (error) {
+      // An inventory may be larger than a message may be: that is told too.
+      message.respond(Buffer.from(JSON.stringify(refused(error))));
+    }
   }
 
   async #answer(subject: ParsedSubject, payload: Uint8Array): Promise<object | undefined> {
@@ -53,6 +63,11 @@ export class ControlService {
       return subject.kind.startsWith("auction") ? undefined : refused(error);
     }
   }
+}
+
+/** What any willing host may answer: one that only reads must not take it away from those that do more. */
+function forOthers(pattern: string): boolean {
+  return /\.(auction|linkdefs|config)\.[*>]$/.test(pattern) && !pattern.includes(".get.");
 }
 
 function stackOf(error: unknown): string {

@@ -48,6 +48,10 @@ void test("a host that is only to be read refuses changes, one that is closed an
   });
   assert.match(Buffer.from(refusal.payload).toString(), /^\{"accepted":false,"error":".*takes no changes/);
   assert.equal(reading.host.state, "running");
+  for (const subject of ["auction.actor", "linkdefs.put"])
+    await assert.rejects(reading.bus.request(`wasmbus.ctl.default.${subject}`, Buffer.from("{}"), { timeoutMs: 500 }), {
+      code: "NO_RESPONDERS",
+    });
   await using closed = await lattice({ ctl: "off" });
   await assert.rejects(closed.ask("get.hosts"), { code: "HOST_ABSENT" });
   await assert.rejects(closed.bus.request("wasmbus.ctl.default.ping.hosts", Buffer.from(""), { timeoutMs: 500 }), {
