@@ -59,10 +59,11 @@ interface Running {
  * the key that signs its invocations is its own, made at each start and believed nowhere else.
  *
  * The host speaks for it to the rest of the lattice. When the program ends unasked, calls fail with PROVIDER_GONE
- * and `health` says so; `stop` and `start` run it again.
+ * and `health` says so; the host stops and starts it, which runs it again.
  * Source: lattice protocol reference, section 11; waPC and actors reference, section 9.
  */
 export class ArchiveProvider implements Provider {
+  readonly restartable = true;
   readonly contractId: string;
   readonly name: string;
   readonly key: string;

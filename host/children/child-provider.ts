@@ -35,8 +35,8 @@ const stepMs = 3_600_000;
  * `options` declare. Give the provider to `startProvider` like any other; one that is never started must be
  * stopped.
  *
- * When the process dies, calls in flight and later ones fail with PROVIDER_GONE and `health` says why. `stop` and
- * `start` then bring a new process up; its links must be put again.
+ * When the process dies, calls in flight and later ones fail with PROVIDER_GONE and `health` says why. The host then
+ * stops and starts it, which brings a new process up, and puts its links again.
  * @throws LatticeError PROVIDER_MODULE_INVALID, PROVIDER_GONE, DEADLINE_EXCEEDED when the module does not load in time.
  */
 export async function childProvider(path: string, options: ChildOptions = {}): Promise<ChildProvider> {
@@ -49,6 +49,7 @@ export async function childProvider(path: string, options: ChildOptions = {}): P
 
 /** The host's end: a provider like any other to whoever holds it. */
 export class ChildProvider implements Provider {
+  readonly restartable = true;
   readonly #path: string;
   readonly #options: ChildOptions;
   readonly #limits: Required<ChildLimits>;

@@ -120,6 +120,8 @@ test("one that ends is gone at once, one that hangs is ended by stop", { skip },
   const again = shop.fleet.objects.values().next().value;
   const health = await again?.health?.();
   assert.equal(health?.healthy, false);
+  await until(async () => (await ask("Echo", "again")) === "again", 20_000);
+  assert.equal(await ask("Values"), "{}", "linked again");
   await shop.stopProvider(provider);
 
   const other = await shop.startProvider(par());

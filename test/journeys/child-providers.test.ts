@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { type ActorHandle, childProvider, startHost } from "../../index.ts";
 import { Counting } from "../support/counting.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
+import { until } from "../support/until.ts";
 import { isAlive, unrulyModule } from "../support/unruly-child.ts";
 
 const memoryModule = fileURLToPath(new URL("../support/memory-store.ts", import.meta.url));
@@ -57,4 +58,18 @@ test("one that dies answers its actors with its code, and the host stops what is
     assert.ok(isAlive(pids[1]));
   }
   assert.ok(!pids.some(isAlive));
+});
+
+test("one that dies is brought back with its links, and its actors go on", async () => {
+  await using host = await startHost();
+  const actor = await host.startActor(edgeActor());
+  const child = await childProvider(unrulyModule);
+  await host.link(actor, await host.startProvider(child), { values: { url: "kept" } });
+  const ask = async (operation: string, payload = "") =>
+    text(await host.call(actor, "Call", askHost("wasmcloud:keyvalue", operation, payload)));
+  const { pid } = child;
+  assert.match(await ask("Exit", "1"), /is gone/);
+  await until(async () => (await ask("Echo", "hello")) === "hello", 20_000);
+  assert.notEqual(child.pid, pid);
+  assert.match(await ask("About"), /"values":\{"url":"kept"\}/);
 });
