@@ -9,6 +9,7 @@ import { rehearsal } from "./rehearsal.ts";
 const port = parentPort!;
 /** A thread with nothing to do for this long rehearses; whoever starts a host may have a module at hand. */
 const idleMs = 100;
+const pauseMs = 10;
 let loads = 0;
 
 port.on("message", (message: ToLoader) => {
@@ -29,9 +30,9 @@ function rehearseWhenIdle(): void {
   setTimeout(() => {
     if (loads !== seen) return rehearseWhenIdle();
     const round = rehearsal();
-    // Between two rounds a module that has come is loaded.
+    // Between two rounds a module that has come is loaded, and others have the processor.
     const next = () => {
-      if (round()) setImmediate(next).unref();
+      if (round()) setTimeout(next, pauseMs).unref();
     };
     next();
   }, idleMs).unref();
