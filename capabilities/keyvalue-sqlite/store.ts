@@ -154,6 +154,7 @@ export class SqliteStore implements CopyableStore {
     if (!worker) return;
     await this.#ask("ping", true).catch(() => undefined);
     const gone = new Promise((resolve) => worker.once("exit", resolve));
+    worker.ref();
     worker.postMessage(null);
     await gone;
   }

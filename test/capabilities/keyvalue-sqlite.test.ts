@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -63,6 +63,20 @@ test("a store opened again holds everything, and only its owner may read the fil
   assert.deepEqual(await other.setQuery("set"), ["m"]);
   await other.close();
   assert.equal(statSync(path).mode & 0o77, 0);
+});
+
+test("a program that does nothing else waits for the store to close, and ends then", () => {
+  const source = `
+    const { SqliteStore } = await import(${JSON.stringify(import.meta.resolve("../../capabilities/keyvalue-sqlite/store.ts"))});
+    const store = new SqliteStore({ path: process.argv[2] });
+    await store.set("a", "v", 0);
+    await store.close();
+    process.stdout.write("closed");
+  `;
+  const program = join(folder, "closing.mjs");
+  writeFileSync(program, source);
+  const ended = spawnSync(process.execPath, [program, freshPath()], { encoding: "utf8" });
+  assert.deepEqual([ended.status, ended.stdout], [0, "closed"], ended.stderr);
 });
 
 test("two stores may share a file: none loses a count of the other", async () => {
