@@ -172,6 +172,8 @@ export function isCalled(row: Document, target: string): boolean {
   const wanted = target.toLowerCase();
   return ["id", "name", "call_alias", "contract_id"].some((field) => {
     const value = row[field];
-    return typeof value === "string" && value.toLowerCase().startsWith(wanted);
+    if (typeof value !== "string") return false;
+    const name = value.toLowerCase();
+    return name.startsWith(wanted) || name.split(/[^\p{L}\p{N}]+/u).some((word) => word.startsWith(wanted));
   });
 }

@@ -1,3 +1,4 @@
+import { isLatticeError } from "../lattice/index.ts";
 import { explain } from "./explain.ts";
 import { HostMetrics } from "./host-metrics.ts";
 import type { Host } from "./host.ts";
@@ -8,7 +9,7 @@ import { swapJson, swapsOf } from "./provider-shown.ts";
 import { claimsJson, linkJson } from "./shown-rows.ts";
 import { target, type Verbs, verb } from "./verb-table.ts";
 import { version } from "./version.ts";
-import { publicClaims } from "./wanted.ts";
+import { type ProviderRecord, publicClaims } from "./wanted.ts";
 
 /** What can be asked without changing anything. */
 export function readingVerbs(host: Host): Verbs {
@@ -165,11 +166,7 @@ async function describeTarget(host: Host, name: string): Promise<object> {
       inventory: all,
     };
   }
-  const provider =
-    host.wanted.provider(name) ??
-    [...host.wanted.providers.values()].find(({ spec }) =>
-      [spec.key, spec.name, spec.contractId, spec.id].includes(name),
-    );
+  const provider = providerCalled(host, name);
   if (provider) {
     const links = [...host.wanted.links.values()]
       .filter(({ spec }) => spec.providerId === provider.spec.id)
@@ -191,4 +188,23 @@ async function describeTarget(host: Host, name: string): Promise<object> {
     limits: record.spec.limits,
     links,
   };
+}
+
+/** A provider by any of its names, unless an actor is called so. */
+function providerCalled({ wanted }: Host, name: string): ProviderRecord | undefined {
+  const exact =
+    wanted.provider(name) ??
+    [...wanted.providers.values()].find(({ spec }) => [spec.key, spec.name, spec.contractId, spec.id].includes(name));
+  if (exact) return exact;
+  const actor = found("ACTOR_ABSENT", () => wanted.findActor(name));
+  return actor ? undefined : found("PROVIDER_ABSENT", () => wanted.findProvider(name));
+}
+
+function found<T>(absent: string, find: () => T): T | undefined {
+  try {
+    return find();
+  } catch (error) {
+    if (isLatticeError(error) && error.code === absent) return undefined;
+    throw error;
+  }
 }
