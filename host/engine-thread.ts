@@ -41,6 +41,7 @@ export class EngineThread implements EngineHandle {
     this.place = data.place;
     this.worker = new Worker(threadEntry(import.meta.url, "engine-worker"), {
       workerData: data,
+      transferList: data.policyPort ? [data.policyPort] : [],
       name: `engine-${data.place}`,
       env: threadEnvironment(),
     });

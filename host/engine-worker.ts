@@ -1,11 +1,13 @@
 /** Entry of an engine's thread. */
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Census } from "../actors/index.ts";
 import type { EngineResult, FromEngine, Place, ToEngine } from "./engine-messages.ts";
 import { Engine } from "./engine.ts";
 import { beat } from "./heartbeat.ts";
 import { LogBatch } from "./log-batch.ts";
 import type { Limits } from "./limits.ts";
+import { relayedPolicy } from "./policy-relay.ts";
+import { both } from "./policy.ts";
 import type { SecretSources } from "./secrets.ts";
 import { loadExtensions } from "./extensions.ts";
 import { describe, keepCompiled } from "../lattice/index.ts";
@@ -20,6 +22,8 @@ export interface EngineWorkerData {
   readonly secrets: SecretSources;
   readonly sharePorts: boolean;
   readonly extensions: { readonly policy: string | undefined; readonly middleware: readonly string[] };
+  /** Where this engine asks what its supervisor's policy decides, when there is one. */
+  readonly policyPort?: MessagePort;
   /** One counter that this thread raises while it lives; the supervisor reads it. */
   readonly heartbeat: SharedArrayBuffer;
 }
@@ -31,7 +35,8 @@ const mostLogLines = 200;
 const send = (message: FromEngine) => port.postMessage(message);
 
 beat(data.heartbeat);
-const { policy, middleware } = await loadExtensions(data.extensions);
+const { policy: own, middleware } = await loadExtensions(data.extensions);
+const policy = data.policyPort ? both(own, relayedPolicy(data.policyPort)) : own;
 const { logLines, logLineChars } = data.limits;
 const logs = new LogBatch({
   lines: Math.min(logLines, mostLogLines),

@@ -16,6 +16,7 @@ import type { ExtensionPaths } from "./extensions.ts";
 import { FleetTables, nameOfChange } from "./fleet-tables.ts";
 import type { Limits } from "./limits.ts";
 import type { Middleware } from "./middleware.ts";
+import { servePolicy, type SharedPolicy } from "./policy-relay.ts";
 import type { Policy } from "./policy.ts";
 import type { SecretSources } from "./secrets.ts";
 import type { RemoteOptions } from "./remote/options.ts";
@@ -29,6 +30,8 @@ export interface FleetOptions {
   readonly strict: boolean;
   readonly secrets: SecretSources;
   readonly policy: Policy | undefined;
+  /** A part of `policy` that only the caller's thread can ask: engines in threads ask it there. */
+  readonly sharedPolicy?: SharedPolicy;
   readonly middleware: readonly Middleware[];
   readonly extensions: ExtensionPaths;
   readonly onLog: (line: ActorLogLine) => void;
@@ -238,11 +241,14 @@ export class Fleet {
   }
 
   #spawn(place: Place, heartbeat: SharedArrayBuffer): Supervised & { readonly thread: EngineThread } {
-    const { limits, strict, secrets, engines, extensions, onLog, onReport } = this.#options;
+    const { limits, strict, secrets, engines, extensions, sharedPolicy, onLog, onReport } = this.#options;
     const { limit, shared } = this.#census;
     const census = { limit, shared };
+    const asking = sharedPolicy && new MessageChannel();
+    if (asking) servePolicy(asking.port1, sharedPolicy);
+    const policyPort = asking ? { policyPort: asking.port2 } : {};
     const thread = new EngineThread(
-      { place, limits, census, strict, secrets, sharePorts: engines > 1, extensions, heartbeat },
+      { place, limits, census, strict, secrets, sharePorts: engines > 1, extensions, heartbeat, ...policyPort },
       callerPlace,
       {
         onLog: (lines) => lines.forEach(onLog),

@@ -27,9 +27,9 @@ import { MemoryOfHost } from "./memory-of-host.ts";
 import { memberKeys, openConnections } from "./membership/connections.ts";
 import { Jobs } from "./membership/jobs.ts";
 import { Member, type MemberKeys } from "./membership/member.ts";
-import { both, PolicyService } from "./membership/policy-service.ts";
+import { PolicyService } from "./membership/policy-service.ts";
 import { compileOptions, type HostConfig, type HostOptions } from "./options.ts";
-import type { Policy } from "./policy.ts";
+import { both, type Policy } from "./policy.ts";
 import type { ProviderNews } from "./provider-questions.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
 import { SecretWatch } from "./secret-watch.ts";
@@ -145,8 +145,6 @@ export class Host implements AsyncDisposable {
     const { policyService } = config.membership;
     const service = policyService && new PolicyService(policyService);
     const policy = service ? both(own, service.decide) : own;
-    if (service && engines > 0)
-      logger.warn("the policy service decides what starts here; calls inside engine threads are not asked about");
     const loader = new Loader({ thread: engines > 0 });
     // Its thread starts beside those of the engines, so that the first module finds it ready.
     loader.warm();
@@ -157,6 +155,7 @@ export class Host implements AsyncDisposable {
       strict,
       secrets,
       policy,
+      ...(service ? { sharedPolicy: service } : {}),
       middleware,
       extensions,
       onLog: (line) => {

@@ -73,3 +73,19 @@ function itselfFailed(error: unknown, what: string) {
 function isPromise(value: unknown): value is Promise<PolicyDecision> {
   return typeof (value as { then?: unknown } | undefined | null)?.then === "function";
 }
+
+/** Both must allow. The first is asked first, and what it refuses nobody else hears of. */
+export function both(first: Policy | undefined, second: Policy): Policy {
+  if (!first) return second;
+  return (request) => {
+    const decision = first(request);
+    if (!isPromise(decision)) return isAllowed(decision) ? second(request) : decision;
+    return decision.then((settled) => (isAllowed(settled) ? second(request) : settled));
+  };
+}
+
+/** Anything but a plain `allow: true` is left to `check`, which refuses it. */
+function isAllowed(decision: PolicyDecision): boolean {
+  const { allow, deny } = (decision ?? {}) as { allow?: unknown; deny?: unknown };
+  return allow === true && deny === undefined;
+}

@@ -10,6 +10,7 @@ import {
 } from "../../lattice/index.ts";
 import type { Host } from "../host.ts";
 import type { Policy, PolicyDecision, PolicyRequest } from "../policy.ts";
+import type { SharedPolicy } from "../policy-relay.ts";
 import type { LatticeConfig } from "./settings.ts";
 
 type Question = Pick<PolicyQuestion, "source" | "target" | "action">;
@@ -20,9 +21,10 @@ type Question = Pick<PolicyQuestion, "source" | "target" | "action">;
  * refusal, and is not kept.
  * Source: lattice protocol reference, section 13.
  */
-export class PolicyService {
+export class PolicyService implements SharedPolicy {
   readonly #options: NonNullable<LatticeConfig["policyService"]>;
   readonly #answers = new PolicyAnswers();
+  readonly #listeners = new Set<() => void>();
   #host: Host | undefined;
   #bus: Bus | undefined;
 
@@ -38,11 +40,16 @@ export class PolicyService {
     if (changesTopic === undefined) return;
     bus.subscribe(changesTopic, ({ payload }) => {
       try {
-        this.#answers.change(readPolicyAnswer(payload));
+        if (this.#answers.change(readPolicyAnswer(payload))) for (const listener of this.#listeners) listener();
       } catch (error) {
         host.logger.warn(`a change of policy is ignored: ${describe(error)}`);
       }
     });
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Kept decisions are given at once, others when the service has answered. */
@@ -78,20 +85,6 @@ export class PolicyService {
       return { deny: `the policy service did not decide: ${describe(error)}` };
     }
   }
-}
-
-/** Both must allow. The first is asked first, and what it refuses nobody else hears of. */
-export function both(first: Policy | undefined, second: Policy): Policy {
-  if (!first) return second;
-  return (request) => {
-    const decision = first(request);
-    if (!(decision instanceof Promise)) return isAllowed(decision) ? second(request) : decision;
-    return decision.then((settled) => (isAllowed(settled) ? second(request) : settled));
-  };
-}
-
-function isAllowed(decision: PolicyDecision): boolean {
-  return "allow" in decision;
 }
 
 function decisionOf({ permitted, message }: PolicyAnswer): PolicyDecision {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startHost } from "../../host/index.ts";
 import { memoryConnection, MemoryServer } from "../../lattice/index.ts";
-import { obedient } from "../support/actors.ts";
+import { calling, obedient } from "../support/actors.ts";
 import { ask, codeOf, start } from "../support/journey.ts";
 import { until } from "../support/until.ts";
 
@@ -33,27 +33,42 @@ function service(permitted: (question: Question) => boolean) {
   return { asked, host, change };
 }
 
-void test("the policy service decides what starts, is asked once for the same, and may change its mind", async () => {
-  const policy = service(({ action }) => action !== "start_provider");
-  await using host = await policy.host();
-  assert.equal(await codeOf(host.startProvider("builtin:keyvalue-memory")), "POLICY_REFUSED");
-  const actor = await start(host, obedient({ name: "Echo", capabilities: ["wasmcloud:keyvalue"] }));
-  const [, question] = policy.asked;
-  assert.equal(question!.action, "start_actor");
-  assert.equal(question!.target["publicKey"], actor.id);
-  assert.deepEqual(question!.source["capabilities"], ["wasmcloud:keyvalue"]);
-  assert.equal(question!.host["publicKey"], host.id);
-  assert.equal(question!.host["latticeId"], "default");
+for (const [where, engines] of [
+  ["in the caller's thread", 0],
+  ["in engines of their own", 2],
+] as const)
+  void test(`the policy service decides what starts and calls ${where}, is asked once for the same, and may change its mind`, async () => {
+    const policy = service(({ action }) => action !== "start_provider");
+    await using host = await policy.host({ engines });
+    assert.equal(await codeOf(host.startProvider("builtin:keyvalue-memory")), "POLICY_REFUSED");
+    const actor = await start(host, obedient({ name: "Echo", capabilities: ["wasmcloud:keyvalue"] }));
+    const other = await start(host, obedient({ name: "Other", capabilities: ["wasmcloud:keyvalue"] }));
+    const [, question] = policy.asked;
+    assert.equal(question!.action, "start_actor");
+    assert.equal(question!.target["publicKey"], actor.id);
+    assert.deepEqual(question!.source["capabilities"], ["wasmcloud:keyvalue"]);
+    assert.equal(question!.host["publicKey"], host.id);
+    assert.equal(question!.host["latticeId"], "default");
 
-  assert.equal(await ask(host, actor, "Echo", "once"), "once");
-  assert.equal(await ask(host, actor, "Echo", "twice"), "twice");
-  const calls = policy.asked.filter(({ action }) => action === "perform_invocation");
-  assert.equal(calls.length, 1, "the second call was decided by what was kept");
-  policy.change(calls[0]!.requestId, false);
-  await until(async () => (await codeOf(ask(host, actor, "Echo", "now"))) === "POLICY_REFUSED");
-  policy.change(calls[0]!.requestId, true);
-  await until(async () => (await codeOf(ask(host, actor, "Echo", "again"))) === undefined);
-});
+    assert.equal(await ask(host, actor, "Echo", "once"), "once");
+    assert.equal(await ask(host, actor, "Echo", "twice"), "twice");
+    const calls = policy.asked.filter(({ action }) => action === "perform_invocation");
+    assert.equal(calls.length, 1, "the second call was decided by what was kept");
+    policy.change(calls[0]!.requestId, false);
+    await until(async () => (await codeOf(ask(host, actor, "Echo", "now"))) === "POLICY_REFUSED");
+    policy.change(calls[0]!.requestId, true);
+    await until(async () => (await codeOf(ask(host, actor, "Echo", "again"))) === undefined);
+
+    // From actor to actor inside an engine, too.
+    const reach = () => ask(host, other, "Call", calling(actor.id, "Echo", "hello"));
+    assert.equal(await reach(), "hello");
+    const asked = policy.asked.find(
+      ({ action, source }) => action === "perform_invocation" && source["publicKey"] === other.id,
+    );
+    assert.ok(asked);
+    policy.change(asked.requestId, false);
+    await until(async () => /policy|changed/i.test(await reach()));
+  });
 
 void test("a policy service that does not answer refuses", async () => {
   const server = new MemoryServer();
