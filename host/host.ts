@@ -424,11 +424,18 @@ export class Host implements AsyncDisposable {
 
   /** An actor here, else, in a lattice, one of another host; any key may run on a host that does not tell. */
   #findCalled(target: ActorHandle | string): { readonly key: string; readonly placement?: string } {
+    const { dispatch, tables } = this.fleet.caller;
+    // The usual name of one elsewhere costs no error on the way.
+    if (
+      typeof target === "string" &&
+      tables.placementsOf(target).length === 0 &&
+      tables.peers.actorsOf(target).length > 0
+    )
+      return { key: target };
     try {
       const { spec } = this.wanted.findActor(target);
       return { key: spec.module.key, placement: spec.id };
     } catch (error) {
-      const { dispatch, tables } = this.fleet.caller;
       if (typeof target !== "string" || !dispatch.elsewhere) throw error;
       const found = tables.peers.findActor(target);
       if (found) return { key: found.actor.key };
