@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { PreparedModule } from "../../actors/index.ts";
 import { fail, type LatticeConnection } from "../../lattice/index.ts";
 import type { Host } from "../host.ts";
@@ -12,7 +13,7 @@ const stored = /^store:(sha256:[0-9a-f]{64})$/;
 /**
  * The module that the lattice means by a reference: an image, an https URL, or what a client left in the
  * lattice's own store. Files of this host only as `file://`, and only when it opted in (`allowFiles`).
- * @throws LatticeError REFERENCE_REFUSED, FETCH_FAILED, and those of `Host.fetch` and `Host.load`.
+ * @throws LatticeError REFERENCE_REFUSED, FETCH_FAILED, BLOB_CORRUPT when the store holds another module by that name, and those of `Host.fetch` and `Host.load`.
  */
 export async function resolveReference(
   reference: string,
@@ -24,6 +25,8 @@ export async function resolveReference(
     const { lattice, limits } = host.config;
     const bytes = await connection.blobs(moduleStore(lattice)).get(name, limits.moduleBytes);
     if (!bytes) throw fail("FETCH_FAILED", reference, "the store of the lattice does not hold it");
+    const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+    if (digest !== name) throw fail("BLOB_CORRUPT", name);
     return host.load(bytes, reference);
   }
   const isFile = /^file:/i.test(reference);
