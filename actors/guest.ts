@@ -2,6 +2,7 @@ import { describe, fail, failFrom, type LatticeError } from "../lattice/index.ts
 import { type GuestFrame, type Pending, sentinel } from "./guest-frame.ts";
 import type { GuestCall, GuestHost, Introduce, Waiter } from "./guest-host.ts";
 import { GuestFault, guestImports } from "./guest-imports.ts";
+import { GuestStart } from "./guest-start.ts";
 import type { GuestEnvironment, GuestOwner, Ticket } from "./guest-owner.ts";
 import { LARGE } from "./instrument/options.ts";
 import type { PreparedModule } from "./prepared.ts";
@@ -54,12 +55,8 @@ export class Guest implements GuestFrame {
   #exitCode: number | undefined;
   #pending: Pending<unknown> | undefined;
   #resume: ((result: number) => void) | undefined;
-  /** Start function being run, and when all must be done. */
-  #entry: string | undefined;
-  #startDeadline = 0;
-  #startFailure: LatticeError | undefined;
-  #startCall: GuestCall | undefined;
-  #startCpuNs = 0;
+  /** Until its loop begins. */
+  #starting: GuestStart | undefined;
   #finished: Promise<void> = Promise.resolve();
   readonly #onAnswer = (value: unknown) => this.#settle((pending) => pending.answered(value));
   readonly #onRefusal = (error: unknown) => {
@@ -81,7 +78,7 @@ export class Guest implements GuestFrame {
   }
 
   get call(): GuestCall | undefined {
-    return this.#ticket?.call ?? this.#startCall;
+    return this.#ticket?.call ?? this.#starting?.call;
   }
 
   get ended(): boolean {
@@ -107,8 +104,8 @@ export class Guest implements GuestFrame {
     const { module, name, limits, introduce } = this.#environment;
     // The pool may have stopped between the decision to start and now.
     if (this.#ended) throw fail("STOPPED", name);
-    this.#startDeadline = performance.now() + limits.startupMs;
-    this.#entry = "instantiation";
+    const starting = new GuestStart(name, limits.startupMs);
+    this.#starting = starting;
     const { imports, memory } = this.#imports();
     let instance: WebAssembly.Instance;
     try {
@@ -121,10 +118,9 @@ export class Guest implements GuestFrame {
     const { exports } = instance;
     this.#memory = memory ?? (exports.memory as WebAssembly.Memory);
     this.#time.open(exports["lattice:fuel"] as WebAssembly.Global);
-    for (const entry of module.startup) await this.#runEntry(entry, exports[entry] as Function);
-    if (introduce) await this.#introduce(introduce, exports["__guest_call"] as Function);
-    this.#entry = undefined;
-    this.#startCall = undefined;
+    for (const entry of module.startup) await this.#runEntry(starting, entry, exports[entry] as Function);
+    if (introduce) await this.#introduce(starting, introduce, exports["__guest_call"] as Function);
+    this.#starting = undefined;
     this.#state = "running";
     this.#finished = WebAssembly.promising(exports["lattice:run"] as Function)().then(
       () => this.#finish(),
@@ -142,7 +138,7 @@ export class Guest implements GuestFrame {
   /** Ends what runs too long. Called by the deadline sweep. */
   sweep(now: number): void {
     if (this.#ended) return;
-    if (this.#entry !== undefined && now >= this.#startDeadline) this.discard(this.#late());
+    if (this.#starting?.isLate(now)) this.discard(this.#late());
     else if (this.#ticket && now >= this.#ticket.call.deadline) this.discard(this.#late());
   }
 
@@ -154,7 +150,7 @@ export class Guest implements GuestFrame {
   discard(error: LatticeError, trapped = true): void {
     if (this.#ended) return;
     this.#trapped = trapped;
-    if (this.#entry !== undefined) this.#startFailure ??= error;
+    if (this.#starting) this.#starting.failure ??= error;
     this.#end();
     const ticket = this.#ticket;
     this.#ticket = undefined;
@@ -193,12 +189,8 @@ export class Guest implements GuestFrame {
 
   fault(why: string): Error {
     const { name } = this.#environment;
-    const what = this.#entry ?? this.#ticket?.call.operation ?? "no call";
-    this.discard(
-      this.#entry === undefined
-        ? fail("GUEST_MISBEHAVED", name, what, why)
-        : fail("GUEST_START_FAILED", name, what, why),
-    );
+    const what = this.#ticket?.call.operation ?? "no call";
+    this.discard(this.#starting?.failed(why) ?? fail("GUEST_MISBEHAVED", name, what, why));
     return new GuestFault(why);
   }
 
@@ -317,7 +309,7 @@ export class Guest implements GuestFrame {
     }
     const resume = this.#resume;
     this.#resume = undefined;
-    this.#state = this.#entry === undefined ? "running" : "starting";
+    this.#state = this.#starting ? "starting" : "running";
     resume?.(answer);
   }
 
@@ -339,9 +331,8 @@ export class Guest implements GuestFrame {
       } else if (now >= ticket.call.deadline) {
         this.discard(this.#late());
       }
-    } else if (this.#entry !== undefined) {
-      this.#startCpuNs += spent;
-      if (this.#startCpuNs > limits.startupMs * 1e6 || now >= this.#startDeadline) this.discard(this.#late());
+    } else if (this.#starting?.spend(spent, now)) {
+      this.discard(this.#late());
     }
     return this.#ended;
   }
@@ -362,20 +353,20 @@ export class Guest implements GuestFrame {
     if (this.#ended) return;
     const resume = this.#resume!;
     this.#resume = undefined;
-    this.#state = this.#entry === undefined ? "running" : "starting";
+    this.#state = this.#starting ? "starting" : "running";
     resume(this.#time.grant(Number.NaN));
   }
 
   // --- Beginning and end --------------------------------------------------------------------------
 
   /** Calls of the host before the loop begins; what is not answered fails the start. */
-  async #introduce(introduce: Introduce, guestCall: Function): Promise<void> {
+  async #introduce(starting: GuestStart, introduce: Introduce, guestCall: Function): Promise<void> {
     const { name } = this.#environment;
     try {
       await introduce(async (operation, payload) => {
         const encoded = new TextEncoder().encode(operation);
         this.#exchange.begin(encoded, payload);
-        const rc = await this.#runEntry(operation, guestCall, encoded.length, payload.length);
+        const rc = await this.#runEntry(starting, operation, guestCall, encoded.length, payload.length);
         const outcome = this.#exchange.outcome(rc, name, operation);
         if (outcome instanceof Uint8Array) return outcome;
         throw outcome;
@@ -383,21 +374,14 @@ export class Guest implements GuestFrame {
     } catch (error) {
       this.#end();
       this.#finish();
-      throw failFrom(error, "GUEST_START_FAILED", name, this.#entry ?? "its introduction", describe(error));
+      throw failFrom(error, "GUEST_START_FAILED", name, starting.entry, describe(error));
     }
   }
 
   /** What the function returns; 0 for one that ended itself well. */
-  async #runEntry(entry: string, exported: Function, ...parameters: number[]): Promise<number> {
+  async #runEntry(starting: GuestStart, entry: string, exported: Function, ...parameters: number[]): Promise<number> {
     const { name, module } = this.#environment;
-    this.#entry = entry;
-    this.#startCall = {
-      operation: entry,
-      payload: this.#view,
-      deadline: this.#startDeadline,
-      hops: 0,
-      trace: undefined,
-    };
+    starting.enter(entry);
     let returned: number;
     try {
       returned = Number(await WebAssembly.promising(exported)(...parameters));
@@ -410,14 +394,14 @@ export class Guest implements GuestFrame {
       const why = this.#exitCode === undefined ? describeTrap(error, module) : `it exited with code ${this.#exitCode}`;
       this.#end();
       this.#finish();
-      throw this.#startFailure ?? fail("GUEST_START_FAILED", name, entry, why);
+      throw starting.failure ?? starting.failed(why);
     } finally {
       this.#wasi.flush();
     }
     // Discarded while it ran, and it returned before its next check.
     if (this.#ended) {
       this.#finish();
-      throw this.#startFailure ?? fail("STOPPED", name);
+      throw starting.failure ?? fail("STOPPED", name);
     }
     return returned;
   }
@@ -473,14 +457,11 @@ export class Guest implements GuestFrame {
     this.#time.close();
     this.#resume = undefined;
     this.#pending = undefined;
-    this.#startCall = undefined;
   }
 
   #late(): LatticeError {
-    const { name, limits } = this.#environment;
-    if (this.#entry !== undefined) {
-      return fail("GUEST_START_FAILED", name, this.#entry, `it is not done after ${limits.startupMs} ms`);
-    }
+    const { name } = this.#environment;
+    if (this.#starting) return this.#starting.late();
     const { call, since } = this.#ticket!;
     return fail("DEADLINE_EXCEEDED", `${call.operation} of ${name}`, Math.round(call.deadline - since));
   }
