@@ -155,13 +155,19 @@ export class Fleet {
     await this.apply({ type: "join", remote });
   }
 
-  /** As `#applyLink`, for a link that moves later: nothing is remembered yet. */
+  /** As `#applyLink`, for a link that moves later: nothing is remembered yet, and engines that are lost stage it with the move. */
   async #stage(wanted: LinkSpec, asked: readonly (Engine | EngineThread)[]): Promise<LinkStatus | undefined> {
     const link = { ...wanted, revision: ++this.#revision };
+    const places = this.#tables.placesOf({ type: "stage-link", link });
+    const stage = (engine: Engine | EngineThread, spec: LinkSpec) =>
+      engine.apply({ type: "stage-link", link: spec }).catch((error: unknown) => {
+        if (places.includes(engine.place) || !isLost(error)) throw error;
+        return undefined;
+      });
     const [first, ...others] = asked.toSorted((a, b) => Number(b.place === this.home) - Number(a.place === this.home));
-    const status = await first!.apply({ type: "stage-link", link });
+    const status = await stage(first!, link);
     const settled = status?.values ? { ...link, values: status.values } : link;
-    const rest = await Promise.all(others.map((engine) => engine.apply({ type: "stage-link", link: settled })));
+    const rest = await Promise.all(others.map((engine) => stage(engine, settled)));
     return status ?? rest.find((each) => each !== undefined);
   }
 

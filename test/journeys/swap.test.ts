@@ -14,11 +14,14 @@ import {
   type SwapOptions,
 } from "../../index.ts";
 import { Counting } from "../support/counting.ts";
-import { edgeActor } from "../support/edge.ts";
+import { askHost, edgeActor } from "../support/edge.ts";
 import { fileBytes } from "../support/actors.ts";
+import { codeOf } from "../support/journey.ts";
 import { until } from "../support/until.ts";
 
 const echoFile = fileURLToPath(new URL("../../actors/examples/echo-rust/echo.wasm", import.meta.url));
+
+const unruly = fileURLToPath(new URL("../support/unruly-middleware.ts", import.meta.url));
 
 const ways = [
   { way: "in the caller's thread", engines: 0 },
@@ -160,3 +163,47 @@ async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
+
+test("engines that die while providers swap come back with the provider of now", async () => {
+  await using host = await startHost({ engines: 2, middleware: [unruly], logLevel: "silent" });
+  const actor = await host.startActor(edgeActor({ name: "caller" }));
+  const named = (name: string): Provider => ({
+    contractId: "wasmcloud:keyvalue",
+    name,
+    handle: () => new TextEncoder().encode(name),
+  });
+  const handle = await host.startProvider(named("0"));
+  await host.link(actor, handle);
+  const get = askHost("wasmcloud:keyvalue");
+  const ask = async () => Buffer.from(await host.call(actor, "Call", get)).toString();
+  const odd: string[] = [];
+  let over = false;
+  const asking = Promise.all(
+    Array.from({ length: 6 }, async () => {
+      while (!over) {
+        const answer = await ask().catch((error: { code?: string }) => error.code ?? String(error));
+        if (!/^\d+$|^ENGINE_LOST$|engine .* was lost/.test(answer)) odd.push(answer);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }),
+  );
+  let swapped = 0;
+  try {
+    for (let round = 1; round <= 4; round++) {
+      const dying = host.call(actor, "test.Exit", new Uint8Array()).catch(() => {});
+      // An engine that dies before the switch may end the swap: then nothing has changed.
+      const refused = await codeOf(host.swapProvider(handle, named(String(round)), { trialMs: (round % 2) * 50 }));
+      await dying;
+      if (refused === undefined) swapped = round;
+      else assert.ok(["ENGINE_LOST", "SWAP_REFUSED"].includes(refused), refused);
+      await until(async () => (await host.fleet.stats()).length === 3, 20_000);
+      const answers = await Promise.all(Array.from({ length: 10 }, ask));
+      assert.deepEqual(new Set(answers), new Set([String(swapped)]));
+    }
+  } finally {
+    over = true;
+  }
+  await asking;
+  assert.deepEqual(odd, []);
+  assert.equal(host.wanted.providers.size, 1);
+});
