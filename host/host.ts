@@ -34,6 +34,7 @@ import type { ProviderNews } from "./provider-questions.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
 import { SecretWatch } from "./secret-watch.ts";
 import { SwapJournal } from "./swap-journal.ts";
+import { isOwnReference } from "./swap-reference.ts";
 import { Swaps } from "./swap.ts";
 import type { SwapOptions, SwapOutcome } from "./swap-record.ts";
 import { Turns } from "./turns.ts";
@@ -318,7 +319,7 @@ export class Host implements AsyncDisposable {
   /**
    * Puts another provider of the same contract in the place of a running one, under load: started
    * and linked beside it, healthy before it gets a call, switched in one step, on trial before the
-   * old one stops. `next` is an object, a reference of ours, or `memory`, `sqlite:FILE`,
+   * old one stops. `next` is an object, a reference of ours or of an archive, or `memory`, `sqlite:FILE`,
    * `redis://HOST`, `nats`. Handles of the old one mean the new one from then on.
    * @throws LatticeError SWAP_REFUSED with all problems, SWAP_PAUSE, PROVIDER_ABSENT, PROVIDER_CONFLICT; nothing has changed then.
    */
@@ -328,7 +329,11 @@ export class Host implements AsyncDisposable {
     options: SwapOptions = {},
   ): Promise<SwapOutcome> {
     this.#mustRun();
-    return this.swaps.swap(target, next, options);
+    const { contractId } = this.wanted.findProvider(target).spec;
+    if (typeof next !== "string" || isOwnReference(next, contractId) || !isArchiveReference(next))
+      return this.swaps.swap(target, next, options);
+    const { bytes, origin } = await this.fetch(next, { files: options.files ?? true });
+    return this.swaps.swap(target, this.openArchive(bytes, origin), { reference: next, ...options });
   }
 
   /**

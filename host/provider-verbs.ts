@@ -63,6 +63,7 @@ export function providerVerbs(host: Host): Verbs {
       params: {
         target,
         reference: text({ max: 4_096 }),
+        bytes: optional(bytes(host.config.limits.moduleBytes)),
         linkName,
         config: optional(textMap()),
         copyState: optional(flag()),
@@ -70,9 +71,11 @@ export function providerVerbs(host: Host): Verbs {
         trialMs: optional(wholeNumber(0, 3_600_000)),
         drainMs: optional(wholeNumber(0, 3_600_000)),
       },
-      run: async ({ target: name, linkName: link, reference, ...options }) => {
+      run: async ({ target: name, linkName: link, reference, bytes: sent, ...options }) => {
         const { id } = host.wanted.findProvider(name, link).spec;
-        return swapLines((onStep) => host.swapProvider(id, reference, { ...given(options), onStep }));
+        const next = sent ? host.openArchive(sent, reference) : reference;
+        const source = sent ? { reference } : {};
+        return swapLines((onStep) => host.swapProvider(id, next, { ...given(options), ...source, onStep }));
       },
     }),
     "link.put": verb({

@@ -11,6 +11,10 @@ export interface SwapOptions {
   readonly trialMs?: number;
   /** Longest wait for the calls that the old one holds. Default: the host's `drainMs`. */
   readonly drainMs?: number;
+  /** Where the new one came from, for the inventory. Default: what was given. */
+  readonly reference?: string;
+  /** False refuses archives that are files of this host. Default true. */
+  readonly files?: boolean;
   /** Called at each step, in the turn in which it is done. */
   readonly onStep?: (step: SwapStep) => void;
 }

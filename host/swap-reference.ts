@@ -1,5 +1,10 @@
-import { builtins, findBuiltin } from "../capabilities/index.ts";
+import { type Builtin, builtins, findBuiltin } from "../capabilities/index.ts";
 import { canonicalContract, fail } from "../lattice/index.ts";
+
+/** Whether `swapReference` knows it. */
+export function isOwnReference(text: string, contractId: string): boolean {
+  return findBuiltin(text) !== undefined || shortForm(text, contractId) !== undefined;
+}
 
 /**
  * What a swap shall start, of a reference or of a short form for the contract of the running
@@ -11,15 +16,21 @@ export function swapReference(
   contractId: string,
 ): { readonly provider: string; readonly config: Readonly<Record<string, string>> } {
   if (findBuiltin(text)) return { provider: text, config: {} };
+  const short = shortForm(text, contractId);
+  if (!short) throw fail("PROVIDER_ABSENT", withoutPassword(text));
+  const { builtin, kind, rest } = short;
+  if (rest === "") return { provider: builtin.reference, config: {} };
+  return { provider: builtin.reference, config: kind === "sqlite" ? { path: rest } : { url: text } };
+}
+
+function shortForm(text: string, contractId: string): { builtin: Builtin; kind: string; rest: string } | undefined {
   const [, scheme = text, rest = ""] = /^([a-z]+):(.*)$/s.exec(text) ?? [];
   const kind = scheme === "rediss" ? "redis" : scheme === "tls" ? "nats" : scheme;
   const contract = canonicalContract(contractId);
-  const found = [...builtins.values()].find(
+  const builtin = [...builtins.values()].find(
     (each) => each.contractId === contract && each.reference.endsWith(`-${kind}`),
   );
-  if (!found) throw fail("PROVIDER_ABSENT", withoutPassword(text));
-  if (rest === "") return { provider: found.reference, config: {} };
-  return { provider: found.reference, config: kind === "sqlite" ? { path: rest } : { url: text } };
+  return builtin && { builtin, kind, rest };
 }
 
 /** An address may carry a password. */

@@ -62,7 +62,12 @@ export class SwapRun {
     const same = source.kind === "builtin" && source.reference === asked.provider;
     const config = { ...(same ? held : {}), ...asked.config, ...options.config };
     const spec = providers.describe(asked.provider, { linkName, config }, id);
-    this.#new = { spec, annotations: old.annotations, reference: referenceOf(spec), startedAt: Date.now() };
+    this.#new = {
+      spec,
+      annotations: old.annotations,
+      reference: options.reference ?? referenceOf(spec),
+      startedAt: Date.now(),
+    };
     this.trial = new Trial(parts.fleet, spec);
     this.record = {
       id: randomUUID(),

@@ -3,6 +3,7 @@ import { fail } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
 import { collect, listOption, type Options, pairs, textOption } from "../command.ts";
 import { parseDuration } from "../durations.ts";
+import { referenceParameters } from "../files.ts";
 import { hostCommand } from "../host-command.ts";
 import type { Output } from "../output.ts";
 
@@ -28,7 +29,8 @@ export const command = () =>
         throw fail("USAGE", "lattice swap needs PROVIDER and NEW");
       const steps: Document[] = [];
       let last: Document | undefined;
-      for await (const line of host.stream("swap", { target, reference, ...wishes(options) })) {
+      const next = /\.par(\.gz)?$/i.test(reference) ? await referenceParameters(reference) : { reference };
+      for await (const line of host.stream("swap", { target, ...next, ...wishes(options) })) {
         if (textOf(line, "outcome") !== undefined) last = line;
         else if (output.format === "jsonl") output.line(line);
         else {
