@@ -181,7 +181,7 @@ test("engines that die while providers swap come back with the provider of now",
   const asking = Promise.all(
     Array.from({ length: 6 }, async () => {
       while (!over) {
-        const answer = await ask().catch((error: { code?: string }) => error.code ?? String(error));
+        const answer = await ask().catch((error: { code?: string }) => error.code ?? "no code");
         if (!/^\d+$|^ENGINE_LOST$|engine .* was lost/.test(answer)) odd.push(answer);
         await new Promise((resolve) => setImmediate(resolve));
       }
