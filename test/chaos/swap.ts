@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { builtins, type Host, startHost, type SwapOutcome } from "../../index.ts";
+import { fileURLToPath } from "node:url";
+import { builtins, childProvider, type Host, type Provider, startHost, type SwapOutcome } from "../../index.ts";
 import { Counting } from "../support/counting.ts";
 import { edgeActor } from "../support/edge.ts";
 import { type ServerName, skipWithout, StoreServer } from "../support/store-servers.ts";
@@ -17,9 +18,10 @@ export interface ChaosOptions {
 /** A store to swap to: what `lattice swap` would be given. */
 interface Store {
   readonly name: string;
-  readonly reference: string;
+  readonly next: () => string | Promise<Provider>;
 }
 
+const childStore = fileURLToPath(new URL("child-store.ts", import.meta.url));
 const actorCount = 3;
 const callers = 8;
 const keys = 50;
@@ -52,14 +54,17 @@ export async function swapChaos({ seed, increments, short }: ChaosOptions): Prom
   const wanted = stores.length * (short ? 1 : 5);
   while (!over) {
     // As many swaps however fast the machine is, and never none for long.
-    const pause = Math.floor((increments / wanted) * (0.1 + pick() * 0.6));
+    const pause = Math.floor((increments / wanted) * (0.05 + pick() * 0.4));
     const next = Math.min(increments, counting.done + pause);
     await until(() => over || counting.done + counting.errors >= next, 600_000);
     if (over) break;
     const others = stores.filter((each) => each !== store);
     const chosen = others[Math.floor(pick() * others.length)] ?? store;
     measured = swapping;
-    const outcome = await host.swapProvider(handle, chosen.reference, { copyState: true, trialMs: short ? 20 : 200 });
+    const outcome = await host.swapProvider(handle, await chosen.next(), {
+      copyState: true,
+      trialMs: short ? 20 : 200,
+    });
     measured = calm;
     swaps.push({ pair: `${store.name} -> ${chosen.name}`, outcome });
     store = chosen;
@@ -82,9 +87,12 @@ export async function swapChaos({ seed, increments, short }: ChaosOptions): Prom
 async function openStores(resources: AsyncDisposableStack): Promise<readonly Store[]> {
   const folder = mkdtempSync(join(tmpdir(), "lattice-chaos-"));
   resources.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const stores: Store[] = [{ name: "memory", reference: "memory" }];
+  const stores: Store[] = [
+    { name: "memory", next: () => "memory" },
+    { name: "child", next: () => childProvider(childStore) },
+  ];
   if (builtins.has("builtin:keyvalue-sqlite")) {
-    stores.push({ name: "sqlite", reference: `sqlite:${join(folder, "counts.db")}` });
+    stores.push({ name: "sqlite", next: () => `sqlite:${join(folder, "counts.db")}` });
   }
   const servers: [ServerName, string][] = [
     ["redis-server", "redis"],
@@ -95,7 +103,7 @@ async function openStores(resources: AsyncDisposableStack): Promise<readonly Sto
     if (skip !== false) say(`WITHOUT ${scheme}: ${skip}`);
     else {
       const { port } = resources.use(await StoreServer.start(server));
-      stores.push({ name: scheme, reference: `${scheme}://127.0.0.1:${port}` });
+      stores.push({ name: scheme, next: () => `${scheme}://127.0.0.1:${port}` });
     }
   }
   return stores;
