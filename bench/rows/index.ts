@@ -1,5 +1,6 @@
 import type { Row } from "../harness.ts";
 import { actorCall } from "./actor-call.ts";
+import { childProviderRow } from "./child-provider.ts";
 import { fairness } from "./fairness.ts";
 import { firstReply } from "./first-reply.ts";
 import { helpStart } from "./help-start.ts";
@@ -20,6 +21,7 @@ export const rows: readonly Row[] = [
   ...httpRows,
   httpRedis,
   redisCall,
+  childProviderRow,
   actorCall,
   firstReply,
   startCommand,

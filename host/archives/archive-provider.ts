@@ -41,12 +41,16 @@ export interface ArchiveOptions {
   readonly stopMs?: number;
 }
 
-/** How long a link message may take to be refused because nobody hears it, in milliseconds. */
+/** How long the first link message may take to be refused because nobody hears it, in milliseconds. */
 const unheardMs = 100;
+/** Longest wait for a program that is well to listen for links, too. */
+const hearingMs = 2_000;
 const healthMs = 900;
 
 interface Running {
   readonly run: ProgramRun;
+  /** It listens for links by now. */
+  hearsLinks: boolean;
   readonly connection: LatticeConnection;
   readonly subjects: Subjects;
   readonly signer: InvocationSigner;
@@ -108,7 +112,7 @@ export class ArchiveProvider implements Provider {
         onLine: (stream, text) => context.log(stream === "stderr" ? "warn" : "info", `${this.name}: ${text}`),
         onGone: (error) => context.log("error", error.message),
       });
-      this.#running = { run, connection, subjects, me, signer: new InvocationSigner(ours, hostId) };
+      this.#running = { run, hearsLinks: false, connection, subjects, me, signer: new InvocationSigner(ours, hostId) };
       await this.#ready(this.#running, readyMs);
     } catch (error) {
       await this.stop();
@@ -216,16 +220,32 @@ export class ArchiveProvider implements Provider {
     return decodeHealth(reply.payload);
   }
 
-  /** No reply comes, but the server says when nobody listens. */
+  /**
+   * No reply comes. The first message is sent as a question, since the server says when nobody listens yet; what
+   * is heard once is heard again.
+   */
   async #tellLink(kind: "providerPutLink" | "providerDeleteLink", link: Link): Promise<void> {
-    const { connection, subjects, me, run } = this.#live();
+    const running = this.#live();
+    const { connection, subjects, me, run } = running;
     const subject = subjects.write(kind, { provider: this.key, linkName: me.linkName });
     const message = encodeLinkMessage({ ...link, provider: this.key, linkName: me.linkName });
-    try {
-      await connection.bus.request(subject, message, { timeoutMs: unheardMs, signal: run.ended });
-    } catch (error) {
-      if (isLatticeError(error) && error.code === "RPC_TIMEOUT") return;
-      throw run.gone ?? error;
+    if (running.hearsLinks) {
+      connection.bus.publish(subject, message);
+      // A question behind it, so that it has most likely taken effect before a call comes.
+      await this.#askHealth(running, healthMs).catch(() => {});
+      return;
+    }
+    const end = performance.now() + hearingMs;
+    while (!running.hearsLinks) {
+      try {
+        await connection.bus.request(subject, message, { timeoutMs: unheardMs, signal: run.ended });
+        running.hearsLinks = true;
+      } catch (error) {
+        if (isLatticeError(error) && error.code === "RPC_TIMEOUT") running.hearsLinks = true;
+        else if (run.gone || !isLatticeError(error) || error.code !== "NO_RESPONDERS" || performance.now() > end)
+          throw run.gone ?? error;
+        else await pause(20);
+      }
     }
   }
 

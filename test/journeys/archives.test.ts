@@ -13,6 +13,7 @@ import { example } from "../support/examples.ts";
 import { goProgram, withoutGo } from "../support/go-program.ts";
 import { natsSkip, NatsServer } from "../support/nats-server.ts";
 import { Registry, withoutRegistry } from "../support/registry.ts";
+import { until } from "../support/until.ts";
 import { Wash, withoutWash } from "../support/wash.ts";
 
 const noNats = natsSkip();
@@ -50,6 +51,16 @@ links:
   }
   const again = await home.run(["start", "provider", image, "-o", "json"]);
   assert.deepEqual([again.code, failureOf(again).code], [6, "PROVIDER_CONFLICT"]);
+  documentOf(await home.run(["stop", "provider", "Notes", "-o", "json"]));
+  const control = ["--ctl-port", String(server.port), "--timeout-ms", "10000"];
+  const theirs = wash.json("start", "provider", image, ...control);
+  assert.equal(theirs.success, true);
+  // Told of the start, and a moment later linked again.
+  const answer = await until(async () => {
+    const response = await fetch(`${url}/x`);
+    return response.ok && (await response.json());
+  });
+  assert.deepEqual(answer, { counter: 1, path: "/x" });
   documentOf(await home.run(["stop", "provider", "Notes", "-o", "json"]));
   const ours = documentOf(await home.run(["start", "provider", wash.file("notes.par.gz"), "-o", "json"]));
   assert.equal((ours.provider as { name: string }).name, "Notes");
