@@ -1,34 +1,39 @@
 import { parseArgs } from "node:util";
+import { latticeChaos } from "./lattice.ts";
 import { swapChaos } from "./swap.ts";
 
 /**
- * `npm run chaos -- NAME`: long runs in which things change and break under load, with an exact
+ * `npm run chaos -- [NAME]`: long runs in which things change and break under load, with an exact
  * account at the end.
  *
+ *   lattice            hosts, server and network fail under calls from host to host (default)
+ *   --seconds N        how long things fail (default 60)
  *   swap               providers swap while actors count
  *   --increments N     calls in all (default 1 000 000)
  *   --seed N           the same choices again
- *   --short            a few thousand calls, for the gate
+ *   --short            a few seconds or a few thousand calls, for a quick look
  *
  * The exit code is 1 when the account is not exact.
  */
-const runs = { swap: swapChaos };
-
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     increments: { type: "string" },
+    seconds: { type: "string" },
     seed: { type: "string" },
     short: { type: "boolean", default: false },
   },
 });
-const run = runs[positionals[0] as keyof typeof runs];
+const { short } = values;
+const seed = Number(values.seed ?? Date.now() % 1_000_000);
+const runs: Readonly<Record<string, () => Promise<boolean>>> = {
+  lattice: () => latticeChaos({ seed, seconds: Number(values.seconds ?? (short ? 15 : 60)) }),
+  swap: () => swapChaos({ seed, increments: Number(values.increments ?? (short ? 12_000 : 1_000_000)), short }),
+};
+const run = runs[positionals[0] ?? "lattice"];
 if (run === undefined) {
-  process.stderr.write(
-    `usage: npm run chaos -- ${Object.keys(runs).join("|")} [--short] [--seed N] [--increments N]\n`,
-  );
+  const names = Object.keys(runs).join("|");
+  process.stderr.write(`usage: npm run chaos -- [${names}] [--short] [--seed N] [--seconds N] [--increments N]\n`);
   process.exit(2);
 }
-const seed = Number(values.seed ?? Date.now() % 1_000_000);
-const increments = Number(values.increments ?? (values.short ? 12_000 : 1_000_000));
-process.exitCode = (await run({ seed, increments, short: values.short })) ? 0 : 1;
+process.exitCode = (await run()) ? 0 : 1;

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { request } from "node:http";
 import { join } from "node:path";
+import { type Answer, askSocket } from "./ask-socket.ts";
 import { Home, ready, type Running } from "./cli.ts";
 
 const collector = new URL("collect-on-signal.mjs", import.meta.url).href;
@@ -35,8 +35,6 @@ export interface Refusal {
   readonly kind: string;
   readonly error: string;
 }
-
-type Document = Readonly<Record<string, unknown>>;
 
 /** A real host in a process of its own, as `lattice up` starts it, asked over its control socket. */
 export class HostProcess implements AsyncDisposable {
@@ -80,21 +78,8 @@ export class HostProcess implements AsyncDisposable {
   }
 
   /** Asks one verb. Rejects with what the host answers, a `Refusal`. */
-  ask(verb: string, parameters: object = {}): Promise<Document> {
-    const { promise, resolve, reject } = Promise.withResolvers<Document>();
-    const options = { socketPath: this.#socket, method: "POST", path: `/v1/${verb}`, agent: false };
-    request(options, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
-      response.on("error", reject).on("end", () => {
-        const document = JSON.parse(text) as Document;
-        if (document.success === true) resolve(document);
-        else reject(Object.assign(new Error(String(document.error)), document));
-      });
-    })
-      .on("error", reject)
-      .end(JSON.stringify(parameters));
-    return promise;
+  ask(verb: string, parameters: object = {}): Promise<Answer> {
+    return askSocket(this.#socket, verb, parameters);
   }
 
   /** Sends a module. Answers the actor's key. */

@@ -6,6 +6,7 @@ export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #whole = true;
+  #stalled = false;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -31,6 +32,7 @@ export class TcpProxy implements AsyncDisposable {
           other.destroy();
         });
         socket.pipe(other);
+        if (proxy.#stalled) socket.pause();
       }
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -48,8 +50,20 @@ export class TcpProxy implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  get stalled(): boolean {
+    return this.#stalled && this.#sockets.size > 0;
+  }
+
+  /** Nothing passes either way, and nobody is told. */
+  stall(): void {
+    this.#stalled = true;
+    for (const socket of this.#sockets) socket.pause();
+  }
+
   mend(): void {
     this.#whole = true;
+    this.#stalled = false;
+    for (const socket of this.#sockets) socket.resume();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
