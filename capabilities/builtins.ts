@@ -8,6 +8,7 @@ import { natsKeyvalue } from "./keyvalue-nats/provider.ts";
 import { memoryKeyvalue } from "./keyvalue-memory/provider.ts";
 import { actorLogging } from "./logging/provider.ts";
 import { memoryMessaging } from "./messaging-memory/provider.ts";
+import { natsMessaging } from "./messaging-nats/provider.ts";
 import { numberGenerator } from "./numbers/provider.ts";
 import type { Provider } from "./provider.ts";
 
@@ -95,16 +96,24 @@ const table: readonly Builtin[] = [
     read(config, []);
     return numberGenerator();
   }),
-  builtin("messaging-memory", "messaging", "VD6ZPJ5KBXWSOIMUCIDX7CIMSFNEH4ZM6B42FOZRRQUSAFTVT6L45OD6", (config) => {
-    const { max_pending: maxPending, request_timeout_ms: requestTimeoutMs } = read(config, [
-      "max_pending",
-      "request_timeout_ms",
-    ]);
-    return memoryMessaging({
-      ...(maxPending !== undefined && { maxPending: number("max_pending", maxPending) }),
-      ...(requestTimeoutMs !== undefined && { requestTimeoutMs: number("request_timeout_ms", requestTimeoutMs) }),
-    });
-  }),
+  builtin("messaging-memory", "messaging", "VD6ZPJ5KBXWSOIMUCIDX7CIMSFNEH4ZM6B42FOZRRQUSAFTVT6L45OD6", (config) =>
+    memoryMessaging(readMessaging(read(config, ["max_pending", "request_timeout_ms"]))),
+  ),
+  builtin(
+    "messaging-nats",
+    "messaging",
+    "VC24QYV764SBEYCFRR5VA5J7SP5ZI2N4TYW4WHGMARSL5OSTTVOSR3QD",
+    (config) => {
+      const known = read(config, ["url", "creds_file", "max_pending", "request_timeout_ms"]);
+      const { url, creds_file: credsFile } = known;
+      return natsMessaging({
+        ...readMessaging(known),
+        ...(url !== undefined && { url }),
+        ...(credsFile !== undefined && { credsFile }),
+      });
+    },
+    false,
+  ),
 ];
 
 /** Our own providers by reference. */
@@ -141,6 +150,14 @@ function read<Name extends string>(config: Config, known: readonly Name[]): Part
     if (!known.some((each) => each === name)) throw fail("OPTION_UNKNOWN", name, "");
   }
   return config as Partial<Record<Name, string>>;
+}
+
+function readMessaging(config: { readonly max_pending?: string; readonly request_timeout_ms?: string }) {
+  const { max_pending: maxPending, request_timeout_ms: requestTimeoutMs } = config;
+  return {
+    ...(maxPending !== undefined && { maxPending: number("max_pending", maxPending) }),
+    ...(requestTimeoutMs !== undefined && { requestTimeoutMs: number("request_timeout_ms", requestTimeoutMs) }),
+  };
 }
 
 function number(name: string, text: string): number {

@@ -552,6 +552,11 @@ export const catalogue = {
     text: (store: string, why: string) => `${store} is unavailable: ${why}`,
     hint: "Start it, or wait until it is back: the provider connects again by itself.",
   },
+  SERVER_UNAVAILABLE: {
+    kind: "unavailable",
+    text: (server: string, why: string) => `${server} is unavailable: ${why}`,
+    hint: "Start it, or wait until it is back: the provider connects again by itself.",
+  },
   LINK_VALUES_INVALID: {
     kind: "invalid",
     text: (provider: string, problems: string) => `the link values do not suit ${provider}: ${problems}`,

@@ -196,7 +196,7 @@ export class NatsLink implements ProtocolSink {
     const files = typeof tls === "object" ? tls : {};
     const read = (file: string | undefined): { readonly pem?: Buffer } =>
       file === undefined ? {} : { pem: readPem(file) };
-    const { pem: ca } = read(files.ca);
+    const ca = files.caText ?? read(files.ca).pem;
     const { pem: cert } = read(files.cert);
     const { pem: key } = read(files.key);
     const plain = this.#socket;

@@ -48,6 +48,8 @@ export interface NatsOptions {
 /** Files in PEM. */
 export interface NatsTlsFiles {
   readonly ca?: string;
+  /** The authorities themselves as PEM, in place of a file. */
+  readonly caText?: string;
   /** With `key`: who we are to a server that asks for it. */
   readonly cert?: string;
   readonly key?: string;

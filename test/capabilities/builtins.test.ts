@@ -25,6 +25,7 @@ test("the published references keep their keys", () => {
     "builtin:logging": ["VBOROXVR", false],
     "builtin:numbergen": ["VCJC5SGC", false],
     "builtin:messaging-memory": ["VD6ZPJ5K", true],
+    "builtin:messaging-nats": ["VC24QYV7", true],
   });
 });
 

@@ -18,11 +18,18 @@ export function checkSubject(subject: string): void {
 export function problemOf(subject: string): string | undefined {
   if (subject === "") return "it is empty";
   if (subject.length > longestSubject) return `it has more than ${longestSubject} characters`;
-  if (/\s/.test(subject)) return "it has blanks";
+  if (/\s|\p{Cc}/u.test(subject)) return "it has blanks or control characters";
   const tokens = subject.split(".");
   if (tokens.includes("")) return "a token is empty";
   const rest = tokens.indexOf(">");
   return rest >= 0 && rest < tokens.length - 1 ? "> must come last" : undefined;
+}
+
+/** Why a text names no queue group, or undefined. */
+export function groupProblem(group: string): string | undefined {
+  if (/[*>]/.test(group)) return "a queue group has no wildcards";
+  const why = problemOf(group);
+  return why === undefined ? undefined : `of its queue group ${why}`;
 }
 
 /** Makes the test of a pattern: `*` is any one token, `>` any one or more at the end. */
