@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { Packr, Unpackr } from "msgpackr";
 import type { Provider } from "../../capabilities/index.ts";
 import { fail } from "../../lattice/index.ts";
@@ -191,8 +192,13 @@ export function messagingSuite(
       await room.join("a", { SUBSCRIPTION: subjects[0]! });
       let sent = 0;
       for (const SUBSCRIPTION of [...subjects, ...subjects]) {
-        const joining = room.join("a", { SUBSCRIPTION });
+        let joined = false;
+        const joining = room.join("a", { SUBSCRIPTION }).then(() => (joined = true));
         for (let i = 0; i < 20; i++) room.publish("s", String(sent++));
+        while (!joined) {
+          room.publish("s", String(sent++));
+          await setImmediate();
+        }
         await joining;
         for (let i = 0; i < 20; i++) room.publish("s", String(sent++));
         await until(() => room.got.length >= sent);
