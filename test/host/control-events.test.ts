@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startHost } from "../../host/index.ts";
+import { EventsOut } from "../../host/membership/events-out.ts";
 import { builtins } from "../../capabilities/index.ts";
-import { KeyPair, metadataBucket } from "../../lattice/index.ts";
+import { type Bus, KeyPair, metadataBucket, Subjects } from "../../lattice/index.ts";
 import { obedient } from "../support/actors.ts";
 import { ControlLattice, type SeenEvent } from "../support/control-client.ts";
 import { ask, start } from "../support/journey.ts";
@@ -155,7 +158,6 @@ natsTest("a host that comes later knows the links that stand, and its provider g
 natsTest("hosts of one server but of two lattices do not see each other", async () => {
   await using lattice = await ControlLattice.start();
   const shop = await lattice.host();
-  const { startHost } = await import("../../host/index.ts");
   await using other = await startHost({
     nats: lattice.server.url,
     lattice: "other",
@@ -179,14 +181,31 @@ natsTest(
     await until(() => a.member!.report.status !== "connected");
     assert.equal(await ask(a, actor, "Echo", "local"), "local");
     await a.stopActor(actor);
-    lattice.takeNames();
     await lattice.server.run();
     await until(() => [a, b].every(({ member }) => member!.report.status === "connected"), 15_000);
-    await lattice.event("actor_stopped");
     await until(() => a.member!.peers.length === 1 && b.member!.peers.length === 1);
     await until(() => b.member!.peers[0]!.actors.length === 0);
   },
 );
+
+void test("events while the server is away are published once it is there, in order and once", async () => {
+  await using host = await startHost();
+  const published: string[] = [];
+  const bus = { status: "reconnecting", publish: (subject: string) => void published.push(subject) };
+  const out = new EventsOut(host, bus as unknown as Bus, new Subjects("default"));
+  host.labels.put("room", "1");
+  assert.deepEqual(published, []);
+  bus.status = "connected";
+  out.flush();
+  out.flush();
+  assert.deepEqual(published, [
+    "wasmbus.evt.default",
+    "wasmbus.evt.default.host_started",
+    "wasmbus.evt.default",
+    "wasmbus.evt.default.labels_changed",
+  ]);
+  out.stop();
+});
 
 /** What does not change from one moment to the next. */
 function rows(list: unknown): unknown {
