@@ -84,7 +84,7 @@ async function startModule(
   const { providerOfEntry } = await import("../host/index.ts");
   const provider = await providerOfEntry(module, options.config);
   try {
-    return await host.startProvider(provider, options);
+    return await host.startProvider(provider, { ...options, reference: module.path });
   } catch (error) {
     // It may have a process already.
     await provider.stop?.();

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { type ActorHandle, type Host, startHost } from "../../host/index.ts";
 import { KeyPair } from "../../lattice/index.ts";
 import { archiveOf, archiveProgram } from "../support/archives.ts";
@@ -158,4 +160,16 @@ test("what may not run is refused before anything is unpacked or started", { ski
 test("a host without NATS says what an archive needs", async () => {
   await using alone = await startHost({ stateDirectory: folder });
   await assert.rejects(alone.startProvider(par()), { code: "PRECONDITION", message: /--nats/ });
+});
+
+test("no program outlives a host that ends by kill -9, not even one that hangs", { skip }, async () => {
+  const entry = fileURLToPath(new URL("../support/archive-host.ts", import.meta.url));
+  const child = spawn(process.execPath, [entry, server.url, folder], { stdio: ["ignore", "pipe", "inherit"] });
+  let out = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
+  const line = await until(() => out.includes("\n") && out, 20_000);
+  const { program } = JSON.parse(line) as { program: number };
+  assert.ok(isAlive(program));
+  child.kill("SIGKILL");
+  await until(() => !isAlive(program), 15_000);
 });
