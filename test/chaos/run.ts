@@ -9,7 +9,7 @@ import { swapChaos } from "./swap.ts";
  *   lattice            hosts, server and network fail under calls from host to host (default)
  *   --seconds N        how long things fail (default 60)
  *   swap               providers swap while actors count
- *   --increments N     calls in all (default 1 000 000)
+ *   --increments N     calls at least (default 1 000 000)
  *   --seed N           the same choices again
  *   --short            a few seconds or a few thousand calls, for a quick look
  *

@@ -10,8 +10,6 @@ export interface CountingOptions {
   readonly callers: number;
   /** Keys over which each actor spreads its increments. */
   readonly keys: number;
-  /** Ends by itself after so many. Default: only when stopped. */
-  readonly most?: number;
   /** Told how long each took, in milliseconds. */
   readonly onTime?: (ms: number) => void;
 }
@@ -30,7 +28,6 @@ export class Counting {
   readonly #options: CountingOptions;
   readonly #expected = new Map<string, number>();
   readonly #callers: Promise<void>;
-  #asked = 0;
   #stopped = false;
 
   constructor(host: Host, options: CountingOptions) {
@@ -40,11 +37,6 @@ export class Counting {
     this.#callers = Promise.all(
       actors.flatMap((actor, at) => Array.from({ length: callers }, (_, caller) => this.#count(actor, at, caller))),
     ).then(() => {});
-  }
-
-  /** Resolves when all callers have had their last answer. */
-  get ended(): Promise<void> {
-    return this.#callers;
   }
 
   async stop(): Promise<void> {
@@ -65,12 +57,11 @@ export class Counting {
   }
 
   async #count(actor: ActorHandle, at: number, caller: number): Promise<void> {
-    const { keys, most = Number.POSITIVE_INFINITY, onTime } = this.#options;
+    const { keys, onTime } = this.#options;
     // All actors count in the same keys.
     const names = Array.from({ length: keys }, (_, key) => `count-${key}`);
     const payloads = names.map((key) => calling(contract, "KeyValue.Increment", pack({ key, value: 1 })));
-    for (let turn = at * 7 + caller; !this.#stopped && this.#asked < most; turn++) {
-      this.#asked++;
+    for (let turn = at * 7 + caller; !this.#stopped; turn++) {
       const key = turn % keys;
       const since = performance.now();
       try {
