@@ -80,11 +80,6 @@ const rows = [
     fallback: () => byDefault(""),
   },
   {
-    name: "nats_creds",
-    variables: ["LATTICE_NATS_CREDS", "NATS_CREDS"],
-    fallback: () => byDefault(""),
-  },
-  {
     name: "js_domain",
     variables: ["LATTICE_JS_DOMAIN", "WASMCLOUD_JS_DOMAIN"],
     fallback: (env) => fromWashContext(env, "js_domain") ?? byDefault(""),

@@ -21,14 +21,13 @@ const connectMs = 5_000;
 export function addLatticeOptions(command: Command): void {
   command
     .addOption(new Option("--nats <url>", "NATS server of the lattice"))
-    .addOption(new Option("--creds <file>", "credentials for the NATS server"))
+    .addOption(new Option("--nats-creds <file>", "credentials for the NATS server"))
+    .addOption(new Option("--creds <file>", "as --nats-creds").hideHelp())
     .addOption(new Option("-x, --lattice <name>", "name of the lattice"))
     .addOption(new Option("--lattice-prefix <name>", "as --lattice").hideHelp())
     .addOption(new Option("--ctl-host <host>", "as --nats, with --ctl-port").hideHelp())
     .addOption(new Option("--ctl-port <port>", "as --nats, with --ctl-host").hideHelp())
-    .addOption(new Option("--ctl-credsfile <file>", "as --creds").hideHelp())
-    .addOption(new Option("--ctl-jwt <jwt>", "for wash; --creds keeps it out of the process list").hideHelp())
-    .addOption(new Option("--ctl-seed <seed>", "for wash; --creds keeps it out of the process list").hideHelp());
+    .addOption(new Option("--ctl-credsfile <file>", "as --nats-creds").hideHelp());
 }
 
 /** Where the lattice is and whether somebody asked for it here and now, or it only stands in wash's context. */
@@ -48,15 +47,18 @@ export function latticeChoice(options: Options): LatticeChoice | undefined {
   const servers = textOption(options, "nats") ?? ofWash ?? value;
   if (servers === "") return undefined;
   const given = textOption(options, "nats") !== undefined || ofWash !== undefined;
-  const creds = textOption(options, "creds") ?? textOption(options, "ctlCredsfile") ?? setting("nats_creds").value;
-  const [jwt, seed] = [textOption(options, "ctlJwt"), textOption(options, "ctlSeed")];
+  const creds =
+    textOption(options, "natsCreds") ??
+    textOption(options, "creds") ??
+    textOption(options, "ctlCredsfile") ??
+    setting("nats_creds").value;
+  const domain = setting("js_domain").value;
   return {
     nats: {
       servers: servers.split(","),
       name: "lattice",
       ...(creds === "" ? {} : { credsFile: creds }),
-      ...(jwt === undefined ? {} : { jwt }),
-      ...(seed === undefined ? {} : { seed }),
+      ...(domain === "" ? {} : { domain }),
     },
     lattice,
     asked: given || !origin.includes("/.wash/"),

@@ -36,6 +36,7 @@ export function permissionsOf(lattice: string): Readonly<Record<Role, Permission
   const buckets = [metadataBucket(lattice), configurationBucket(lattice)];
   const store = payloadStore(lattice);
   const payloads = [`$O.${store}.>`, ...streamApi(`OBJ_${store}`)];
+  const modules = [`$O.MODULES_${lattice}.>`, ...streamApi(`OBJ_MODULES_${lattice}`)];
   const state = buckets.flatMap((bucket) => [`$KV.${bucket}.>`, ...streamApi(`KV_${bucket}`)]);
   const jetStream = ["$JS.API.INFO", flowControl];
   return {
@@ -48,13 +49,22 @@ export function permissionsOf(lattice: string): Readonly<Record<Role, Permission
         subjects.write("configService"),
         ...state,
         ...payloads,
+        ...modules,
         ...jetStream,
         inbox,
       ],
       subscribe: [calls, `${control}.>`, ...ours, ...events, ...presence, inbox],
     },
     client: {
-      publish: [calls, `${control}.>`, `wasmlattice.ctl.${lattice}.>`, subjects.write("askPresence"), "$JS.API.INFO"],
+      publish: [
+        calls,
+        `${control}.>`,
+        `wasmlattice.ctl.${lattice}.>`,
+        subjects.write("askPresence"),
+        ...modules,
+        ...jetStream,
+        inbox,
+      ],
       subscribe: [calls, ...events, ...presence, inbox],
     },
     observer: {
