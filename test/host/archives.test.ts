@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -104,7 +104,8 @@ test("it calls actors that are linked to it and claim its contract, and nobody e
 test("a program planted in its place is replaced before it runs", { skip }, async () => {
   const [name] = readdirSync(join(folder, "programs"));
   const path = join(folder, "programs", name!);
-  appendFileSync(path, "process.exit(9);\n");
+  // Of the same length, so that only its content tells.
+  writeFileSync(path, "#!/bin/sh\nexit 9\n".padEnd(archiveProgram.length, "#"));
   await using shop = await host();
   const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
   await shop.link(actor, await shop.startProvider(par()));
