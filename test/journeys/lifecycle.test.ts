@@ -49,6 +49,43 @@ async function instancesOf(host: Host): Promise<number> {
   return (await host.fleet.stats()).reduce((sum, { instances }) => sum + instances, 0);
 }
 
+/** Actors whose token runs out after so many seconds, at work by then; false when it had run out before. */
+async function expire(engines: number, seconds: number): Promise<boolean> {
+  await using host = await startHost({ engines });
+  const expiresAt = Math.ceil(Date.now() / 1_000) + seconds;
+  const gate = new Gate();
+  let held: Promise<string> | undefined;
+  try {
+    const actor = await start(host, obedient({ name: "mortal", capabilities: keyvalue, expiresAt }));
+    const echo = fileBytes(example("echo-c"));
+    const page = await start(host, signed(echo, { name: "page", capabilities: web, expiresAt }));
+    const { urls } = await host.link(page, await host.startProvider("builtin:httpserver"), { values: { port: "0" } });
+    await host.link(actor, await host.startProvider(gate));
+    held = ask(host, actor, "Call", calling("wasmcloud:keyvalue", "Get"));
+    held.catch(() => {});
+    await until(() => gate.held === 1 || Date.now() >= expiresAt * 1_000);
+    const early = await send(urls[0]!);
+    if (Date.now() >= expiresAt * 1_000) return false;
+    assert.deepEqual([gate.held, early.status], [1, 200]);
+
+    const ranOut = async () => (await codeOf(host.call(actor, "Echo", nothing))) === "TOKEN_EXPIRED";
+    await until(ranOut, seconds * 1_000 + 10_000);
+    assert.ok(Date.now() >= expiresAt * 1_000);
+    await assert.rejects(host.call(actor, "Echo", nothing), /the token of mortal expired at \d{4}-/);
+    const refused = await send(urls[0]!);
+    assert.deepEqual([refused.status, httpCode(refused)], [403, "TOKEN_EXPIRED"]);
+    gate.open();
+    assert.equal(await held, "let through");
+    return true;
+  } catch (error) {
+    if (held === undefined && Date.now() >= expiresAt * 1_000) return false;
+    throw error;
+  } finally {
+    // What is held would hold up the end of the host.
+    gate.open();
+  }
+}
+
 for (const engines of [0, 2]) {
   describe(engines === 0 ? "in the caller's thread" : "in two engines", () => {
     test("a host that drains finishes what is in flight and refuses what is new", async () => {
@@ -199,26 +236,8 @@ for (const engines of [0, 2]) {
     });
 
     test("an actor whose token runs out while it runs takes no more calls; one in flight is finished", async () => {
-      await using host = await startHost({ engines });
-      const expiresAt = Math.ceil(Date.now() / 1_000) + 1;
-      const actor = await start(host, obedient({ name: "mortal", capabilities: keyvalue, expiresAt }));
-      const page = await start(
-        host,
-        signed(fileBytes(example("echo-c")), { name: "page", capabilities: web, expiresAt }),
-      );
-      const { urls } = await host.link(page, await host.startProvider("builtin:httpserver"), { values: { port: "0" } });
-      const gate = new Gate();
-      await host.link(actor, await host.startProvider(gate));
-      const held = ask(host, actor, "Call", calling("wasmcloud:keyvalue", "Get"));
-      await until(() => gate.held === 1);
-      assert.equal((await send(urls[0]!)).status, 200);
-      await until(async () => (await codeOf(host.call(actor, "Echo", nothing))) === "TOKEN_EXPIRED");
-      assert.ok(Date.now() >= expiresAt * 1_000);
-      await assert.rejects(host.call(actor, "Echo", nothing), /the token of mortal expired at \d{4}-/);
-      const refused = await send(urls[0]!);
-      assert.deepEqual([refused.status, httpCode(refused)], [403, "TOKEN_EXPIRED"]);
-      gate.open();
-      assert.equal(await held, "let through");
+      // On a busy machine a short token runs out before its actors are at work: then a longer one.
+      for (let seconds = 1; !(await expire(engines, seconds)); seconds *= 4) assert.ok(seconds < 60);
     });
 
     test("ten actors start at once, answer, and stop at once", async () => {
