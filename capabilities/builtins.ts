@@ -1,5 +1,6 @@
 import { type Capability, canonicalContract, contractOf, fail } from "../lattice/index.ts";
 import { fileBlobstore } from "./blobstore-files/provider.ts";
+import { natsBlobstore } from "./blobstore-objects/provider.ts";
 import { httpClient } from "./http-client/provider.ts";
 import { httpServer } from "./http-server/provider.ts";
 import { redisKeyvalue } from "./keyvalue-redis/provider.ts";
@@ -53,6 +54,22 @@ const table: readonly Builtin[] = [
       ...(objectBytes !== undefined && { objectBytes: number("max_object_bytes", objectBytes) }),
     });
   }),
+  builtin(
+    "blobstore-nats",
+    "blobstore",
+    "VBIGB3GPV4PZKHBG2STX2TJC23LW3GRBH4C55YAV7SUZ4WI2CI2YR3YI",
+    (config) => {
+      const known = read(config, ["url", "creds_file", "bucket", "max_object_bytes"]);
+      const { url, creds_file: credsFile, bucket, max_object_bytes: objectBytes } = known;
+      return natsBlobstore({
+        ...(url !== undefined && { url }),
+        ...(credsFile !== undefined && { credsFile }),
+        ...(bucket !== undefined && { bucket }),
+        ...(objectBytes !== undefined && { objectBytes: number("max_object_bytes", objectBytes) }),
+      });
+    },
+    false,
+  ),
   builtin("keyvalue-memory", "keyvalue", "VA3GEC4Z2YSMYM34XVAIZH4VEV24EFUT3BN6KXJWFKUWRF6VHKIGGH64", (config) => {
     const { max_bytes: maxBytes } = read(config, ["max_bytes"]);
     return memoryKeyvalue(maxBytes === undefined ? {} : { maxBytes: number("max_bytes", maxBytes) });

@@ -8,6 +8,8 @@ export * from "./http-client/provider.ts";
 export type * from "./blobstore/store.ts";
 export * from "./blobstore/provider.ts";
 export * from "./blobstore-files/provider.ts";
+export * from "./blobstore-objects/store.ts";
+export * from "./blobstore-objects/provider.ts";
 export * from "./keyvalue/store.ts";
 export * from "./keyvalue/prefixed.ts";
 export * from "./keyvalue/linked-stores.ts";

@@ -15,6 +15,9 @@ export interface Blobs extends AsyncDisposable {
    */
   get(name: string, maxBytes: number): Promise<Uint8Array | undefined>;
 
+  /** What an object is, without fetching it; undefined when there is none. @throws LatticeError STOPPED. */
+  info(name: string): Promise<BlobInfo | undefined>;
+
   /** Deletes an object; an absent one stays absent without error. */
   delete(name: string): Promise<void>;
 
@@ -30,6 +33,8 @@ export interface BlobInfo {
   readonly bytes: number;
   /** When it was written, in milliseconds since 1970. */
   readonly at: number;
+  /** Another one after each put of the name. Opaque. */
+  readonly version: string;
 }
 
 const maxNameLength = 512;

@@ -1,10 +1,12 @@
 import { fail } from "./errors.ts";
 import { checkBlobName } from "./blobs.ts";
 import type { BlobInfo, Blobs } from "./blobs.ts";
+import { nuid } from "./nuid.ts";
 
 interface Held {
   readonly content: Uint8Array;
   readonly at: number;
+  readonly version: string;
 }
 
 /** Object stores inside the process; several hosts of one process open the same. */
@@ -31,7 +33,7 @@ class MemoryBlobs implements Blobs {
 
   async put(name: string, content: Uint8Array): Promise<void> {
     this.#check(name);
-    this.#held.set(name, { content: Uint8Array.from(content), at: Date.now() });
+    this.#held.set(name, { content: Uint8Array.from(content), at: Date.now(), version: nuid() });
   }
 
   async get(name: string, maxBytes: number): Promise<Uint8Array | undefined> {
@@ -42,6 +44,12 @@ class MemoryBlobs implements Blobs {
     return content;
   }
 
+  async info(name: string): Promise<BlobInfo | undefined> {
+    this.#check(name);
+    const held = this.#held.get(name);
+    return held && infoOf(name, held);
+  }
+
   async delete(name: string): Promise<void> {
     this.#check(name);
     this.#held.delete(name);
@@ -49,7 +57,7 @@ class MemoryBlobs implements Blobs {
 
   async list(): Promise<BlobInfo[]> {
     this.#checkOpen();
-    return Array.from(this.#held, ([name, { content, at }]) => ({ name, bytes: content.length, at }));
+    return Array.from(this.#held, ([name, held]) => infoOf(name, held));
   }
 
   async close(): Promise<void> {
@@ -68,4 +76,8 @@ class MemoryBlobs implements Blobs {
   #checkOpen(): void {
     if (this.#closed) throw fail("STOPPED", `the object store ${this.#name}`);
   }
+}
+
+function infoOf(name: string, { content, at, version }: Held): BlobInfo {
+  return { name, bytes: content.length, at, version };
 }

@@ -5,7 +5,7 @@ import type { BlobInfo, Blobs } from "../blobs.ts";
 import { fail, isLatticeError } from "../errors.ts";
 import { nuid } from "../nuid.ts";
 import { isRefusal, refusals, unavailable } from "./jetstream.ts";
-import type { JetStream } from "./jetstream.ts";
+import type { JetStream, StoredMessage } from "./jetstream.ts";
 import { readAll } from "./stream-reader.ts";
 
 const usualChunkBytes = 128 * 1024;
@@ -87,6 +87,15 @@ export class NatsBlobs implements Blobs {
     });
   }
 
+  async info(name: string): Promise<BlobInfo | undefined> {
+    this.#check(name);
+    return await this.#attempt(async () => {
+      const stored = await this.#stored(name);
+      const row = stored && parseRow(Buffer.from(stored.data ?? "", "base64"));
+      return row === undefined || row.deleted === true ? undefined : infoOf(row, Date.parse(stored!.time));
+    });
+  }
+
   async delete(name: string): Promise<void> {
     this.#check(name);
     await this.#attempt(async () => {
@@ -111,7 +120,7 @@ export class NatsBlobs implements Blobs {
         const row = parseRow(payload);
         if (row === undefined) return;
         if (row.deleted === true) found.delete(row.name);
-        else found.set(row.name, { name: row.name, bytes: row.size, at });
+        else found.set(row.name, infoOf(row, at));
       });
       return [...found.values()];
     });
@@ -159,8 +168,12 @@ export class NatsBlobs implements Blobs {
   }
 
   async #row(name: string): Promise<BlobRow | undefined> {
-    const stored = await this.#jetStream.last(this.#name, this.#stream, this.#rowSubject(name));
+    const stored = await this.#stored(name);
     return stored === undefined ? undefined : parseRow(Buffer.from(stored.data ?? "", "base64"));
+  }
+
+  async #stored(name: string): Promise<StoredMessage | undefined> {
+    return await this.#jetStream.last(this.#name, this.#stream, this.#rowSubject(name));
   }
 
   async #putRow(row: BlobRow): Promise<void> {
@@ -219,6 +232,10 @@ export class NatsBlobs implements Blobs {
   #checkOpen(): void {
     if (this.#closed) throw fail("STOPPED", `the object store ${this.#name}`);
   }
+}
+
+function infoOf({ name, size, nuid: version }: BlobRow, at: number): BlobInfo {
+  return { name, bytes: size, at, version };
 }
 
 /** With padding, as the other clients write it. */

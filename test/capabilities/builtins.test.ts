@@ -18,6 +18,7 @@ test("the published references keep their keys", () => {
     "builtin:httpserver": ["VBL2WPIO", false],
     "builtin:httpclient": ["VCLA7QO4", false],
     "builtin:blobstore-files": ["VBMYKUGB", true],
+    "builtin:blobstore-nats": ["VBIGB3GP", true],
     "builtin:keyvalue-memory": ["VA3GEC4Z", true],
     "builtin:keyvalue-redis": ["VBJZJQS6", false],
     "builtin:keyvalue-sqlite": ["VAR643LR", true],

@@ -92,6 +92,20 @@ export function blobsSuite(
       assert.ok(listed.every(({ at }) => at >= before && at <= Date.now() + 2_000));
     });
 
+    behaviour("an object is described without being fetched, each put as another version", async (a, b) => {
+      assert.equal(await a.info("x"), undefined);
+      await a.put("x", new Uint8Array(10));
+      const first = await b.info("x");
+      assert.deepEqual(first, (await a.list())[0]);
+      assert.equal(first?.bytes, 10);
+      await b.put("x", new Uint8Array(10));
+      const second = await a.info("x");
+      assert.equal(second?.bytes, 10);
+      assert.notEqual(second?.version, first?.version);
+      await a.delete("x");
+      assert.equal(await b.info("x"), undefined);
+    });
+
     behaviour("a closed store refuses everything; objects stay for the others", async (a, b) => {
       await a.put("x", new Uint8Array(1));
       await a.close();

@@ -18,6 +18,7 @@ interface Client {
 export function blobstoreSuite(
   name: string,
   open: () => Promise<{ provider: Provider; values?: Record<string, string>; close: () => Promise<void> }>,
+  { skip = false }: { readonly skip?: string | false } = {},
 ): void {
   const behaviour = (title: string, era: Era, body: (client: Client) => Promise<void>): void => {
     void test(title, async () => {
@@ -48,7 +49,7 @@ export function blobstoreSuite(
   const object = { containerId: "box", objectId: "a" };
   const chunk = (bytes: Uint8Array, offset = 0, isLast = true) => ({ ...object, bytes, offset, isLast });
 
-  void describe(`${name} as a blob store`, () => {
+  void describe(`${name} as a blob store`, { skip }, () => {
     behaviour("containers are made once, listed, described and removed with what they hold", "E4", async ({ ask }) => {
       assert.equal(await ask("Blobstore.ContainerExists", "box"), false);
       await ask("Blobstore.CreateContainer", "box");

@@ -18,12 +18,21 @@ export class ShelfBlobs implements Blobs {
     return found.content;
   }
 
+  async info(name: string): Promise<BlobInfo | undefined> {
+    return (await this.list()).find((each) => each.name === name);
+  }
+
   async delete(name: string): Promise<void> {
     this.shelf.delete(name);
   }
 
   async list(): Promise<BlobInfo[]> {
-    return Array.from(this.shelf, ([name, { content, at }]) => ({ name, bytes: content.length, at }));
+    return Array.from(this.shelf, ([name, { content, digest, at }]) => ({
+      name,
+      bytes: content.length,
+      at,
+      version: `${digest} ${at}`,
+    }));
   }
 
   async close(): Promise<void> {
