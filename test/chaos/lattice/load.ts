@@ -1,7 +1,7 @@
 import { Agent, request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { encodeHttpRequest } from "../../../capabilities/index.ts";
-import { askVerb } from "../../../host/membership/verb-client.ts";
+import { askVerb } from "../../../host/index.ts";
 import { type Bus, describe, isLatticeError, Subjects } from "../../../lattice/index.ts";
 import type { Account } from "./account.ts";
 
