@@ -16,6 +16,9 @@ export interface HellosOptions {
   readonly now?: () => number;
 }
 
+/** Texts remembered of one host: more than it has engines, as a rule. */
+const maxTexts = 64;
+
 /**
  * The hellos of other hosts, checked once each and remembered. What a host said under its signature
  * stands until it expires: an older hello, or none, takes nothing back.
@@ -27,7 +30,9 @@ export class Hellos {
   readonly #capacity: number;
   /** By host key, longest unheard first. */
   readonly #known = new Map<string, AcceptedHello>();
+  /** Also earlier ones that say the same: each engine of a host writes its own. */
   readonly #byText = new Map<string, AcceptedHello>();
+  readonly #textsOf = new Map<string, Set<string>>();
 
   constructor(options: HellosOptions) {
     this.rpc = options.rpc;
@@ -47,12 +52,12 @@ export class Hellos {
     const hello = acceptHello(text, { ...this.#options, nowSeconds });
     const before = this.get(hello.host);
     if (before && before.issuedAt > hello.issuedAt) {
-      if (before.sessionKey === hello.sessionKey && before.rpc === hello.rpc) return before;
+      if (before.sessionKey === hello.sessionKey && before.rpc === hello.rpc) return this.#note(text, before);
       throw fail("HELLO_REFUSED", hello.host, "it is older than one that came before");
     }
     this.forget(hello.host);
     this.#known.set(hello.host, hello);
-    this.#byText.set(text, hello);
+    this.#note(text, hello);
     const [oldest] = this.#known.keys();
     if (this.#known.size > this.#capacity && oldest !== undefined) this.forget(oldest);
     return hello;
@@ -78,6 +83,20 @@ export class Hellos {
     const hello = this.#known.get(host);
     if (!hello) return;
     this.#known.delete(host);
-    this.#byText.delete(hello.text);
+    for (const text of this.#textsOf.get(host) ?? []) this.#byText.delete(text);
+    this.#textsOf.delete(host);
+  }
+
+  /** A text that was checked needs no second look while what it stands for stands. */
+  #note(text: string, hello: AcceptedHello): AcceptedHello {
+    const texts = this.#textsOf.get(hello.host) ?? new Set();
+    this.#textsOf.set(hello.host, texts.add(text));
+    this.#byText.set(text, hello);
+    const [oldest] = texts;
+    if (texts.size > maxTexts && oldest !== undefined) {
+      texts.delete(oldest);
+      this.#byText.delete(oldest);
+    }
+    return hello;
   }
 }

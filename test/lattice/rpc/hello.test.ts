@@ -93,6 +93,19 @@ test("what a host said stands: an older hello takes nothing back, and none neith
 
 test("an older hello of the same process, from another of its threads, changes nothing", () => {
   const hellos = new Hellos({ lattice, issuers, rpc: "both", now: () => now * 1_000 });
+
+  test("hellos of all threads of a process are checked once each, however often they alternate", () => {
+    let checked = 0;
+    const counted = Object.assign([...issuers], { includes: (key: string) => (checked++, issuers.includes(key)) });
+    const hellos = new Hellos({ lattice, issuers: counted, rpc: "both", now: () => now * 1_000 });
+    const texts = [0, 5, 2].map((later) => encodeHello({ ...body, issuedAt: body.issuedAt + later }, host, cluster));
+    for (const text of texts) hellos.accept(text);
+    for (const text of [...texts, ...texts]) assert.equal(hellos.accept(text).sessionKey, sessionKey);
+    const once = checked;
+    for (const text of texts) hellos.accept(text);
+    assert.equal(checked, once);
+    assert.ok(once <= texts.length + 1, `${once} checks of ${texts.length} hellos`);
+  });
   const latest = hellos.accept(encodeHello(body, host, cluster));
   assert.equal(hellos.accept(encodeHello({ ...body, issuedAt: now - 15 }, host, cluster)), latest);
 });
