@@ -27,6 +27,9 @@ export class LinkBook {
   #deleted = new Map<string, number>();
   readonly #warned = new Set<string>();
   #retry: NodeJS.Timeout | undefined;
+  /** Tries again now; undefined while nothing is waited for. */
+  #again: (() => void) | undefined;
+  #onFollowed: (() => void) | undefined;
   #closed = false;
 
   /** `onChange` is told the id of each link that was put, changed or deleted by anybody. */
@@ -79,9 +82,10 @@ export class LinkBook {
   /**
    * Follows `state` from now on. What was put before goes there unless it holds that link already.
    * Resolves when the entries that stand are told, or, while the state is away, at once: it is tried
-   * again for ever.
+   * again for ever. `onFollowed` is called once, when they are told.
    */
-  async open(state: State): Promise<void> {
+  async open(state: State, onFollowed?: () => void): Promise<void> {
+    this.#onFollowed = onFollowed;
     const before = [...this.#entries.values()];
     this.#watch?.stop();
     this.#state = state;
@@ -89,6 +93,11 @@ export class LinkBook {
     this.#keys = new Map();
     this.#deleted = new Map();
     await this.#follow(before, shortestWaitMs);
+  }
+
+  /** The state may be there again: it is not waited for any longer. */
+  hurry(): void {
+    this.#again?.();
   }
 
   /** Follows no more. May be called twice. */
@@ -108,13 +117,19 @@ export class LinkBook {
       if (this.#closed || state !== this.#state) return watch.stop();
       this.#watch = watch;
       for (const link of before) if (!this.get(link.id)) await this.put(link);
+      this.#onFollowed?.();
+      this.#onFollowed = undefined;
     } catch (error) {
       if (this.#closed || state !== this.#state) return;
       if (waitMs === shortestWaitMs) this.#warn(`links of the lattice are not known yet: ${describe(error)}`);
       this.#watch?.stop();
       const later = Math.min(waitMs * 2, longestWaitMs) * (0.5 + Math.random() / 2);
-      this.#retry = setTimeout(() => void this.#follow(before, later), waitMs);
-      this.#retry.unref();
+      this.#again = () => {
+        clearTimeout(this.#retry);
+        this.#again = undefined;
+        void this.#follow(before, later);
+      };
+      this.#retry = setTimeout(this.#again, waitMs).unref();
     }
   }
 

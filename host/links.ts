@@ -29,6 +29,8 @@ export interface SharedLinks {
   readonly state: State;
   /** Asks a host that runs the provider to put the link, so that the provider checks it; rejects with its refusal. */
   readonly putAt: (host: string, request: LinkRequest) => Promise<unknown>;
+  /** Told once, when the links that stand have taken effect here. */
+  readonly onKnown?: () => void;
 }
 
 /**
@@ -52,10 +54,20 @@ export class Links {
   }
 
   /** Shares links with the other hosts of a lattice from now on. Resolves when those that stand have taken effect here. */
-  async join({ state, putAt }: SharedLinks): Promise<void> {
+  async join({ state, putAt, onKnown }: SharedLinks): Promise<void> {
     this.#putAt = putAt;
-    await this.#book.open(state);
-    await Promise.all([...new Set([...this.#book.all()].map(({ id }) => id))].map((id) => this.#follow(id)));
+    const followed = async (): Promise<void> => {
+      await Promise.all([...new Set([...this.#book.all()].map(({ id }) => id))].map((id) => this.#follow(id)));
+      onKnown?.();
+    };
+    let last = Promise.resolve();
+    await this.#book.open(state, () => (last = followed()));
+    await last;
+  }
+
+  /** The lattice's state may be there again: it is not waited for any longer. */
+  hurry(): void {
+    this.#book.hurry();
   }
 
   /** Follows the lattice no more. */

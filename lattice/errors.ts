@@ -260,6 +260,11 @@ export const catalogue = {
     text: (host: string) => `host ${host} was lost during the call`,
     hint: "The call may have run there; retry it only if it may run twice.",
   },
+  HOSTS_UNREACHED: {
+    kind: "unavailable",
+    text: (what: string, hosts: string) => `${what} runs on ${hosts}, where nobody takes calls now`,
+    hint: "Nothing was run. Those hosts were lost, drain, or are finding their server again: retry in a moment.",
+  },
   CALLER_GONE: { kind: "unavailable", http: 499, text: (what: string) => `the caller of ${what} went away` },
   STATE_UNAVAILABLE: {
     kind: "unavailable",

@@ -61,6 +61,8 @@ export class Member {
   readonly #ends: (() => void)[] = [];
   /** Other hosts that were told as joined. */
   readonly #known = new Set<string>();
+  /** Whether the links of the lattice have taken effect here. */
+  #linksKnown = false;
   #left: Promise<void> | undefined;
   /** The config service was asked. */
   #configured = false;
@@ -85,6 +87,8 @@ export class Member {
       rpc: membership.rpc,
       hello: () => connections.hello(),
       ownConnections: connections.remote.nats !== undefined,
+      // Without its links a host refuses what it is asked; a server without JetStream never tells them.
+      ready: () => this.#linksKnown || control.describe().jetStream === false,
       onPeer: (peer) => this.#peerIsHere(peer),
       onGone: (peer, why) => this.#peerIsGone(peer, why),
     });
@@ -116,6 +120,10 @@ export class Member {
     await this.#host.links.join({
       state: control.state(metadataBucket(this.#host.config.lattice)),
       putAt: (host, request) => askVerb(bus, this.#subjects, host, "link.put", request),
+      onKnown: () => {
+        this.#linksKnown = true;
+        this.changed();
+      },
     });
     if (bus.status === "connected") this.#connected();
     else this.#host.logger.warn(`no server of lattice ${this.#host.config.lattice} is reached yet; local work goes on`);
@@ -216,6 +224,7 @@ export class Member {
     this.#presence.connected();
     void this.#beats.beat();
     void this.claims.open();
+    this.#host.links.hurry();
   }
 
   #peerIsHere(peer: Presence): void {

@@ -23,6 +23,8 @@ export interface PresenceOptions {
   readonly hello: () => string;
   /** Whether engines in threads take calls on connections of their own; else the caller's thread takes all. */
   readonly ownConnections: boolean;
+  /** False while calls would be refused that will not be later. */
+  readonly ready: () => boolean;
   /** Each of our other hosts, when it comes or changes. */
   readonly onPeer: (peer: Presence) => void;
   readonly onGone: (host: string, why: string) => void;
@@ -132,7 +134,7 @@ export class PresenceBook {
   }
 
   async #own(gone: boolean): Promise<Presence> {
-    const { host, everyMs, rpc, hello, ownConnections } = this.#options;
+    const { host, everyMs, rpc, hello, ownConnections, ready } = this.#options;
     const { fleet, wanted } = host;
     // Clocks may stand still or go back; two announcements never have one time.
     this.#last = Math.max(Date.now(), this.#last + 1);
@@ -144,7 +146,7 @@ export class PresenceBook {
       hello: hello(),
       places: ["c", ...(ownConnections ? fleet.actorPlaces.filter((place) => place >= 0).map(String) : [])],
       rpc,
-      draining: gone || host.state !== "running",
+      draining: gone || host.state !== "running" || !ready(),
       actors: gone ? [] : await actorsOf(host),
       providers: gone
         ? []

@@ -86,7 +86,13 @@ export class RemoteCalls implements Elsewhere {
     if (placement !== undefined && direct.refusal === undefined) throw fail("PLACEMENT_ABSENT", placement);
     if (direct.refusal && !isCode(direct.refusal, "NO_RESPONDERS")) throw direct.refusal;
     const subject = this.#options.subjects.write("actorRpc", { actor: key });
-    return this.#shared(subject, invocation, actorEntity(key), () => fail("ACTOR_ABSENT", key, lattice));
+    const hosts = tables.peers
+      .actorsOf(key)
+      .map(({ peer }) => peer.name)
+      .join(", ");
+    return this.#shared(subject, invocation, actorEntity(key), () =>
+      hosts !== "" ? fail("HOSTS_UNREACHED", `actor ${key}`, hosts) : fail("ACTOR_ABSENT", key, lattice),
+    );
   }
 
   async #toProvider(invocation: VerifiedInvocation, spec: LinkSpec): Promise<Uint8Array> {
@@ -101,7 +107,11 @@ export class RemoteCalls implements Elsewhere {
     );
     if (direct.answer) return direct.answer;
     if (direct.refusal && !isCode(direct.refusal, "NO_RESPONDERS")) throw direct.refusal;
-    const absent = () => fail("PROVIDER_ABSENT", spec.provider, lattice);
+    const hosts = found.map(({ peer }) => peer.name).join(", ");
+    const absent = () =>
+      hosts !== ""
+        ? fail("HOSTS_UNREACHED", `provider ${spec.provider}`, hosts)
+        : fail("PROVIDER_ABSENT", spec.provider, lattice);
     if (!hasSubject(spec.provider, linkName)) throw absent();
     const subject = subjects.write("providerRpc", { provider: spec.provider, linkName });
     return this.#shared(subject, invocation, target, absent);
@@ -150,7 +160,7 @@ export class RemoteCalls implements Elsewhere {
 
   async #direct(peer: PeerHost, invocation: VerifiedInvocation, target: WireEntity): Promise<Uint8Array> {
     const { hellos, sessions, subjects } = this.#options;
-    hellos.accept(peer.hello);
+    this.#meet(peer);
     const chosen = hellos.formFor(peer.host);
     if (chosen.form === "none") throw fail("SESSION_REFUSED", peer.name, chosen.why);
     const ask = (place: string) =>
@@ -164,6 +174,16 @@ export class RemoteCalls implements Elsewhere {
       // An engine on its way back: its neighbours know the way too.
       if (!isCode(error, "NO_RESPONDERS") || others[0] === undefined) throw error;
       return ask(others[0]);
+    }
+  }
+
+  /** A host that was started again may have called us before it has announced itself anew: its later hello stands. */
+  #meet({ host, hello }: PeerHost): void {
+    const { hellos } = this.#options;
+    try {
+      hellos.accept(hello);
+    } catch (error) {
+      if (!hellos.get(host)) throw error;
     }
   }
 

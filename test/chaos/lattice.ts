@@ -82,6 +82,7 @@ async function misbehave(
   const end = performance.now() + seconds * 1_000;
   const quarter = performance.now() + seconds * 250;
   const once = faults.map((fault) => ({ fault, at: dice.next() })).toSorted((a, b) => a.at - b.at);
+  const chances = faults.flatMap((fault) => Array.from({ length: fault.weight ?? 1 }, () => fault));
   const queue: Fault[] = once.map(({ fault }) => fault);
   const busy = new Set<string>();
   const running = new Set<Promise<void>>();
@@ -89,7 +90,7 @@ async function misbehave(
   while (performance.now() < end || queue.length > 0) {
     if (held === undefined && performance.now() > quarter && !busy.has(world.store.name))
       held = await world.store.heldBytes();
-    const fault = queue.shift() ?? dice.pick(faults);
+    const fault = queue.shift() ?? dice.pick(chances);
     const { whom, run } = fault.pick(world, dice);
     if (whom.some((name) => busy.has(name))) {
       if (happened.get(fault.name) === 0) queue.push(fault);
@@ -107,7 +108,7 @@ async function misbehave(
         running.delete(work);
       });
     running.add(work);
-    await pause(50 + dice.below(500));
+    await pause(100 + dice.below(900));
   }
   await Promise.all(running);
   return held ?? (await world.store.heldBytes());

@@ -20,6 +20,8 @@ export interface WorldOptions {
 export interface JoinOptions extends Omit<HostOptions, "nats" | "connection" | "rpc"> {
   readonly rpc?: RpcForm;
   readonly cluster?: KeyPair;
+  /** Default a new one. */
+  readonly key?: KeyPair;
   /** Instead of the world's own server. */
   readonly nats?: NatsOptions;
   readonly connection?: LatticeConnection;
@@ -51,8 +53,14 @@ export class JoinedHosts implements AsyncDisposable {
     return memoryConnection(this.server);
   }
 
-  async join({ rpc = "both", cluster = this.cluster, nats, connection, ...options }: JoinOptions = {}): Promise<Host> {
-    const key = KeyPair.generate("server");
+  async join({
+    rpc = "both",
+    cluster = this.cluster,
+    key = KeyPair.generate("server"),
+    nats,
+    connection,
+    ...options
+  }: JoinOptions = {}): Promise<Host> {
     const { lattice, rpcTimeoutMs } = this.#options;
     const host = await startHost({ ...options, lattice, hostSeed: key.seed });
     const identity = SessionIdentity.create({ lattice, host: key, cluster, rpc });

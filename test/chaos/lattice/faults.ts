@@ -7,6 +7,8 @@ import type { ChaosWorld } from "./world.ts";
 /** Something that goes wrong, or is changed, while calls go on. */
 export interface Fault {
   readonly name: string;
+  /** How often it is chosen, against the others. Default 1. */
+  readonly weight?: number;
   /** Whom it troubles: nothing else troubles them meanwhile. */
   readonly pick: (world: ChaosWorld, dice: Dice) => Trouble;
 }
@@ -22,6 +24,7 @@ const shortMs = 300;
 export const faults: readonly Fault[] = [
   {
     name: "kill -9 of a host and its return",
+    weight: 2,
     pick: (world, dice) =>
       onHost(dice.pick(world.workers), async (host) => {
         const killed = await host.kill();
@@ -57,6 +60,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: "partition of a host, connections reset",
+    weight: 2,
     pick: ({ hosts }, dice) =>
       onHost(dice.pick(hosts), async (host) => {
         host.wire.cut();
@@ -68,6 +72,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: "partition of a host, silent",
+    weight: 2,
     pick: ({ hosts }, dice) =>
       onHost(dice.pick(hosts), async (host) => {
         host.wire.stall();
@@ -79,6 +84,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: "pause of a host",
+    weight: 2,
     pick: ({ hosts }, dice) =>
       onHost(dice.pick(hosts), async (host) => {
         host.signal("SIGSTOP");
@@ -90,14 +96,17 @@ export const faults: readonly Fault[] = [
   },
   {
     name: "link put",
+    weight: 4,
     pick: (world, dice) => world.change((host) => world.putLink(host, dice.below(5), 2_000 + dice.below(5_000)), dice),
   },
   {
     name: "link deleted",
+    weight: 3,
     pick: (world, dice) => world.change((host) => world.deleteLink(host, dice.below(5)), dice),
   },
   {
     name: "update of an actor",
+    weight: 3,
     pick: (world, dice) =>
       onHost(dice.pick(world.workers), async (host) => {
         const revision = world.nextRevision();
@@ -107,6 +116,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: "scale of an actor",
+    weight: 3,
     pick: (world, dice) =>
       onHost(dice.pick(world.workers), async (host) => {
         const instances = 1 + dice.below(8);
