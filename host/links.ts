@@ -61,7 +61,9 @@ export class Links {
       onKnown?.();
     };
     let last = Promise.resolve();
-    await this.#book.open(state, () => (last = followed()));
+    await this.#book.open(state, () => {
+      last = followed();
+    });
     await last;
   }
 
