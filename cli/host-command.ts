@@ -76,7 +76,10 @@ export function timeoutOf(options: Options): number | undefined {
 }
 
 /** wash's commands take the host's key before the thing itself: it means --host-id. */
-function takeHostKey({ args, options }: Call): { words: readonly string[]; options: Options } {
+export function takeHostKey({ args, options }: Pick<Call, "args" | "options">): {
+  words: readonly string[];
+  options: Options;
+} {
   const words = args.flat().filter((word) => word !== undefined);
   const [first, ...rest] = words;
   if (first === undefined || !/^N[A-Z2-7]{55}$/.test(first) || textOption(options, "hostId") !== undefined) {

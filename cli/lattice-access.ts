@@ -2,8 +2,8 @@ import { Option, type Command } from "commander";
 import {
   connectNats,
   fail,
-  isLatticeError,
   type LatticeConnection,
+  type LatticeError,
   type NatsOptions,
   Subjects,
 } from "../lattice/index.ts";
@@ -103,24 +103,35 @@ let opened: Promise<LatticeAccess> | undefined;
  */
 export function openLattice({ nats, lattice }: LatticeChoice): Promise<LatticeAccess> {
   opened ??= (async () => {
-    let problem: unknown;
-    const connection = await connectNats(nats, { onProblem: (error) => (problem = error) });
+    const troubles = new Troubles();
+    const connection = await connectNats(nats, { onProblem: (problem) => troubles.note(problem) });
     whatIsOpen.add(() => connection.close());
-    try {
-      await reached(connection);
-    } catch (error) {
-      throw isLatticeError(problem) ? problem : error;
-    }
+    await reached(connection, troubles);
     return new LatticeAccess(connection, lattice);
   })();
   return opened;
 }
 
-function reached(connection: LatticeConnection): Promise<void> {
+/** What keeps a connection from being made. */
+class Troubles {
+  last: LatticeError | undefined;
+  onRefused: (problem: LatticeError) => void = () => {};
+
+  note(problem: LatticeError): void {
+    this.last = problem;
+    if (problem.code === "NATS_REFUSED") this.onRefused(problem);
+  }
+}
+
+/** Who is refused once is refused again: nobody waits for that. */
+function reached(connection: LatticeConnection, troubles: Troubles): Promise<void> {
   const { bus } = connection;
   if (bus.status === "connected") return Promise.resolve();
+  if (troubles.last?.code === "NATS_REFUSED") return Promise.reject(troubles.last);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => reject(fail("HOST_ABSENT", `NATS at ${connection.describe().server}`)), connectMs);
+  const why = () => troubles.last ?? fail("NATS_UNREACHABLE", connection.describe().server, "nobody answers");
+  const timer = setTimeout(() => reject(why()), connectMs);
+  troubles.onRefused = reject;
   const end = bus.onStatus((status) => {
     if (status === "connected") resolve();
   });

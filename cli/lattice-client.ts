@@ -16,6 +16,8 @@ const endHeader = "Lattice-End";
 const aliveHeader = "Lattice-Alive";
 /** Starting something may fetch it first. */
 const usualTimeoutMs = 60_000;
+/** A host of ours asks now and then whether somebody listens, every 15 s; one that is silent for so long is gone. In milliseconds. */
+const longestSilenceMs = 40_000;
 /** Parts of a message beside the parameters. */
 const envelopeBytes = 4_096;
 
@@ -65,7 +67,7 @@ export class LatticeClient implements HostClient {
       for (;;) {
         const message = queue.shift();
         if (!message) {
-          await new Promise<void>((resolve) => (wake = resolve));
+          await this.#next((resolve) => (wake = resolve));
           continue;
         }
         if (isAlive(message.headers)) continue;
@@ -79,6 +81,14 @@ export class LatticeClient implements HostClient {
       subscription.unsubscribe();
       enough?.respond(new Uint8Array());
     }
+  }
+
+  /** @throws LatticeError HOST_ABSENT after a long silence. */
+  #next(onWake: (resolve: () => void) => void): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => reject(fail("HOST_ABSENT", this.where)), longestSilenceMs);
+    onWake(resolve);
+    return promise.finally(() => clearTimeout(timer));
   }
 
   /** Modules that are too large for a message are left in the lattice's own store, by their digest. */

@@ -7,6 +7,7 @@ import type { Answer, Around } from "./middleware.ts";
 import { askPolicy, type Policy, type PolicyRequest } from "./policy.ts";
 import { ProviderCalls } from "./provider-calls.ts";
 import { remoteRoute, resolveRoute, type Route } from "./routes.ts";
+import type { Spy } from "./spy.ts";
 import { type LinkRow, type PlacementRow, type Tables, tokenExpired } from "./tables.ts";
 
 /** Another engine of this host, where a thing runs that does not run here. */
@@ -51,6 +52,8 @@ export class Dispatch {
   readonly peers = new Map<Place, Peer>();
   /** Undefined while this host is in no lattice. */
   elsewhere: Elsewhere | undefined;
+  /** Undefined while nobody watches calls. */
+  spy: Spy | undefined;
   unclaimed = 0;
   readonly #options: DispatchOptions;
   readonly #tables: Tables;
@@ -68,7 +71,13 @@ export class Dispatch {
    * Answers one call: bytes at once where the answer is there already, else a promise.
    * @throws LatticeError as the catalogue says, directly or by rejection.
    */
-  invoke(invocation: VerifiedInvocation, route: Route = this.#resolve(invocation)): Uint8Array | Promise<Uint8Array> {
+  invoke(invocation: VerifiedInvocation, route?: Route): Uint8Array | Promise<Uint8Array> {
+    const { spy } = this;
+    return spy ? spy.watch(invocation, () => this.enter(invocation, route)) : this.enter(invocation, route);
+  }
+
+  /** As `invoke`, for calls that were seen already when they came into this host. */
+  enter(invocation: VerifiedInvocation, route: Route = this.#resolve(invocation)): Uint8Array | Promise<Uint8Array> {
     this.#check(invocation);
     const { policy, aroundActor, aroundProvider } = this.#options;
     if (route.kind === "service" && route.unclaimed) this.#noteUnclaimed(invocation, route.contractId);
@@ -127,7 +136,7 @@ export class Dispatch {
   /** The pool that answers when nothing stands between: then actor calls actor without promises. */
   #poolOf(invocation: VerifiedInvocation): Pool | undefined {
     const { policy, aroundActor } = this.#options;
-    if (policy || aroundActor) return undefined;
+    if (policy || aroundActor || this.spy) return undefined;
     this.#check(invocation);
     return this.#choose(invocation)?.pool;
   }
@@ -202,7 +211,10 @@ export class Dispatch {
     switch (route.kind) {
       case "actor": {
         const row = this.#choose(invocation);
-        if (!row) return this.elsewhere!.toActor(invocation);
+        if (!row) {
+          this.spy?.goesAway(invocation);
+          return this.elsewhere!.toActor(invocation);
+        }
         const { pool } = row;
         return pool ? (each) => pool.call(each) : this.#askPeer(row.spec.places, invocation, row.origin.name);
       }
@@ -213,7 +225,7 @@ export class Dispatch {
         const { spec, provider, draining, hold, down } = behind;
         if (hold) {
           behind.waited++;
-          return hold.wait(invocation.deadline + graceMs, () => this.invoke(invocation));
+          return hold.wait(invocation.deadline + graceMs, () => this.enter(invocation));
         }
         if (draining) throw fail("DRAINING", spec.name);
         if (down !== undefined) throw fail("PROVIDER_DOWN", spec.name, down);
@@ -263,6 +275,7 @@ export class Dispatch {
   #sendOver(link: LinkRow, invocation: VerifiedInvocation): Promise<Uint8Array> {
     if (!this.elsewhere || invocation.from !== undefined) throw fail("PROVIDER_ABSENT", link.spec.provider);
     link.calls++;
+    this.spy?.goesAway(invocation);
     const answer = this.elsewhere.toProvider(invocation, link);
     answer.catch(() => link.errors++);
     return answer;

@@ -8,6 +8,7 @@ import type { LinkDefinition, Origin, Target, TraceContext, WireError } from "..
 import type { RemoteFigures } from "./remote/figures.ts";
 import type { PeerHost } from "./remote/peers.ts";
 import type { RemoteOptions } from "./remote/options.ts";
+import type { SpyBatch, SpyWish } from "./spy.ts";
 import type { ProviderAnswer, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
 
 /** Index of an engine, or `callerPlace` for the thread that started the host. */
@@ -98,7 +99,9 @@ export type EngineChange =
   /** All links of one provider go to another in one step, with the calls that wait. */
   | SwapChange
   /** Takes no more calls and lets it finish those that it holds; it stays. */
-  | { readonly type: "drain-provider"; readonly id: string; readonly drainMs: number };
+  | { readonly type: "drain-provider"; readonly id: string; readonly drainMs: number }
+  /** Whose calls are watched from now on; an empty list watches none. */
+  | { readonly type: "put-spies"; readonly spies: readonly SpyWish[] };
 
 export interface SwapChange {
   readonly type: "swap-provider";
@@ -123,6 +126,7 @@ export type FromEngine =
   | { readonly type: "done"; readonly requestId: number; readonly result: EngineResult }
   | { readonly type: "failed"; readonly requestId: number; readonly error: WireError }
   | { readonly type: "log"; readonly lines: readonly ActorLogLine[] }
+  | { readonly type: "spied"; readonly batch: SpyBatch }
   | { readonly type: "provider-news"; readonly news: ProviderNews }
   | {
       readonly type: "report";

@@ -6,6 +6,7 @@ import type { Middleware } from "./middleware.ts";
 import type { Policy } from "./policy.ts";
 import type { SecretSources } from "./secrets.ts";
 import type { ProviderNews } from "./provider-questions.ts";
+import type { SpyBatch } from "./spy.ts";
 
 /** What an engine is made of; the same for one in a thread of its own and one in the caller's. */
 export interface EngineOptions {
@@ -24,6 +25,8 @@ export interface EngineOptions {
   readonly onLog: (line: ActorLogLine) => void;
   /** What happened to a provider of this engine. */
   readonly onNews: (news: ProviderNews) => void;
+  /** Calls that somebody watches. */
+  readonly onSpied: (batch: SpyBatch) => void;
   readonly onReport: (
     level: "debug" | "info" | "warn" | "error",
     text: string,

@@ -13,12 +13,14 @@ import type {
 import type { EngineWorkerData } from "./engine-worker.ts";
 import type { EngineHandle } from "./engine.ts";
 import type { ProviderAnswer, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
+import type { SpyBatch } from "./spy.ts";
 import { threadEntry } from "./thread-entry.ts";
 import { Wire } from "./wire.ts";
 
 export interface EngineThreadHooks {
   onLog(lines: readonly ActorLogLine[]): void;
   onNews(news: ProviderNews): void;
+  onSpied(batch: SpyBatch): void;
   onReport(level: "debug" | "info" | "warn" | "error", text: string, fields?: Record<string, unknown>): void;
   /** Calls that this engine sends to the supervisor's thread. */
   answer(invocation: VerifiedInvocation, away: boolean): Promise<Uint8Array>;
@@ -56,6 +58,8 @@ export class EngineThread implements EngineHandle {
           return this.#take(message.requestId)?.resolve(message.result);
         case "failed":
           return this.#take(message.requestId)?.reject(fromWire(message.error));
+        case "spied":
+          return hooks.onSpied(message.batch);
         case "log":
           return hooks.onLog(message.lines);
         case "report":

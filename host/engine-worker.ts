@@ -54,6 +54,7 @@ const engine = new Engine({
   sharePorts: data.sharePorts,
   objects: new Map(),
   onLog: (line) => logs.add(line),
+  onSpied: (batch) => send({ type: "spied", batch }),
   onNews: (news) => send({ type: "provider-news", news }),
   onReport: (level, text, fields) => send({ type: "report", level, text, ...(fields ? { fields } : {}) }),
 });

@@ -14,6 +14,7 @@ import { ProviderKeeper } from "./provider-keeper.ts";
 import { Seat } from "./remote/seat.ts";
 import type { ProviderAnswer, ProviderQuestion } from "./provider-questions.ts";
 import { ProviderSteps } from "./provider-steps.ts";
+import { Spy } from "./spy.ts";
 import { SwapKeeper } from "./swap-keeper.ts";
 import { type LinkRow, Tables } from "./tables.ts";
 
@@ -51,11 +52,13 @@ export class Engine implements EngineHandle {
   readonly #questions: ProviderDesk;
   readonly #failures = new Failures();
   readonly #seat: Seat;
+  readonly #onSpied: EngineOptions["onSpied"];
   #stopping: Promise<void> | undefined;
 
   constructor(options: EngineOptions) {
     const { place, limits, strict, policy, middleware, onReport } = options;
     this.place = place;
+    this.#onSpied = options.onSpied;
     this.tables = new Tables(place);
     this.#scheduler = new Scheduler({ sliceMs: limits.sliceMs });
     this.listeners = new Listeners({
@@ -147,6 +150,10 @@ export class Engine implements EngineHandle {
       case "drain-provider":
         await this.#providers.drain(change.id, change.drainMs);
         return undefined;
+      case "put-spies":
+        this.dispatch.spy?.flush();
+        this.dispatch.spy = change.spies.length > 0 ? new Spy(change.spies, this.#onSpied) : undefined;
+        return undefined;
       default:
         return change satisfies never;
     }
@@ -176,7 +183,7 @@ export class Engine implements EngineHandle {
 
   /** A call that another engine sends; it was counted where it came in. */
   async answer(invocation: VerifiedInvocation, away = false): Promise<Uint8Array> {
-    return away ? this.dispatch.sendAway(invocation) : this.dispatch.invoke(invocation);
+    return away ? this.dispatch.sendAway(invocation) : this.dispatch.enter(invocation);
   }
 
   /** The connection that it uses in place of one of its own; before `join`, by whoever owns it. */

@@ -11,6 +11,7 @@ export class FleetTables {
   readonly #peers = new Map<string, PeerHost>();
   #aliases: Readonly<Record<string, string>> | undefined;
   #remote: RemoteOptions | undefined;
+  #spies: Extract<EngineChange, { type: "put-spies" }> | undefined;
   /** Providers that take no more calls. */
   readonly #drained = new Set<string>();
 
@@ -78,6 +79,9 @@ export class FleetTables {
       case "drain-provider":
         this.#drained.add(change.id);
         return;
+      case "put-spies":
+        this.#spies = change;
+        return;
       // Of the moment: an engine that comes later has no call that waits.
       case "stage-link":
       case "hold-provider":
@@ -111,6 +115,7 @@ export class FleetTables {
     if (this.#aliases) yield { type: "put-aliases", aliases: this.#aliases };
     for (const link of links) yield { type: "put-link", link };
     for (const id of this.#drained) yield { type: "drain-provider", id, drainMs: 0 };
+    if (this.#spies) yield this.#spies;
     // Last: who calls from elsewhere finds everything.
     if (this.#remote) yield { type: "join", remote: this.#remote };
   }

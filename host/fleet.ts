@@ -21,6 +21,7 @@ import type { Policy } from "./policy.ts";
 import type { SecretSources } from "./secrets.ts";
 import type { RemoteOptions } from "./remote/options.ts";
 import type { AnswerTo, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
+import type { SpyBatch } from "./spy.ts";
 import { lossText, type Supervised, Supervisor } from "./supervision.ts";
 
 export interface FleetOptions {
@@ -40,6 +41,8 @@ export interface FleetOptions {
     text: string,
     fields?: Record<string, unknown>,
   ) => void;
+  /** Calls that somebody watches. */
+  readonly onSpied?: (batch: SpyBatch) => void;
   readonly onNews?: (place: Place, news: ProviderNews) => void;
   /** An engine was lost; another is on its way. */
   readonly onLost?: (place: Place, reason: string) => void;
@@ -87,6 +90,7 @@ export class Fleet {
       sharePorts: false,
       objects: this.objects,
       onLog,
+      onSpied: (batch) => options.onSpied?.(batch),
       onNews: (news) => options.onNews?.(callerPlace, news),
       onReport,
     });
@@ -258,6 +262,7 @@ export class Fleet {
       callerPlace,
       {
         onLog: (lines) => lines.forEach(onLog),
+        onSpied: (batch) => this.#options.onSpied?.(batch),
         onNews: (news) => this.#options.onNews?.(place, news),
         onReport,
         answer: (invocation, away) => this.caller.answer(invocation, away),

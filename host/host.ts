@@ -35,6 +35,7 @@ import { Providers, type StartProviderOptions } from "./providers.ts";
 import { SecretWatch } from "./secret-watch.ts";
 import { SwapJournal } from "./swap-journal.ts";
 import { isOwnReference } from "./swap-reference.ts";
+import { Spies } from "./spies.ts";
 import { Swaps } from "./swap.ts";
 import type { SwapOptions, SwapOutcome } from "./swap-record.ts";
 import { Turns } from "./turns.ts";
@@ -78,6 +79,8 @@ export class Host implements AsyncDisposable {
   /** Public cluster key. */
   readonly cluster: string;
   readonly labels: Labels;
+  /** Those who watch calls. */
+  readonly spies: Spies;
   /** What goes on behind requests that were answered already. */
   readonly jobs = new Jobs();
   readonly #turns = new Turns();
@@ -114,6 +117,7 @@ export class Host implements AsyncDisposable {
     this.labels = new Labels(config.labels, () => this.events.emit("labels_changed", { labels: this.labels.all }));
     const turns = this.#turns;
     const parts = { id, config, wanted: this.wanted, fleet, loader, events, logs, logger, turns, policy };
+    this.spies = new Spies(id, fleet, (key) => this.#nameOf(key));
     this.links = new Links(parts);
     this.swaps = new Swaps(parts, this.links, (beforeStop) => new Providers(parts, this.links, beforeStop));
     this.#providers = this.swaps.providers;
@@ -164,6 +168,7 @@ export class Host implements AsyncDisposable {
         logger.actorLine(line);
       },
       onReport: (level, text, fields) => logger.log(level, text, fields),
+      onSpied: (batch) => host?.spies.take(batch),
       onNews: (place, news) => {
         if (host) host.#hear(place, news);
       },
@@ -447,6 +452,13 @@ export class Host implements AsyncDisposable {
       if (isPublicKey(target, "module")) return { key: target };
       throw error;
     }
+  }
+
+  #nameOf(key: string): string | undefined {
+    const { wanted, fleet } = this;
+    for (const { spec } of wanted.placements.values()) if (spec.module.key === key) return spec.module.claims.name;
+    for (const { spec } of wanted.providers.values()) if (spec.key === key) return spec.name;
+    return fleet.caller.tables.peers.actorsOf(key)[0]?.actor.name;
   }
 
   /** What an engine tells of a provider. */

@@ -42,7 +42,7 @@ export function findBehind(
 }
 
 /** The M key of an actor that need not run anywhere yet. @throws LatticeError ACTOR_ABSENT, ACTOR_AMBIGUOUS. */
-export function linkedKey({ wanted, fleet }: HostParts, actor: ActorHandle | string): string {
+export function linkedKey({ wanted, fleet }: Pick<HostParts, "wanted" | "fleet">, actor: ActorHandle | string): string {
   try {
     return wanted.actorKey(actor);
   } catch (error) {

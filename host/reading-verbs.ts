@@ -1,15 +1,18 @@
-import { isLatticeError } from "../lattice/index.ts";
+import { fail, isLatticeError, isPublicKey } from "../lattice/index.ts";
 import { explain } from "./explain.ts";
 import { HostMetrics } from "./host-metrics.ts";
 import type { Host } from "./host.ts";
+import { linkedKey } from "./link-ends.ts";
 import { hostRecord, inventory, snapshot } from "./inventory.ts";
 import { metricsText } from "./metrics-text.ts";
-import { flag, optional, text, wholeNumber } from "./parameters.ts";
+import { flag, optional, text, textMap, wholeNumber } from "./parameters.ts";
 import { swapJson, swapsOf } from "./provider-shown.ts";
 import { claimsJson, linkJson } from "./shown-rows.ts";
 import { target, type Verbs, verb } from "./verb-table.ts";
 import { version } from "./version.ts";
 import { type ProviderRecord, publicClaims } from "./wanted.ts";
+
+const annotations = optional(textMap());
 
 /** What can be asked without changing anything. */
 export function readingVerbs(host: Host): Verbs {
@@ -55,20 +58,23 @@ export function readingVerbs(host: Host): Verbs {
     }),
     "get.actors": verb({
       name: "get.actors",
-      summary: "Actors that run here, of one tag if asked.",
+      summary: "Actors that run here, of one tag or with these annotations if asked.",
       reads: true,
-      params: { tag: optional(text()) },
-      run: async ({ tag }) => {
+      params: { tag: optional(text()), annotations },
+      run: async ({ tag, annotations: wanted = {} }) => {
         const { actors } = await inventory(host);
-        return { actors: tag === undefined ? actors : actors.filter(({ tags }) => tags.includes(tag)) };
+        const tagged = tag === undefined ? actors : actors.filter(({ tags }) => tags.includes(tag));
+        return { actors: tagged.filter(({ instances }) => instances.some((each) => carries(each, wanted))) };
       },
     }),
     "get.providers": verb({
       name: "get.providers",
-      summary: "Providers that run here.",
+      summary: "Providers that run here, with these annotations if asked.",
       reads: true,
-      params: {},
-      run: async () => ({ providers: (await inventory(host)).providers }),
+      params: { annotations },
+      run: async ({ annotations: wanted = {} }) => ({
+        providers: (await inventory(host)).providers.filter((each) => carries(each, wanted)),
+      }),
     }),
     "get.links": verb({
       name: "get.links",
@@ -115,6 +121,17 @@ export function readingVerbs(host: Host): Verbs {
       params: { target },
       run: ({ target: name }) => describeTarget(host, name),
     }),
+    spy: verb({
+      name: "spy",
+      summary: "Calls of and to an actor as they settle; the first 1 KiB of what they carry with payload.",
+      reads: true,
+      params: { target, payload: optional(flag()) },
+      run: async ({ target: name, payload = false }, { signal, from }) => {
+        if (payload && from === "lattice" && host.config.membership.ctl !== "full")
+          throw fail("CONTROL_REFUSED", host.name, "spy with payloads");
+        return host.spies.watch({ actor: spiedKey(host, name), payload }, signal);
+      },
+    }),
     explain: verb({
       name: "explain",
       summary: "The path that a call would take, step by step.",
@@ -139,6 +156,18 @@ export function readingVerbs(host: Host): Verbs {
       },
     }),
   };
+}
+
+function carries(
+  { annotations: has }: { readonly annotations: Readonly<Record<string, string>> },
+  wanted: Readonly<Record<string, string>>,
+): boolean {
+  return Object.entries(wanted).every(([key, value]) => Object.hasOwn(has, key) && has[key] === value);
+}
+
+/** Any key may be watched: its calls may come here before it does. */
+function spiedKey(host: Host, name: string): string {
+  return isPublicKey(name, "module") ? name : linkedKey(host, name);
 }
 
 /** Also of placements that have stopped, by id or by the actor's name. */

@@ -1,6 +1,6 @@
 import { actorVerbs } from "./actor-verbs.ts";
 import type { Host } from "./host.ts";
-import { optional, wholeNumber } from "./parameters.ts";
+import { optional, text, wholeNumber } from "./parameters.ts";
 import { providerVerbs } from "./provider-verbs.ts";
 import { readingVerbs } from "./reading-verbs.ts";
 import { type Verbs, verb } from "./verb-table.ts";
@@ -11,6 +11,24 @@ export function verbsOf(host: Host, onStop: () => void = () => {}): Verbs {
     ...readingVerbs(host),
     ...actorVerbs(host),
     ...providerVerbs(host),
+    "label.put": verb({
+      name: "label.put",
+      summary: "Sets a label of this host.",
+      params: { key: text({ max: 253 }), value: text({ min: 0, max: 1_024 }) },
+      run: async ({ key, value }) => {
+        host.labels.put(key, value);
+        return { labels: host.labels.all };
+      },
+    }),
+    "label.del": verb({
+      name: "label.del",
+      summary: "Takes a label of this host back.",
+      params: { key: text({ max: 253 }) },
+      run: async ({ key }) => {
+        host.labels.delete(key);
+        return { labels: host.labels.all };
+      },
+    }),
     drain: verb({
       name: "drain",
       summary: "Finishes what is in flight and takes no new work.",

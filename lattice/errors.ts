@@ -673,6 +673,14 @@ export const catalogue = {
     text: (actor: string, held: string, asked: string) => `${actor} runs ${held}; ${asked} is not greater`,
     hint: "Sign the module with a greater revision, or force the update.",
   },
+  UPDATE_STOPPED: {
+    kind: "unavailable",
+    exit: 6,
+    http: 409,
+    text: (actor: string, host: string, why: string, done: string, left: string) =>
+      `the update of ${actor} stopped at host ${host}: ${why}; updated: ${done}; not asked: ${left}`,
+    hint: "Set right what it says and update again; hosts that have the revision take it again with force only.",
+  },
   UPDATE_REFUSED: {
     kind: "refused",
     text: (actor: string, why: string) => `${actor} is not updated: ${why}`,

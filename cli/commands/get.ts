@@ -1,10 +1,12 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Option, type Command } from "commander";
-import { rowsOf, textOf, type Document } from "../client.ts";
-import { group, leaf, type Call } from "../command.ts";
+import { describe } from "../../lattice/index.ts";
+import { type HostClient, rowsOf, textOf, type Document } from "../client.ts";
+import { collect, group, leaf, listOption, pairs, textOption, type Call, type Options } from "../command.ts";
 import { choiceOf, hostsFor, oneHost } from "../discovery.ts";
-import { addHostOptions, hostCommand, timeoutOf } from "../host-command.ts";
+import { addHostOptions, hostCommand, takeHostKey, timeoutOf } from "../host-command.ts";
 import { latticeChoice } from "../lattice-access.ts";
+import { byTime, merged, type Told } from "../merge.ts";
 import type { Output } from "../output.ts";
 import { renderTable } from "../table.ts";
 import { viewOf, type Kind } from "../views.ts";
@@ -15,12 +17,28 @@ export function command(): Command {
   return group("get", "list what a host holds", [
     hosts(),
     inventory(),
-    rows("actors", "actors that run", "actor"),
-    rows("providers", "providers that run", "provider"),
+    rows("actors", "actors that run", "actor", (made) => annotated(made).addOption(tag())),
+    rows("providers", "providers that run", "provider", annotated),
     rows("links", "links between actors and providers", "link"),
     rows("claims", "what the signatures of running actors say", "claim"),
     events(),
   ]);
+}
+
+const tag = () => new Option("--tag <tag>", "only those whose token has this tag");
+const annotated = (made: Command) =>
+  made.addOption(
+    new Option("-a, --annotation <k=v>", "only those that were started with it, may be repeated").argParser(collect),
+  );
+
+/** Which rows of a list are wanted, as parameters of its verb. */
+function filterOf(options: Options): object {
+  const annotations = pairs(listOption(options, "annotation"), "--annotation");
+  const wanted = textOption(options, "tag");
+  return {
+    ...(wanted === undefined ? {} : { tag: wanted }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  };
 }
 
 const watch = () => new Option("-w, --watch", "go on and print what changes");
@@ -62,16 +80,27 @@ function inventory(): Command {
   }).alias("inventories");
 }
 
-function rows(kind: Exclude<Kind, "hosts" | "events">, summary: string, singular: string): Command {
+function rows(
+  kind: Exclude<Kind, "hosts" | "events">,
+  summary: string,
+  singular: string,
+  filters: (made: Command) => void = () => {},
+): Command {
   return hostCommand({
     name: kind,
     summary,
-    options: (made) => made.addOption(watch()),
+    options: (made) => {
+      filters(made);
+      made.addOption(watch());
+    },
     anyHost: true,
     work: async (call) => {
+      const filter = filterOf(call.options);
       if (!latticeChoice(call.options)?.asked)
-        return listing(call, kind, async () => rowsOf(await call.host.call(`get.${kind}`, {}, call.timeoutMs), kind));
-      await listing(call, kind, async () => onceEach(kind, await ask(call, `get.${kind}`, kind)));
+        return listing(call, kind, async () =>
+          rowsOf(await call.host.call(`get.${kind}`, filter, call.timeoutMs), kind),
+        );
+      await listing(call, kind, async () => onceEach(kind, await ask(call, `get.${kind}`, kind, filter)));
     },
   }).alias(singular);
 }
@@ -85,33 +114,53 @@ function onceEach(kind: Kind, rows: readonly Document[]): Document[] {
 }
 
 function events(): Command {
-  return hostCommand({
+  return leaf({
     name: "events",
-    summary: "what happened on a host",
-    options: (made) => made.addOption(watch()),
-    work: async ({ output, host, options, timeoutMs }) => {
-      if (options.watch !== true) {
-        const document = await host.call("get.events", {}, timeoutMs);
-        return output.list({ document, rows: rowsOf(document, "events"), ...viewOf("events") });
+    summary: "what happened on hosts, in order of time",
+    args: [["[host-id]", "only this host"]],
+    options: (made) => {
+      addHostOptions(made);
+      made.addOption(watch());
+    },
+    work: async (call) => {
+      const { output } = call;
+      const { options } = takeHostKey(call);
+      const hosts = await hostsFor(choiceOf(options));
+      const several = hosts.length > 1;
+      const named = ({ host, row }: Told) => (several ? { ...row, host_id: host.id } : row);
+      const follow = options.watch === true;
+      const told = merged(hosts, ({ client }) => eventsOf(client, follow, timeoutOf(options)), {
+        onLost: ({ id }, error) => output.warn(`host ${id} tells no more: ${describe(error)}`),
+      });
+      if (!follow) {
+        const all: Told[] = [];
+        for await (const each of told) all.push(each);
+        const events = all.toSorted(byTime).map(named);
+        return output.list({ document: { events }, rows: events, ...viewOf("events") });
       }
       let headers = output.options.headers;
-      for await (const event of host.stream("get.events", { follow: true })) {
-        printRows(output, "events", [event], headers);
+      for await (const each of told) {
+        printRows(output, "events", [named(each)], headers);
         headers = false;
       }
     },
   }).alias("event");
 }
 
+async function* eventsOf(client: HostClient, follow: boolean, timeoutMs: number | undefined): AsyncGenerator<Document> {
+  if (follow) yield* client.stream("get.events", { follow });
+  else yield* rowsOf(await client.call("get.events", {}, timeoutMs), "events");
+}
+
 /** The rows of a verb from every host that the command means. */
-async function ask(call: Call, verb: string, list: string): Promise<Document[]> {
+async function ask(call: Call, verb: string, list: string, parameters: object = {}): Promise<Document[]> {
   const choice = choiceOf(call.options);
   const found = await hostsFor(choice);
   const timeoutMs = timeoutOf(call.options) ?? 5_000;
   if (found.length === 1)
-    return rowsOf(await (await oneHost(call.options, call.output)).call(verb, {}, timeoutMs), list);
+    return rowsOf(await (await oneHost(call.options, call.output)).call(verb, parameters, timeoutMs), list);
   const answers = await Promise.allSettled(
-    found.map(async ({ client }) => rowsOf(await client.call(verb, {}, timeoutMs), list)),
+    found.map(async ({ client }) => rowsOf(await client.call(verb, parameters, timeoutMs), list)),
   );
   return answers.flatMap((answer, at) => {
     if (answer.status === "fulfilled")

@@ -1,36 +1,68 @@
 import { Option } from "commander";
 import { harmless } from "../../host/index.ts";
-import { fail } from "../../lattice/index.ts";
+import { describe, fail, isLatticeError } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
-import { textOption, wholeNumber } from "../command.ts";
+import { leaf, textOption, wholeNumber } from "../command.ts";
+import { choiceOf, type FoundHost, hostsFor } from "../discovery.ts";
 import { parseDuration } from "../durations.ts";
-import { hostCommand } from "../host-command.ts";
+import { addHostOptions, takeHostKey } from "../host-command.ts";
+import { byTime, merged, nameOf, type Told } from "../merge.ts";
 import type { Output } from "../output.ts";
 
 export const command = () =>
-  hostCommand({
+  leaf({
     name: "logs",
     summary: "print the log of an actor",
     args: [["<target>", "actor: key, alias, name or the beginning of one"]],
-    options: (made) =>
+    options: (made) => {
+      addHostOptions(made);
       made
         .addOption(new Option("-f, --follow", "go on with new lines"))
         .addOption(new Option("-n, --tail <lines>", "only the last lines"))
         .addOption(new Option("--since <when>", "only lines of the last 5m, or since a time as 2024-05-01T12:00:00Z"))
-        .addOption(new Option("--timestamps", "a time in front of each line")),
-    about: ([target = ""]) => ({ kind: "actor", target }),
-    work: async ({ output, words: [target = ""], host, options }) => {
+        .addOption(new Option("--timestamps", "a time in front of each line"));
+    },
+    work: async (call) => {
+      const { output } = call;
+      const {
+        words: [target = ""],
+        options,
+      } = takeHostKey(call);
+      const hosts = await hostsFor(choiceOf(options));
       const tail = textOption(options, "tail");
       const since = textOption(options, "since");
-      const lines = host.stream("logs", {
+      const last = tail === undefined || tail === "-1" ? undefined : wholeNumber(tail, "--tail", 0, 1_000_000);
+      const query = {
         target,
         ...(options.follow === true ? { follow: true } : {}),
-        ...(tail === undefined || tail === "-1" ? {} : { tail: wholeNumber(tail, "--tail", 0, 1_000_000) }),
+        ...(last === undefined ? {} : { tail: last }),
         ...(since === undefined ? {} : { since: moment(since) }),
+      };
+      // Every host is asked: also one where the actor has stopped keeps its lines for a while.
+      let silent = 0;
+      const lines = merged(hosts, ({ client }) => client.stream("logs", query), {
+        onLost: ({ id }, error) => {
+          silent++;
+          if (!isAbsent(error)) output.warn(`host ${id} tells no more: ${describe(error)}`);
+        },
+        pick: (errors) => errors.find((error) => !isAbsent(error)) ?? errors[0],
       });
-      for await (const line of lines) print(output, line, options.timestamps === true);
+      const write = ({ host, row }: Told) =>
+        print(output, row, options.timestamps === true, hosts.length - silent > 1 ? host : undefined);
+      if (options.follow === true) {
+        for await (const told of lines) write(told);
+        return;
+      }
+      const kept: Told[] = [];
+      for await (const told of lines) kept.push(told);
+      const inOrder = kept.toSorted(byTime);
+      for (const told of last === undefined ? inOrder : last === 0 ? [] : inOrder.slice(-last)) write(told);
     },
   });
+
+function isAbsent(error: unknown): boolean {
+  return isLatticeError(error) && error.code === "ACTOR_ABSENT";
+}
 
 /** Milliseconds since 1970 of a time, or of a duration before now. */
 function moment(text: string): number {
@@ -39,14 +71,16 @@ function moment(text: string): number {
   return Math.max(0, time);
 }
 
-function print(output: Output, line: Document, timestamps: boolean): void {
-  if (output.structured) return output.line(line);
+/** `host` when several tell. */
+function print(output: Output, line: Document, timestamps: boolean, host: FoundHost | undefined): void {
+  if (output.structured) return output.line(host ? { ...line, host_id: host.id } : line);
   const time = timestamps || output.format === "wide" ? `${textOf(line, "time") ?? ""} ` : "";
   const level = textOf(line, "level") ?? "info";
   const paint =
     level === "error" || level === "critical" ? output.paint.red : level === "warn" ? output.paint.yellow : plain;
   const text = harmless(textOf(line, "text") ?? "").replaceAll("\n", "\n    ");
-  output.text(`${output.paint.dim(time)}${paint(level.padEnd(5))} ${text}`);
+  const who = host ? `${output.paint.dim(nameOf(host))} ` : "";
+  output.text(`${output.paint.dim(time)}${who}${paint(level.padEnd(5))} ${text}`);
 }
 
 const plain = (text: string) => text;

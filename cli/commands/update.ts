@@ -1,27 +1,81 @@
 import { Option } from "commander";
-import { fail } from "../../lattice/index.ts";
+import { describe, fail, failFrom } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
+import { leaf, type Options } from "../command.ts";
+import { type FoundHost, hostsRunning } from "../discovery.ts";
 import { referenceParameters } from "../files.ts";
-import { hostCommand } from "../host-command.ts";
+import { addHostOptions, takeHostKey, timeoutOf } from "../host-command.ts";
+import { nameOf } from "../merge.ts";
 import { Progress } from "../progress.ts";
 
 export const command = () =>
-  hostCommand({
+  leaf({
     name: "update",
     summary: "replace a running actor by another revision of it, without losing a call",
     args: [["<words...>", "[actor] TARGET NEW: the running actor, and where its new module is"]],
-    options: (made) => made.addOption(new Option("--skip-wait", "accepted for wash").hideHelp()),
-    about: (words) => ({ kind: "actor", target: words[words[0] === "actor" ? 1 : 0] ?? "" }),
-    work: async ({ output, words, host, timeoutMs }) => {
-      const rest = (words[0] === "actor" ? words.slice(1) : words).filter((word) => !/^N[A-Z2-7]{55}$/.test(word));
-      const [target, reference] = rest;
+    options: (made) => {
+      addHostOptions(made);
+      made
+        .addOption(new Option("--all-hosts", "on every host that runs it, one after the other, until one fails"))
+        .addOption(new Option("--force", "also to a revision that is not newer"))
+        .addOption(new Option("--same-capabilities", "refuse a module that claims other capabilities"))
+        .addOption(new Option("--skip-wait", "accepted for wash").hideHelp());
+    },
+    work: async (call) => {
+      const { output } = call;
+      const { options, words } = takeHostKey({ ...call, args: [withoutKind(call.args.flat())] });
+      const [target, reference] = words.filter((word) => !/^N[A-Z2-7]{55}$/.test(word));
       if (target === undefined || reference === undefined) throw fail("USAGE", "lattice update needs TARGET and NEW");
+      const hosts = await hostsRunning(options, { kind: "actor", target });
+      if (hosts.length > 1 && options.allHosts !== true) {
+        const names = hosts.map(({ id }) => id).join(", ");
+        throw fail(
+          "USAGE",
+          `${target} runs on ${hosts.length} hosts (${names}): choose one with --host-id, or update all with --all-hosts`,
+        );
+      }
+      const parameters = { target, ...(await referenceParameters(reference)), ...wishes(options) };
       const progress = new Progress(output);
-      progress.step(`Updating ${target}`);
-      const answer = await host
-        .call("update", { target, ...(await referenceParameters(reference)) }, timeoutMs)
-        .finally(() => progress.done());
-      const actor = (answer.actor ?? {}) as Document;
-      await output.show(answer, `Updated actor ${textOf(actor, "name")} (${textOf(actor, "id")})`, textOf(actor, "id"));
+      const done: FoundHost[] = [];
+      let actor: Document = {};
+      try {
+        for (const host of hosts) {
+          progress.step(hosts.length === 1 ? `Updating ${target}` : `Updating ${target} on ${nameOf(host)}`);
+          const answer = await host.client.call("update", parameters, timeoutOf(options)).catch((error: unknown) => {
+            if (hosts.length === 1) throw error;
+            throw halfDone(error, target, host, done, hosts);
+          });
+          actor = (answer.actor ?? {}) as Document;
+          done.push(host);
+        }
+      } finally {
+        progress.done();
+      }
+      const id = textOf(actor, "id");
+      const where = done.length === 1 ? "" : ` on ${done.length} hosts`;
+      const document = { actor, hosts: done.map((host) => ({ id: host.id })) };
+      await output.show(document, `Updated actor ${textOf(actor, "name")} (${id})${where}`, id);
     },
   });
+
+function wishes({ force, sameCapabilities }: Options): object {
+  return { ...(force === true ? { force } : {}), ...(sameCapabilities === true ? { sameCapabilities } : {}) };
+}
+
+function withoutKind(words: readonly (string | undefined)[]): string[] {
+  const given = words.filter((word) => word !== undefined);
+  return given[0] === "actor" ? given.slice(1) : given;
+}
+
+/** Who was updated, who refused, who was not asked. */
+function halfDone(
+  error: unknown,
+  target: string,
+  at: FoundHost,
+  done: readonly FoundHost[],
+  hosts: readonly FoundHost[],
+): Error {
+  const left = hosts.slice(done.length + 1);
+  const names = (some: readonly FoundHost[]) => some.map(nameOf).join(", ") || "no host";
+  return failFrom(error, "UPDATE_STOPPED", target, nameOf(at), describe(error), names(done), names(left));
+}

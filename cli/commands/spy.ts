@@ -1,0 +1,87 @@
+import { Option } from "commander";
+import { harmless, harmlessLine } from "../../host/index.ts";
+import { describe, fail, isLatticeError, isPublicKey } from "../../lattice/index.ts";
+import { rowsOf, textOf, type Document } from "../client.ts";
+import type { Options } from "../command.ts";
+import { leaf } from "../command.ts";
+import { choiceOf, type FoundHost, hostsFor, isCalled } from "../discovery.ts";
+import { addHostOptions } from "../host-command.ts";
+import { merged } from "../merge.ts";
+import type { Output } from "../output.ts";
+
+export const command = () =>
+  leaf({
+    name: "spy",
+    summary: "show calls of an actor and to it as they happen",
+    args: [["<target>", "actor: key, alias, name or the beginning of one"]],
+    options: (made) => {
+      addHostOptions(made);
+      made.addOption(new Option("--payload", "with the first 1 KiB of what calls and replies carry"));
+    },
+    more: "Example:\n  lattice spy counter -o json | jq 'select(.outcome != \"ok\")'",
+    work: async ({ output, options, args: [word] }) => {
+      const target = String(word);
+      const hosts = await hostsFor(choiceOf(options));
+      const key = await keyOf(hosts, target);
+      const seen = new Set(hosts.map(({ id }) => id));
+      const parameters = { target: key, ...(options.payload === true ? { payload: true } : {}) };
+      output.note(
+        `Watching calls of ${target} on ${hosts.length} ${hosts.length === 1 ? "host" : "hosts"}; Ctrl-C ends it`,
+      );
+      const calls = merged(hosts, ({ client }) => client.stream("spy", parameters), {
+        onLost: ({ id }, error) => output.warn(`host ${id} tells no more: ${describe(error)}`),
+        holdMs: 100,
+      });
+      for await (const { row } of calls) {
+        // The host that asked tells of the same call, with the way there and back.
+        const asker = textOf(row, "asked_by");
+        if (asker === undefined || !seen.has(asker)) print(output, row, hosts.length > 1, options);
+      }
+    },
+  });
+
+/** @throws LatticeError ACTOR_ABSENT, ACTOR_AMBIGUOUS. */
+async function keyOf(hosts: readonly FoundHost[], target: string): Promise<string> {
+  if (isPublicKey(target, "module")) return target;
+  const answers = await Promise.allSettled(hosts.map(({ client }) => client.call("get.actors", {}, 5_000)));
+  const all = answers.flatMap((answer) => (answer.status === "fulfilled" ? rowsOf(answer.value, "actors") : []));
+  const exact = all.filter((row) => ["name", "call_alias"].some((field) => textOf(row, field) === target));
+  const found = exact.length > 0 ? exact : all.filter((row) => isCalled({ ...row, contract_id: undefined }, target));
+  const keys = new Map(found.map((row) => [textOf(row, "id") ?? "", `${textOf(row, "name")} (${textOf(row, "id")})`]));
+  const [key] = keys.keys();
+  if (key === undefined) {
+    const failed = answers.find((answer) => answer.status === "rejected");
+    if (failed?.status === "rejected" && isLatticeError(failed.reason)) throw failed.reason;
+    throw fail("ACTOR_ABSENT", target);
+  }
+  if (keys.size > 1) throw fail("ACTOR_AMBIGUOUS", target, [...keys.values()].join(", "));
+  return key;
+}
+
+function print(output: Output, row: Document, several: boolean, options: Options): void {
+  if (output.structured) return output.line(row);
+  const { paint } = output;
+  if (row.missed !== undefined) return output.warn(`${textOf(row, "missed")} calls came faster than they were told`);
+  const outcome = textOf(row, "outcome") ?? "";
+  const end = (name: string) => harmlessLine(textOf(row, `${name}_name`) ?? textOf(row, name) ?? "");
+  const reply = row.reply_bytes === undefined ? "" : ` -> ${textOf(row, "reply_bytes")} B`;
+  const host = several ? ` ${paint.dim(textOf(row, "host")?.slice(0, 8) ?? "")}` : "";
+  output.text(
+    `${paint.dim(textOf(row, "time") ?? "")}${host} ${end("from")} -> ${end("to")} ${harmlessLine(textOf(row, "operation") ?? "")}` +
+      ` ${textOf(row, "bytes")} B${reply} ${textOf(row, "ms")} ms ${textOf(row, "where")} ${outcome === "ok" ? paint.green(outcome) : paint.red(outcome)}`,
+  );
+  if (options.payload !== true) return;
+  for (const [name, mark] of [
+    ["payload", ">"],
+    ["reply", "<"],
+  ] as const) {
+    const bytes = textOf(row, name);
+    if (bytes !== undefined) output.text(`  ${mark} ${shown(Buffer.from(bytes, "base64"))}`);
+  }
+}
+
+/** Text as text, what no terminal should see as hexadecimal. */
+function shown(bytes: Buffer): string {
+  const text = bytes.toString("utf8");
+  return text.includes("\uFFFD") || harmless(text) !== text ? bytes.toString("hex") : harmlessLine(text);
+}

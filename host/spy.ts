@@ -1,0 +1,142 @@
+import { isLatticeError, type VerifiedInvocation } from "../lattice/index.ts";
+
+/** Whose calls somebody wants to see, and whether with what they carry. */
+export interface SpyWish {
+  /** M key; calls of it and to it. */
+  readonly actor: string;
+  readonly payload: boolean;
+}
+
+/** One call of or to an actor, as the engine saw it into which it came. */
+export interface SpiedCall {
+  /** Milliseconds since 1970, when it began. */
+  readonly at: number;
+  readonly from: { readonly kind: "actor" | "provider" | "operator"; readonly key: string; readonly name?: string };
+  readonly to:
+    | { readonly kind: "actor"; readonly key: string }
+    | { readonly kind: "contract"; readonly contractId: string; readonly linkName: string };
+  readonly operation: string;
+  readonly bytes: number;
+  /** Absent when it failed. */
+  readonly replyBytes?: number;
+  readonly ms: number;
+  /** Why it failed. */
+  readonly code?: string;
+  /** `sent`: another host answers. `received`: another host asks. */
+  readonly way: "local" | "sent" | "received";
+  /** N key of the host that asks. */
+  readonly peer?: string;
+  /** The first bytes, for who asked for them. */
+  readonly payload?: Uint8Array;
+  readonly reply?: Uint8Array;
+}
+
+export interface SpyBatch {
+  readonly calls: readonly SpiedCall[];
+  /** Calls that came faster than they could be told. */
+  readonly missed: number;
+}
+
+/** Bytes of a payload or a reply that are told. */
+const shownBytes = 1_024;
+/** Calls told at once; of more only the number. */
+const mostCalls = 500;
+const everyMs = 20;
+/** What portable providers and old actors are told of their links: values may be secrets. Source: waPC and actors reference, section 13. */
+const linkOperations: ReadonlySet<string> = new Set(["BindActor", "Configure", "RemoveActor"]);
+
+/** Watches the calls of one engine while somebody wants to see them. */
+export class Spy {
+  readonly #wishes: ReadonlyMap<string, SpyWish>;
+  readonly #send: (batch: SpyBatch) => void;
+  readonly #away = new WeakSet<VerifiedInvocation>();
+  #waiting: SpiedCall[] = [];
+  #missed = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(wishes: readonly SpyWish[], send: (batch: SpyBatch) => void) {
+    this.#send = send;
+    const all = new Map<string, SpyWish>();
+    for (const { actor, payload } of wishes)
+      all.set(actor, { actor, payload: payload || (all.get(actor)?.payload ?? false) });
+    this.#wishes = all;
+  }
+
+  /** Lets a call run and tells how it went, when it is one of those that are watched. */
+  watch(invocation: VerifiedInvocation, run: () => Uint8Array | Promise<Uint8Array>): Uint8Array | Promise<Uint8Array> {
+    const wishes = [invocation.origin, invocation.target].flatMap((end) =>
+      end.kind === "actor" ? (this.#wishes.get(end.key) ?? []) : [],
+    );
+    if (wishes.length === 0) return run();
+    const shown = wishes.some(({ payload }) => payload) && !linkOperations.has(invocation.operation);
+    const at = Date.now();
+    const since = performance.now();
+    const asked = shown ? invocation.payload.slice(0, shownBytes) : undefined;
+    const tell = (reply: Uint8Array | undefined, error?: unknown) => {
+      this.#add({
+        ...endsOf(invocation),
+        at,
+        bytes: invocation.payload.byteLength,
+        ms: Math.round((performance.now() - since) * 1_000) / 1_000,
+        way: invocation.from !== undefined ? "received" : this.#away.has(invocation) ? "sent" : "local",
+        ...(reply ? { replyBytes: reply.byteLength } : { code: isLatticeError(error) ? error.code : "INTERNAL" }),
+        ...(asked ? { payload: asked } : {}),
+        ...(shown && reply ? { reply: reply.slice(0, shownBytes) } : {}),
+      });
+    };
+    let answer: Uint8Array | Promise<Uint8Array>;
+    try {
+      answer = run();
+    } catch (error) {
+      tell(undefined, error);
+      throw error;
+    }
+    if (answer instanceof Uint8Array) tell(answer);
+    else
+      answer.then(
+        (reply) => tell(reply),
+        (error: unknown) => tell(undefined, error),
+      );
+    return answer;
+  }
+
+  /** Another host answers this call. */
+  goesAway(invocation: VerifiedInvocation): void {
+    this.#away.add(invocation);
+  }
+
+  /** Tells what waits. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const [calls, missed] = [this.#waiting, this.#missed];
+    [this.#waiting, this.#missed] = [[], 0];
+    if (calls.length > 0 || missed > 0) this.#send({ calls, missed });
+  }
+
+  #add(call: SpiedCall): void {
+    if (this.#waiting.length >= mostCalls) this.#missed++;
+    else this.#waiting.push(call);
+    this.#timer ??= setTimeout(() => this.flush(), everyMs).unref();
+  }
+}
+
+function endsOf({
+  origin,
+  target,
+  operation,
+  from,
+}: VerifiedInvocation): Pick<SpiedCall, "from" | "to" | "operation" | "peer"> {
+  return {
+    from:
+      origin.kind === "operator"
+        ? { kind: origin.kind, key: origin.name }
+        : { kind: origin.kind, key: origin.key, ...(origin.kind === "actor" ? { name: origin.name } : {}) },
+    to:
+      target.kind === "actor"
+        ? { kind: target.kind, key: target.key }
+        : { kind: target.kind, contractId: target.contractId, linkName: target.linkName },
+    operation,
+    ...(from === undefined ? {} : { peer: from }),
+  };
+}
