@@ -150,10 +150,10 @@ describe("failures", () => {
 
   test("of a command that this build lacks say so", async () => {
     await using home = new Home();
-    const { code, stderr } = await home.run(["spy"]);
+    const { code, stderr } = await home.run(["push"]);
     assert.equal(code, 2);
-    assert.match(stderr, /lattice spy is not part of this build/);
-    assert.doesNotMatch((await home.run(["--help"])).stdout, /\bspy\b/);
+    assert.match(stderr, /lattice push is not part of this build/);
+    assert.doesNotMatch((await home.run(["--help"])).stdout, /\bpush\b/);
   });
 
   test("are coloured only where wanted", async () => {
