@@ -3,7 +3,7 @@ import type { Host } from "./host.ts";
 import { bytes, flag, optional, text, textMap, wholeNumber } from "./parameters.ts";
 import { linkJson } from "./shown-rows.ts";
 import { swapLines } from "./swap-lines.ts";
-import { target, type Verbs, verb } from "./verb-table.ts";
+import { target, type VerbContext, type Verbs, verb } from "./verb-table.ts";
 
 const linkName = optional(text({ max: 256 }));
 
@@ -21,9 +21,10 @@ export function providerVerbs(host: Host): Verbs {
         config: optional(textMap()),
         annotations: optional(textMap()),
       },
-      run: async ({ reference, bytes: given, linkName: name, config, annotations }) => {
+      run: async ({ reference, bytes: given, linkName: name, config, annotations }, { from }) => {
         const provider = await host.startProvider(given ? host.openArchive(given, reference) : reference, {
           ...(given ? { reference } : {}),
+          files: mayBeFile(host, reference, from),
           ...(name === undefined ? {} : { linkName: name }),
           ...(config ? { config } : {}),
           ...(annotations ? { annotations } : {}),
@@ -71,10 +72,10 @@ export function providerVerbs(host: Host): Verbs {
         trialMs: optional(wholeNumber(0, 3_600_000)),
         drainMs: optional(wholeNumber(0, 3_600_000)),
       },
-      run: async ({ target: name, linkName: link, reference, bytes: sent, ...options }) => {
+      run: async ({ target: name, linkName: link, reference, bytes: sent, ...options }, { from }) => {
         const { id } = host.wanted.findProvider(name, link).spec;
         const next = sent ? host.openArchive(sent, reference) : reference;
-        const source = sent ? { reference } : {};
+        const source = { ...(sent ? { reference } : {}), files: mayBeFile(host, reference, from) };
         return swapLines((onStep) => host.swapProvider(id, next, { ...given(options), ...source, onStep }));
       },
     }),
@@ -101,6 +102,11 @@ export function providerVerbs(host: Host): Verbs {
       },
     }),
   };
+}
+
+/** What comes over the lattice means a file of this host only as `file://`, and only when the host opted in. */
+function mayBeFile({ config }: Host, reference: string, from: VerbContext["from"]): boolean {
+  return from !== "lattice" || (config.membership.allowFiles && /^file:/i.test(reference));
 }
 
 /** Without what was not given. */

@@ -35,6 +35,17 @@ void test("no verb that comes over the lattice reads a file of the host", async 
   await using world = await lattice();
   await assert.rejects(world.ask("start.actor", { reference: "file:///etc/hostname" }), { code: "REFERENCE_REFUSED" });
   await assert.rejects(world.ask("start.actor", { reference: "/etc/hostname" }), { code: "REFERENCE_UNKNOWN" });
+  await world.host.startProvider("builtin:keyvalue-memory");
+  for (const reference of ["file:///nowhere/of.par", "/nowhere/of.par"]) {
+    await assert.rejects(world.ask("start.provider", { reference }), { code: "REFERENCE_UNKNOWN" });
+    await assert.rejects(world.ask("swap", { target: "keyvalue", reference }), { code: "REFERENCE_UNKNOWN" });
+  }
+});
+
+void test("a host that opted in to files opens only what is written as one", async () => {
+  await using world = await lattice({ allowFiles: true });
+  await assert.rejects(world.ask("start.provider", { reference: "file:///nowhere/of.par" }), { code: "FILE_ABSENT" });
+  await assert.rejects(world.ask("start.provider", { reference: "/nowhere/of.par" }), { code: "REFERENCE_UNKNOWN" });
 });
 
 void test("a host that is only to be read refuses changes, one that is closed answers nothing", async () => {

@@ -18,6 +18,9 @@ const types = { open: 1, welcome: 2, call: 3, answer: 4, renew: 5, stranger: 6 }
 export type FrameType = keyof typeof types;
 const typeNames = Object.keys(types) as readonly FrameType[];
 
+/** Places as subjects name them: the caller's thread, or an engine's number. */
+const place = /^(?:c|\d{1,4})$/;
+
 /** Bytes of a stream number and of the challenge that asks for one. */
 export const streamBytes = 8;
 
@@ -156,15 +159,18 @@ function sealed(writer: FrameWriter, mac: Mac): Uint8Array {
   return writer.buffer.subarray(0, writer.at + tagBytes);
 }
 
-function endSize({ host, place }: End): number {
-  return frameTextSize(host) + frameTextSize(place);
+function endSize(end: End): number {
+  return frameTextSize(end.host) + frameTextSize(end.place);
 }
 
-function writeEnd(writer: FrameWriter, { host, place }: End): void {
-  writer.text(host);
-  writer.text(place);
+function writeEnd(writer: FrameWriter, end: End): void {
+  writer.text(end.host);
+  writer.text(end.place);
 }
 
 function readEnd(reader: FrameReader): End {
-  return { host: reader.text(), place: reader.text() };
+  const end = { host: reader.text(), place: reader.text() };
+  // A receiver remembers each place that it hears of.
+  if (!place.test(end.place)) throw new FrameProblem("it is of no place");
+  return end;
 }

@@ -117,7 +117,7 @@ export class SessionReceiver {
     const window = caller.window(head.stream);
     if (!window) {
       this.#refuse("stream", head.from.host);
-      message.respond(encodeRenew(head, caller.offer(), caller.answers));
+      message.respond(encodeRenew(head, caller.renewal(), caller.answers));
       return;
     }
     // An answer would reach whoever waits for the first one, so there is none.
@@ -196,6 +196,7 @@ class Caller {
   readonly calls: Mac;
   readonly answers: Mac;
   readonly #offered = new Set<string>();
+  #renewal: Buffer | undefined;
   readonly #streams = new Map<string, ReplayWindow>();
 
   constructor(identity: SessionIdentity, end: End, peer: AcceptedHello, here: End) {
@@ -211,10 +212,19 @@ class Caller {
   }
 
   /** A new stream. */
-  offer(): Uint8Array {
+  offer(): Buffer {
     const stream = randomBytes(streamBytes);
     keepNewest(this.#offered.add(stream.toString("latin1")), maxOffered);
     return stream;
+  }
+
+  /**
+   * A stream for calls whose own is unknown here: the same one until it is taken up, for all that were under way
+   * when this place was started again are told.
+   */
+  renewal(): Uint8Array {
+    if (!this.#renewal || !this.#offered.has(this.#renewal.toString("latin1"))) this.#renewal = this.offer();
+    return this.#renewal;
   }
 
   /** The numbers of a stream; its first proven call takes it up. Undefined for a stream of another time. */

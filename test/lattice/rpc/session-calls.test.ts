@@ -163,6 +163,23 @@ test("a place that was started again asks for the call once more, and runs it on
   assert.deepEqual(again.refused, ["stream"]);
 });
 
+test("calls that were many under way to a place that was started again are all run, each once", async () => {
+  const here = world();
+  const identity = SessionIdentity.create({ lattice, host: KeyPair.generate("server"), cluster, rpc: "session" });
+  const [a, b] = [new SessionHost(here), new SessionHost(here, { identity })];
+  await a.caller.call(b.end, call, quick);
+  await b.bus.close();
+  const again = new SessionHost(here, { identity });
+  again.hellos.accept(a.identity.hello());
+  const payloads = Array.from({ length: 64 }, (_, at) => Buffer.of(at));
+  const answers = await Promise.all(payloads.map((payload) => a.caller.call(b.end, { ...call, payload }, quick)));
+  assert.deepEqual(
+    answers.map((answer) => answer[0]),
+    payloads.map(([at]) => at),
+  );
+  assert.equal(again.ran.length, 64);
+});
+
 test("a caller that was started again has streams of its own; its old calls stay refused", async () => {
   const here = world();
   const identity = SessionIdentity.create({ lattice, host: KeyPair.generate("server"), cluster, rpc: "session" });

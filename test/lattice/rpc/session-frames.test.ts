@@ -115,6 +115,14 @@ test("the beginning of a conversation is read as it was written", () => {
   assert.equal(mac.holds(asBuffer(welcome)), true);
 });
 
+test("nobody is remembered under a place that no host has", () => {
+  const challenge = randomBytes(8);
+  for (const place of ["", "x", "c1", "12345", "0".repeat(60_000)])
+    assert.throws(() => decodeOpen(encodeOpen({ from: { ...from, place }, challenge, hello: "a.b.c" })), FrameProblem);
+  for (const place of ["c", "0", "1023"])
+    assert.equal(decodeOpen(encodeOpen({ from: { ...from, place }, challenge, hello: "a.b.c" })).from.place, place);
+});
+
 test("random bytes are no frame or a problem, never anything else", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat({ max: 7 }), (bytes, type) => {
