@@ -10,7 +10,7 @@ export type Lot =
   | { readonly kind: "actor"; readonly reference: string }
   | { readonly kind: "provider"; readonly reference: string; readonly linkName: string };
 
-/** How long hosts may think, in milliseconds. */
+/** How long hosts may think after another has bid, in milliseconds. */
 const biddingMs = 1_000;
 
 /**

@@ -5,6 +5,7 @@ import {
   type LatticeConnection,
   type LatticeError,
   type NatsOptions,
+  nuid,
   Subjects,
 } from "../lattice/index.ts";
 import { type Document, parseAnswer, textOf } from "./client.ts";
@@ -12,8 +13,12 @@ import { textOption, type Options } from "./command.ts";
 import { setting } from "./context.ts";
 import { whatIsOpen } from "./what-is-open.ts";
 
-/** How long hosts have to answer when all are asked, in milliseconds. */
-const gatherMs = 500;
+/**
+ * When all are asked: longest wait for the first answer, and for further ones after the last, in
+ * milliseconds. A machine that is busy answers late, and nobody knows how many there are.
+ */
+const firstAnswerMs = 2_000;
+const quietMs = 400;
 /** Longest wait for the server. */
 const connectMs = 5_000;
 
@@ -80,17 +85,25 @@ export class LatticeAccess {
     return await this.gather(this.subjects.write("pingHosts"));
   }
 
-  /** Asks everybody. No answer is an empty list. */
-  async gather(subject: string, request: object = {}, timeoutMs: number = gatherMs): Promise<Document[]> {
-    const replies = await this.connection.bus.gather(subject, Buffer.from(JSON.stringify(request)), { timeoutMs });
-    const documents = replies.flatMap(({ payload }) => {
+  /** Asks everybody, until nobody has answered for a while. No answer is an empty list. */
+  async gather(subject: string, request: object = {}, waitMs: number = quietMs): Promise<Document[]> {
+    const { bus } = this.connection;
+    const documents: Document[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let timer = setTimeout(resolve, Math.max(firstAnswerMs, waitMs));
+    const inbox = `_INBOX.${nuid()}`;
+    const subscription = bus.subscribe(inbox, ({ payload }) => {
       try {
-        return [parseAnswer(Buffer.from(payload).toString("utf8"), subject, "ask")];
+        documents.push(parseAnswer(Buffer.from(payload).toString("utf8"), subject, "ask"));
+        clearTimeout(timer);
+        timer = setTimeout(resolve, waitMs);
       } catch {
         // Whatever else answers on this subject is no host of ours.
-        return [];
       }
     });
+    bus.publish(subject, Buffer.from(JSON.stringify(request)), { reply: inbox });
+    await promise;
+    subscription.unsubscribe();
     return documents.toSorted((a, b) => (textOf(a, "id") ?? "").localeCompare(textOf(b, "id") ?? ""));
   }
 }
