@@ -1,6 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { type LatticeConnection, type LatticeError, connectNats, fail } from "../../lattice/index.ts";
+import { fail } from "../../lattice/index.ts";
 import { LinkedStores, type Report, type StorePlace } from "../keyvalue/linked-stores.ts";
+import { NatsConnection } from "../nats/connection.ts";
+import { serverProblems, serversText } from "../nats/servers.ts";
 import { StateStore } from "./store.ts";
 
 export interface NatsKeyvalueOptions {
@@ -13,12 +14,9 @@ export interface NatsKeyvalueOptions {
 }
 
 interface NatsPlace extends StorePlace {
-  readonly servers: string;
+  readonly servers: readonly string[];
   readonly bucket: string;
 }
-
-const connectMs = 3_000;
-const stateTimeoutMs = 3_000;
 
 /**
  * Key-value in JetStream buckets. A link's `url` names its servers, its `bucket` the bucket, its `prefix`
@@ -45,64 +43,21 @@ export function natsKeyvalue(options: NatsKeyvalueOptions = {}): LinkedStores {
 }
 
 /** Problems never repeat the text: it may hold a password. */
-function readPlace(servers: string, bucket: string, problems: string[]): NatsPlace {
-  const all = servers.split(",").map((each) => each.trim());
-  const usable = (each: string) => {
-    const whole = each.includes("://") ? each : `nats://${each}`;
-    const url = URL.canParse(whole) ? new URL(whole) : undefined;
-    return url !== undefined && /^(nats|tls):$/.test(url.protocol) && url.hostname !== "" && decodable(url);
-  };
-  if (!all.every(usable)) problems.push("url is no list of nats:// or tls:// URLs");
+function readPlace(url: string, bucket: string, problems: string[]): NatsPlace {
+  const servers = url.split(",").map((each) => each.trim());
+  problems.push(...serverProblems(servers, "url"));
   if (!/^[-\w]{1,128}$/.test(bucket)) problems.push("bucket is no name of letters, digits, - and _");
-  const shown = all.map((each) => each.replace(/^[a-z]+:\/\//, "").replace(/^.*@/s, "")).join(", ");
-  return { id: JSON.stringify([servers, bucket]), title: `NATS bucket ${bucket} at ${shown}`, servers, bucket };
-}
-
-function decodable({ username, password }: URL): boolean {
-  try {
-    decodeURIComponent(username + password);
-    return true;
-  } catch {
-    return false;
-  }
+  const title = `NATS bucket ${bucket} at ${serversText(servers)}`;
+  return { id: JSON.stringify([servers, bucket]), title, servers, bucket };
 }
 
 async function open(place: NatsPlace, credsFile: string | undefined, report: Report): Promise<StateStore> {
-  const { servers, bucket, title } = place;
-  let problem: LatticeError | undefined;
-  const told = Promise.withResolvers<void>();
-  const connection = await connectNats(
-    { servers, name: `wasmlattice ${bucket}`, stateTimeoutMs, ...(credsFile !== undefined && { credsFile }) },
-    {
-      onProblem: (error) => {
-        problem = error;
-        report("warn", `${title}: ${error.message}`);
-        told.resolve();
-      },
-      onHandlerError: () => undefined,
-    },
-  );
-  await firstAttempt(connection, told.promise);
-  return new StateStore(connection.state(bucket), {
+  const { servers, bucket, title, id } = place;
+  const options = { servers, ...(credsFile !== undefined && { credsFile }) };
+  const nats = await NatsConnection.open({ id, title, options }, bucket, (text) => report("warn", text));
+  return new StateStore(nats.connection.state(bucket), {
     name: title,
-    away: () => (connection.bus.status === "connected" ? undefined : (problem?.message ?? "no server is reached")),
-    close: () => connection.drain(),
+    away: () => nats.away(),
+    close: () => nats.connection.drain(),
   });
-}
-
-/** A server that is there is waited for, so that the first call finds it. */
-async function firstAttempt({ bus }: LatticeConnection, problem: Promise<void>): Promise<void> {
-  if (bus.status === "connected") return;
-  const connected = Promise.withResolvers<void>();
-  const forget = bus.onStatus((status) => {
-    if (status === "connected") connected.resolve();
-  });
-  const timer = new AbortController();
-  await Promise.race([
-    connected.promise,
-    problem,
-    delay(connectMs, undefined, { signal: timer.signal }).catch(() => {}),
-  ]);
-  timer.abort();
-  forget();
 }

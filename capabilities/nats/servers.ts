@@ -61,12 +61,17 @@ export function readNatsServers(
     ...(seconds !== undefined && { pingIntervalMs: seconds * 1_000 }),
     ...(inbox !== undefined && { inboxPrefix: inbox }),
   };
-  return { id: JSON.stringify(options), title: `NATS at ${servers.map(shown).join(", ")}`, options };
+  return { id: JSON.stringify(options), title: `NATS at ${serversText(servers)}`, options };
 }
 
 /** Why a text names no servers; empty when it does. */
-export function serverProblems(servers: readonly string[]): string[] {
-  return servers.every(usable) ? [] : ["URI is no list of nats:// or tls:// URLs"];
+export function serverProblems(servers: readonly string[], name = "URI"): string[] {
+  return servers.every(usable) ? [] : [`${name} is no list of nats:// or tls:// URLs`];
+}
+
+/** `host:port, host:port`, without what stands before `@`. */
+export function serversText(servers: readonly string[]): string {
+  return servers.map(shown).join(", ");
 }
 
 /** Link values over the JSON, by their small names; of names given twice the texts must agree. */
@@ -149,7 +154,7 @@ function urlOf(server: string): URL | undefined {
 }
 
 function usable(server: string): boolean {
-  const url = urlOf(server);
+  const url = urlOf(server.trim());
   if (url === undefined || !/^(nats|tls):$/.test(url.protocol) || url.hostname === "") return false;
   try {
     decodeURIComponent(url.username + url.password);
