@@ -13,6 +13,7 @@ export * from "./component-outline.ts";
 export { type Archive, readArchive, targetHash } from "./archive/read.ts";
 export * from "./archive/verify.ts";
 export * from "./archive/make.ts";
+export * from "./archive/node-module.ts";
 export * from "./inspect.ts";
 export * from "./limits.ts";
 export * from "./census.ts";

@@ -292,8 +292,8 @@ export class Host implements AsyncDisposable {
 
   /**
    * Starts a provider: one of ours by reference (`builtin:keyvalue-memory`, or a contract id for our
-   * default), which runs in the engines; an archive by reference, which runs in a process of its own and needs
-   * NATS; or an object of the caller's, which runs in this thread.
+   * default), which runs in the engines; an archive by reference, which runs in a process of its own (its
+   * program needs NATS, a module for Node does not); or an object of the caller's, which runs in this thread.
    * @throws LatticeError PROVIDER_ABSENT, PROVIDER_CONFLICT, POLICY_REFUSED; of an archive those of `fetch` and `openArchive`.
    */
   async startProvider(provider: Provider | string, options: StartProviderOptions = {}): Promise<ProviderHandle> {

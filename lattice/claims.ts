@@ -78,6 +78,8 @@ export interface ProviderClaims {
   readonly targetHashes: ReadonlyMap<string, string>;
   /** JSON schema of the configuration, as parsed; undefined when there is none. */
   readonly configSchema: unknown;
+  /** Whether its module for Node may open connections and listen; a field of ours, which old hosts pass over. */
+  readonly network: boolean;
   readonly token: string;
 }
 
@@ -216,6 +218,7 @@ function toProviderClaims(token: Token): ProviderClaims {
     version: metadata.optionalLabel("ver"),
     targetHashes: metadata.textMap("target_hashes"),
     configSchema: metadata.json("config_schema"),
+    network: metadata.flag("network"),
     token: token.text,
   };
 }

@@ -145,6 +145,11 @@ export const catalogue = {
     text: (file: string, target: string, there: string) => `${file} holds no binary for ${target}, only for ${there}`,
     hint: "Build it for this machine and add it: lattice par insert ARCHIVE --arch ARCH-OS --binary FILE.",
   },
+  ARCHIVE_MODULE_INVALID: {
+    kind: "invalid",
+    text: (file: string, why: string) => `${file} cannot go into an archive: ${why}`,
+    hint: "Make it one ES module of JavaScript or erasable TypeScript that imports only node: modules and wasmlattice; a bundler does.",
+  },
   ISSUER_NOT_ALLOWED: {
     kind: "refused",
     text: (file: string, issuer: string) => `${file} is issued by ${issuer}, which this host does not allow`,

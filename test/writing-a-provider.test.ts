@@ -6,9 +6,11 @@ import { after, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import {
   childProvider,
-  type ChildProvider,
+  type Host,
   KeyPair,
   loadProvider,
+  makeArchive,
+  nodeModule,
   type Provider,
   signModule,
   startHost,
@@ -21,6 +23,7 @@ const checkout = fileURLToPath(new URL("..", import.meta.url));
 const page = readFileSync(join(checkout, "docs", "writing-a-provider.md"), "utf8");
 const [greeting = "", inProcess = "", inChild = ""] = [...page.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code!);
 const [hostFile = ""] = [...page.matchAll(/```yaml\n([^]*?)```/g)].map(([, code]) => code!);
+const [commands = ""] = [...page.matchAll(/```sh\n([^]*?)```/g)].map(([, code]) => code!);
 
 const folder = mkdtempSync(join(tmpdir(), "lattice-writing-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -37,16 +40,29 @@ test("the provider of the page is at most 20 lines", () => {
   assert.ok(lines.length <= 20, `${lines.length} lines`);
 });
 
-for (const [where, make] of [
-  ["in process", () => loadProvider(module, { mark: "." })],
-  ["as a child", () => childProvider(module, { settings: { mark: "." } })],
-] as const) {
+const archive = () =>
+  makeArchive({
+    name: "greeter",
+    contractId: "demo:greeting",
+    vendor: "Demo",
+    issuer: KeyPair.generate("account"),
+    subject: KeyPair.generate("service").publicKey,
+    binaries: new Map([["node", nodeModule(module, readFileSync(module))]]),
+  });
+
+const ways: Readonly<Record<string, (host: Host) => Provider | Promise<Provider>>> = {
+  "in process": () => loadProvider(module, { mark: "." }),
+  "as a child": () => childProvider(module, { settings: { mark: "." } }),
+  "from an archive": (host) => host.openArchive(archive(), "greeting.par"),
+};
+
+for (const [where, make] of Object.entries(ways)) {
   test(`it runs ${where} without a change`, async () => {
-    await using host = await startHost();
+    await using host = await startHost({ stateDirectory: join(folder, "state") });
     const actor = await host.startActor(edgeActor({ name: "greeted", capabilities: ["demo:greeting"] }));
-    const provider: Provider | ChildProvider = await make();
-    assert.equal("pid" in provider, where === "as a child");
-    const greeter = await host.startProvider(provider);
+    const provider = await make(host);
+    assert.equal("pid" in provider, where !== "in process");
+    const greeter = await host.startProvider(provider, { config: { mark: "." } });
     await assert.rejects(host.link(actor, greeter), { code: "LINK_VALUES_INVALID", message: /word is missing/ });
     await host.link(actor, greeter, { values: { word: "Hello" } });
     assert.equal(Buffer.from(await host.call(actor, "Call", greet)).toString(), "Hello, you.");
@@ -95,6 +111,31 @@ test("the host file of the page starts it in a process of its own", async () => 
     providers.map(({ name, contract_id }) => [name, contract_id]),
     [["greeter", "demo:greeting"]],
   );
+  const called = await home.run(["call", "greeted", "Call", "--hex", Buffer.from(greet).toString("hex"), "--raw"]);
+  assert.equal(called.stdout, "Hello, you.", called.stderr);
+  running.child.kill("SIGTERM");
+  assert.equal((await running.finished).code, 0);
+});
+
+test("the commands of the page make an archive of it, start it and link it", async () => {
+  await using home = new Home();
+  writeFileSync(join(home.path, "greeting.ts"), greeting);
+  const signed = signModule(guestBytes("edge"), {
+    name: "greeted",
+    capabilities: ["demo:greeting"],
+    issuer: KeyPair.generate("account"),
+    module: KeyPair.generate("module"),
+  });
+  writeFileSync(join(home.path, "greeted.wasm"), signed);
+  writeFileSync(join(home.path, "host.yaml"), "actors: [./greeted.wasm]\n");
+  const running = home.start(["up", "-f", "host.yaml", "--no-nats", "-o", "json"]);
+  await ready(running);
+  for (const line of commands.trim().split("\n")) {
+    const [launcher, ...words] = line.split(" ");
+    assert.equal(launcher, "lattice");
+    const run = await home.run(words);
+    assert.equal(run.code, 0, `${line}: ${run.stderr}`);
+  }
   const called = await home.run(["call", "greeted", "Call", "--hex", Buffer.from(greet).toString("hex"), "--raw"]);
   assert.equal(called.stdout, "Hello, you.", called.stderr);
   running.child.kill("SIGTERM");

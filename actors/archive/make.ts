@@ -13,6 +13,8 @@ export interface ArchiveMetadata {
   readonly version?: string | undefined;
   /** JSON schema of link values, as parsed JSON. */
   readonly configSchema?: unknown;
+  /** Whether a module for Node may use the network. Default false; programs may anyway. */
+  readonly network?: boolean;
   readonly expiresAt?: number | undefined;
   readonly notBefore?: number | undefined;
 }
@@ -48,6 +50,7 @@ export function makeArchive(options: MakeArchiveOptions): Uint8Array {
     ver: options.version,
     target_hashes: Object.fromEntries(targets.map(([target, binary]) => [target, targetHash(binary)])),
     config_schema: options.configSchema,
+    network: options.network === true ? true : undefined,
   };
   const { expiresAt, notBefore } = options;
   const token = encodeToken({ subject, metadata, expiresAt, notBefore }, issuer);

@@ -20,7 +20,7 @@ export function command(): Command {
 function create(): Command {
   return leaf({
     name: "create",
-    summary: "a signed archive of one provider binary",
+    summary: "a signed archive of one provider binary, or of one module for Node",
     ...washLetters,
     options: (made) => {
       made
@@ -33,12 +33,18 @@ function create(): Command {
         .addOption(new Option("--destination <file>", "where it goes; default BINARY.par"))
         .addOption(new Option("--compress", "gzip it; the file ends in .par.gz"))
         .addOption(new Option("-x, --expires <days>", "days until it expires"))
-        .addOption(new Option("-b, --binary <file>", "the provider's binary"));
+        .addOption(new Option("--network", "a module for Node may open connections and listen"))
+        .addOption(
+          new Option("-b, --binary <file>", "the provider's binary; a module (.ts, .mts, .js, .mjs) for Node"),
+        );
       addTargetFlag(made);
       addKeyFlags(made);
     },
-    more: `Example:
-  lattice par create -c demo:payments -v Demo -n Payments -a x86_64-linux -b ./payments`,
+    more: `A module for Node is one ES module that imports node: modules and wasmlattice only; its types are erased.
+
+Examples:
+  lattice par create -c demo:payments -v Demo -n Payments -a x86_64-linux -b ./payments
+  lattice par create -c demo:greeting -v Demo -n Greeter -b greeting.ts`,
     work: async (call) => {
       const { output, options } = call;
       const { makeArchive } = await import("../../actors/index.ts");
@@ -55,8 +61,9 @@ function create(): Command {
         version: textOption(options, "version"),
         configSchema: schema === undefined ? undefined : readJson(schema),
         expiresAt: dates(options).expiresAt,
+        network: options.network === true,
       };
-      const binaries = new Map([[needed(options, "arch"), readBytes(binary)]]);
+      const binaries = new Map([await readBinary(options)]);
       const issuer = await keyFor(call, "issuer", "account", "user_account");
       const { publicKey: subject } = await keyFor(call, "subject", "service", `${stem}_service`);
       const file = textOption(options, "destination") ?? `${stem}.par${compress ? ".gz" : ""}`;
@@ -87,7 +94,8 @@ function insert(): Command {
       const binary = needed(options, "binary");
       const issuer = await keyFor(call, "issuer", "account", "user_account");
       const subject = await subjectOf(options);
-      const changed = insertBinary(readBytes(file), needed(options, "arch"), readBytes(binary), {
+      const [target, bytes] = await readBinary(options);
+      const changed = insertBinary(readBytes(file), target, bytes, {
         issuer,
         name: file,
         ...(subject === undefined ? {} : { subject }),
@@ -116,6 +124,7 @@ function inspect(): Command {
         version: claims.version ?? "None",
         revision: claims.revision === undefined ? "None" : String(claims.revision),
         targets,
+        ...(claims.network ? { network: true } : {}),
         ...(claims.configSchema === undefined ? {} : { schema: claims.configSchema }),
       };
       const text = renderPairs([
@@ -126,6 +135,7 @@ function inspect(): Command {
         ["Vendor", claims.vendor],
         ["Version", document.version],
         ["Revision", document.revision],
+        ["Network", claims.network ? "its module for Node may use it" : undefined],
         ["Supported Architecture Targets", targets.join(", ")],
         ["Link Definition Schema", claims.configSchema === undefined ? undefined : "yes, shown with -o json"],
       ]);
@@ -162,6 +172,15 @@ function extract(): Command {
   });
 }
 
+/** The target and what goes in for it: a module for Node when that is the target, or none is named and it is one. */
+async function readBinary(options: Options): Promise<readonly [string, Uint8Array]> {
+  const { isModuleFile, nodeModule, nodeTarget } = await import("../../actors/index.ts");
+  const file = needed(options, "binary");
+  const target = textOption(options, "arch") ?? (isModuleFile(file) ? nodeTarget : needed(options, "arch"));
+  const bytes = readBytes(file);
+  return [target, target === nodeTarget ? nodeModule(file, bytes) : bytes];
+}
+
 /** Signature, dates and hashes hold, whoever signed: the reader decides. */
 async function fetchArchive(reference: string): Promise<VerifiedArchive> {
   const { fetchModule, verifyArchive } = await import("../../actors/index.ts");
@@ -170,7 +189,9 @@ async function fetchArchive(reference: string): Promise<VerifiedArchive> {
 }
 
 function addTargetFlag(made: Command): void {
-  made.addOption(new Option("-a, --arch <target>", "ARCH-OS of the binary, for example x86_64-linux"));
+  made.addOption(
+    new Option("-a, --arch <target>", "ARCH-OS of the binary, for example x86_64-linux; node for a module"),
+  );
 }
 
 function addKeyFlags(made: Command): void {

@@ -25,6 +25,7 @@ import {
   wireOperation,
 } from "../../lattice/index.ts";
 import { ActorCalls } from "./actor-calls.ts";
+import { checkLinkValues } from "./link-schema.ts";
 import { ProgramRun } from "./program-run.ts";
 import { unpackProgram } from "./programs.ts";
 
@@ -125,6 +126,7 @@ export class ArchiveProvider implements Provider {
   async putLink(link: Link): Promise<void> {
     const held = this.#links.get(link.id);
     if (held?.revision === link.revision) return;
+    checkLinkValues(this.#archive.claims.configSchema, link.values, this.name);
     if (held) await this.#tellLink("providerDeleteLink", held);
     this.#links.set(link.id, link);
     await this.#tellLink("providerPutLink", link);

@@ -1,8 +1,9 @@
-import { referenceKind, verifyArchive } from "../../actors/index.ts";
-import { findBuiltin } from "../../capabilities/index.ts";
+import { nodeTarget, referenceKind, verifyArchive } from "../../actors/index.ts";
+import { findBuiltin, type Provider } from "../../capabilities/index.ts";
 import { fail } from "../../lattice/index.ts";
 import type { HostConfig } from "../options.ts";
 import { ArchiveProvider } from "./archive-provider.ts";
+import { NodeArchiveProvider } from "./node-archive.ts";
 
 /** Whether a provider reference means an archive: an image, a URL, or a file that ends as archives do. */
 export function isArchiveReference(reference: string): boolean {
@@ -11,18 +12,25 @@ export function isArchiveReference(reference: string): boolean {
 }
 
 /**
- * The provider of an archive, verified as this host trusts and not started yet.
- * @throws LatticeError as `verifyArchive`; PRECONDITION on a host without NATS.
+ * The provider of an archive, verified as this host trusts and not started yet: of its module for Node when it has
+ * one, else of its program for this machine.
+ * @throws LatticeError as `verifyArchive`; PRECONDITION for a program on a host without NATS.
  */
-export function openArchive(bytes: Uint8Array, origin: string, hostId: string, config: HostConfig): ArchiveProvider {
+export function openArchive(
+  bytes: Uint8Array,
+  origin: string,
+  hostId: string,
+  config: HostConfig,
+): Provider & { readonly pid: number | undefined } {
   const { issuers, limits, membership, stateDirectory } = config;
   const trust = { ...(issuers ? { issuers } : {}), maxModuleBytes: limits.moduleBytes };
   const archive = verifyArchive(bytes, { name: origin, trust });
+  if (archive.binaries.has(nodeTarget)) return new NodeArchiveProvider(archive, stateDirectory);
   const nats = membership.nats?.rpc;
   if (!nats)
     throw fail(
       "PRECONDITION",
-      `${archive.claims.name} is a provider archive, which speaks over NATS: start the host with --nats`,
+      `${archive.claims.name} is a provider archive whose program speaks over NATS: start the host with --nats`,
     );
   return new ArchiveProvider(archive, { nats, hostId, stateDirectory, rpcTimeoutMs: limits.rpcTimeoutMs });
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { chmod } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, resolve } from "node:path";
 import { privateFolder, readPrivate, writeAtomically } from "../private-files.ts";
 
 /**
@@ -8,14 +8,18 @@ import { privateFolder, readPrivate, writeAtomically } from "../private-files.ts
  * alone. What lies there already is read and hashed again, so that nobody can plant another.
  * @throws LatticeError FILE_UNREADABLE, FILE_UNWRITABLE.
  */
-export async function unpackProgram(program: Uint8Array, stateDirectory: string): Promise<string> {
-  const folder = join(stateDirectory, "programs");
-  await privateFolder(folder);
-  const path = join(folder, digestOf(program));
+export async function unpackProgram(program: Uint8Array, stateDirectory: string, ending = ""): Promise<string> {
+  const path = programPath(program, stateDirectory, ending);
+  await privateFolder(dirname(path));
   const kept = await readPrivate(path, program.length).catch(() => undefined);
   if (kept === undefined || digestOf(kept) !== digestOf(program)) await writeAtomically(path, program);
   await chmod(path, 0o700);
   return path;
+}
+
+/** Where `unpackProgram` puts it. */
+export function programPath(program: Uint8Array, stateDirectory: string, ending = ""): string {
+  return resolve(stateDirectory, "programs", digestOf(program) + ending);
 }
 
 function digestOf(bytes: Uint8Array): string {

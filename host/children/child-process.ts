@@ -9,7 +9,7 @@ import { Guardian } from "./guardian.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 import { OutputLines } from "./output-lines.ts";
 import type { FromChild, Request, ToChild } from "./messages.ts";
-import { type ChildPermissions, permissionFlags } from "./permissions.ts";
+import { type ChildReach, permissionFlags } from "./permissions.ts";
 import { endText, killGroup } from "./process-group.ts";
 
 export interface ChildLimits {
@@ -115,7 +115,7 @@ export class ChildRun {
    */
   static async start(
     module: string,
-    permissions: ChildPermissions,
+    permissions: ChildReach,
     limits: Required<ChildLimits>,
     hooks: ChildHooks,
   ): Promise<ChildRun> {

@@ -14,6 +14,11 @@ export interface ChildOptions extends ChildPermissions, ChildLimits {
    * a secret shows neither in the arguments nor in the environment of the process.
    */
   readonly settings?: unknown;
+  /**
+   * The module is one file: it may not read what lies around it, and imports only Node's modules and this package,
+   * which it finds wherever it lies. Default false.
+   */
+  readonly alone?: boolean;
   /** Told when the process ended without having been asked to. */
   readonly onGone?: (error: LatticeError) => void;
 }
@@ -40,11 +45,16 @@ const stepMs = 3_600_000;
  * @throws LatticeError PROVIDER_MODULE_INVALID, PROVIDER_GONE, DEADLINE_EXCEEDED when the module does not load in time.
  */
 export async function childProvider(path: string, options: ChildOptions = {}): Promise<ChildProvider> {
-  const limits = { ...defaults, ...defined(options) };
-  checkLimits(limits);
-  const provider = new ChildProvider(resolve(path), options, limits);
+  const provider = new ChildProvider(resolve(path), options, childLimits(options));
   await provider.load();
   return provider;
+}
+
+/** Those given and the defaults. @throws LatticeError OPTION_OUT_OF_RANGE. */
+export function childLimits(options: ChildLimits): Required<ChildLimits> {
+  const limits = { ...defaults, ...defined(options) };
+  checkLimits(limits);
+  return limits;
 }
 
 /** The host's end: a provider like any other to whoever holds it. */
@@ -88,10 +98,10 @@ export class ChildProvider implements Provider {
 
   /** Brings a process up and loads the module in it. `childProvider` and `start` do it. */
   async load(): Promise<void> {
-    const { read, write, network } = this.#options;
+    const { read, write, network, alone = false } = this.#options;
     const run = await ChildRun.start(
       this.#path,
-      { ...(read && { read }), ...(write && { write }), ...(network !== undefined && { network }) },
+      { ...(read && { read }), ...(write && { write }), ...(network !== undefined && { network }), alone },
       this.#limits,
       {
         onMessage: (message, payload) => this.#hear(run, message, payload),
@@ -104,13 +114,13 @@ export class ChildProvider implements Provider {
     const { loadMs } = this.#limits;
     try {
       const loading = run.ask(
-        { type: "load", module: this.#path, settings: this.#options.settings ?? null },
+        { type: "load", module: this.#path, settings: this.settings() ?? null, alone },
         undefined,
         loadMs,
       );
       const { result } = await within(loading, loadMs, `loading ${this.#path}`);
       this.#about = introduction(result, this.#path);
-      run.name = this.#about.name;
+      run.name = this.name;
       const { members } = this.#about;
       const copies = copiesOver(
         (request) => this.#ask(request),
@@ -217,6 +227,11 @@ export class ChildProvider implements Provider {
     await this.stop();
   }
 
+  /** What the module's function is given at the next load. */
+  protected settings(): unknown {
+    return this.#options.settings;
+  }
+
   async #ask<T>(request: Request): Promise<T> {
     const { result } = await this.#live().ask(request, undefined, stepMs);
     return result as T;
@@ -302,7 +317,7 @@ export class ChildProvider implements Provider {
   }
 }
 
-function defined(options: ChildOptions): Partial<ChildLimits> {
+function defined(options: ChildLimits): Partial<ChildLimits> {
   const { memoryMiB, loadMs, stopMs, payloadBytes } = options;
   return Object.fromEntries(
     Object.entries({ memoryMiB, loadMs, stopMs, payloadBytes }).filter(([, value]) => value !== undefined),

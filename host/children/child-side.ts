@@ -4,6 +4,7 @@ import { describe, fail, fromWire, isLatticeError } from "../../lattice/index.ts
 import { Channel } from "./channel.ts";
 import { CopyDesk, copyMembers } from "./child-copy.ts";
 import type { ChildError, FromChild, Introduction, Opened, Request, ToChild } from "./messages.ts";
+import { importAlone } from "./own-imports.ts";
 import { loadProvider } from "./provider-module.ts";
 
 /** What a host may send at most; it bounds payloads itself. */
@@ -116,6 +117,7 @@ export class ChildSide {
   async #do(request: Exclude<Request, { type: "call" }>): Promise<unknown> {
     switch (request.type) {
       case "load": {
+        if (request.alone) importAlone(request.module);
         const provider = (this.#provider = await loadProvider(request.module, request.settings ?? undefined));
         const { contractId, name, key } = provider;
         const members = copyMembers.filter((member) => provider[member] !== undefined);

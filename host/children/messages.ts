@@ -28,8 +28,11 @@ export interface EntryBatch {
 
 /** What the host asks; each is answered by `done` or `failed` under the same id. */
 export type Request =
-  /** First of all: import the provider's module and make the provider. Answered with `Introduction`. */
-  | { readonly type: "load"; readonly module: string; readonly settings: unknown }
+  /**
+   * First of all: import the provider's module and make the provider. Answered with `Introduction`. A module that is
+   * `alone` finds this package and none around it.
+   */
+  | { readonly type: "load"; readonly module: string; readonly settings: unknown; readonly alone: boolean }
   | {
       readonly type: "start";
       readonly key: string;

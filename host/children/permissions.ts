@@ -15,17 +15,21 @@ export interface ChildPermissions {
   readonly network?: boolean;
 }
 
+/** As declared; `alone` narrows the code around it to the module's own file. */
+export interface ChildReach extends ChildPermissions {
+  readonly alone?: boolean;
+}
+
 /**
  * The flags of Node for a child that runs `module`.
  * Source: Node.js documentation, "Permissions": flags not given are denied once `--permission` is.
  */
 export function permissionFlags(
   module: string,
-  { read = [], write = [], network = false }: ChildPermissions,
+  { read = [], write = [], network = false, alone = false }: ChildReach,
 ): string[] {
-  const readable = new Set(
-    [...ownCode(), dirname(module), ...packagesAbove(module), ...read, ...write].flatMap(bothPaths),
-  );
+  const code = alone ? [module] : [dirname(module), ...packagesAbove(module)];
+  const readable = new Set([...ownCode(), ...code, ...read, ...write].flatMap(bothPaths));
   return [
     "--permission",
     ...[...readable].map((path) => `--allow-fs-read=${path}`),

@@ -64,6 +64,25 @@ describe("lattice par", () => {
     assert.deepEqual([nothing.code, failureOf(nothing).code], [2, "USAGE"]);
   });
 
+  test("takes a module for Node by its ending, and adds a program for another host beside it", async () => {
+    await using home = new Home();
+    const of = (name: string, text: string) => (writeFileSync(join(home.path, name), text), name);
+    const module = of("greeting.ts", 'import { fail } from "wasmlattice/lattice";\nexport default fail as unknown;\n');
+    const created = await home.run(["par", "create", ...described, "-b", module, "--network", "-o", "json"]);
+    assert.equal(documentOf(created).file, "greeting.par");
+    const both = ["-a", "x86_64-linux", "-b", program(home)];
+    assert.equal((await home.run(["par", "insert", "greeting.par", ...both])).code, 0);
+    const { network, targets } = documentOf(await home.run(["par", "inspect", "greeting.par", "-o", "json"]));
+    assert.deepEqual([network, targets], [true, ["node", "x86_64-linux"]]);
+    const { binaries } = verifyArchive(new Uint8Array(readFileSync(join(home.path, "greeting.par"))));
+    assert.match(Buffer.from(binaries.get("node")!).toString(), /^import .*\nexport default fail +;\n$/);
+    const foreign = of("foreign.ts", 'import redis from "ioredis";\nexport default redis;\n');
+    const refused = await home.run(["par", "create", ...described, "-b", foreign, "-o", "json"]);
+    assert.deepEqual([refused.code, failureOf(refused).code], [2, "ARCHIVE_MODULE_INVALID"]);
+    const untold = await home.run(["par", "create", ...described, "-b", program(home), "-o", "json"]);
+    assert.deepEqual([untold.code, failureOf(untold).code], [2, "USAGE"]);
+  });
+
   test("what we make, the real wash reads and changes; what it makes, we do", { skip }, async () => {
     await using home = new Home();
     using wash = new Wash();
