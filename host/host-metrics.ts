@@ -57,7 +57,7 @@ export const metricTable = {
   lattice_remote_refused_total: {
     type: "counter",
     labels: ["reason"],
-    help: "Messages to this host that were no call or proved nothing, by reason.",
+    help: "Messages of the lattice to this host that were refused, by reason.",
   },
   lattice_provider_healthy: {
     type: "gauge",

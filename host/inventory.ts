@@ -263,7 +263,7 @@ export async function snapshot(host: Host): Promise<HostSnapshot> {
       linkName,
       ...(linkFigures.get(id) ?? { calls: 0, errors: 0 }),
     })),
-    ...sumRemote(engines),
+    ...sumRemote(engines, host.member?.refused ?? {}),
     errors,
     checks: [
       {
@@ -281,12 +281,16 @@ export async function snapshot(host: Host): Promise<HostSnapshot> {
   };
 }
 
-function sumRemote(engines: readonly EngineStats[]): { remote?: RemoteFigures } {
+function sumRemote(
+  engines: readonly EngineStats[],
+  otherRefused: Readonly<Record<string, number>>,
+): { remote?: RemoteFigures } {
   const figures = engines.flatMap(({ remote }) => remote ?? []);
   if (figures.length === 0) return {};
   const sum = <K extends keyof RemoteFigures>(of: K) =>
     sumRecords(figures.map((each): Record<string, number> => ({ ...each[of] }))) as RemoteFigures[K];
-  return { remote: { sent: sum("sent"), failed: sum("failed"), served: sum("served"), refused: sum("refused") } };
+  const refused = sumRecords([sum("refused"), otherRefused]);
+  return { remote: { sent: sum("sent"), failed: sum("failed"), served: sum("served"), refused } };
 }
 
 function uptime(host: Host): { uptime_seconds: number; uptime_human: string } {

@@ -114,10 +114,10 @@ export const commands: Readonly<Record<string, Command>> = {
     return accepted;
   },
 
+  /** Only when the request itself names this host: nothing that came by mistake ends one. */
   stop: (desk, payload) => {
     const request = new ControlRequest("stop", payload);
-    const host = request.textOr("host_id", desk.host.id);
-    if (host !== desk.host.id) throw fail("REQUEST_INVALID", "stop", "host_id names another host");
+    if (request.text("host_id") !== desk.host.id) throw fail("REQUEST_INVALID", "stop", "host_id names another host");
     desk.stop();
     return accepted;
   },

@@ -9,7 +9,7 @@ import {
   type Subscription,
 } from "../../lattice/index.ts";
 import { refused } from "./acks.ts";
-import { controlTable, type ControlRow } from "./control-table.ts";
+import { controlTable, type ControlRow, unsupported } from "./control-table.ts";
 import type { Desk } from "./desk.ts";
 
 /** Answers the control interface of the 0.x years: finds the row of a subject and replies as JSON. */
@@ -40,7 +40,7 @@ export class ControlService {
 
   async #serve(message: BusMessage): Promise<void> {
     const subject = this.#subjects.parse(message.subject);
-    const answer = subject ? await this.#answer(subject, message.payload) : refused("unsupported subject");
+    const answer = subject ? await this.#answer(subject, message.payload) : this.#unknown(message.subject);
     if (!answer) return;
     try {
       message.respond(Buffer.from(JSON.stringify(answer)));
@@ -52,16 +52,22 @@ export class ControlService {
 
   async #answer(subject: ParsedSubject, payload: Uint8Array): Promise<object | undefined> {
     const row = (controlTable as Readonly<Record<string, ControlRow<never> | undefined>>)[subject.kind];
-    if (!row) return refused("unsupported subject");
+    if (!row) return this.#unknown(subject.kind);
     const { host } = this.#desk;
     try {
       if (row.changes && host.config.membership.ctl !== "full") throw fail("CONTROL_REFUSED", host.name, "changes");
       return await row.answer(this.#desk, subject as never, payload);
     } catch (error) {
+      this.#desk.refusals.count(error);
       if (!isLatticeError(error)) host.logger.error(`control message ${subject.kind} failed: ${stackOf(error)}`);
       // Nobody waits for a refusal where every host is asked and the willing answer.
       return subject.kind.startsWith("auction") ? undefined : refused(error);
     }
+  }
+
+  #unknown(subject: string): object {
+    this.#desk.refusals.count(fail("VERB_UNKNOWN", subject));
+    return unsupported;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ParsedSubject, SubjectKind } from "../../lattice/index.ts";
+import { fail, type ParsedSubject, type SubjectKind } from "../../lattice/index.ts";
 import { inventory } from "../inventory.ts";
 import { accepted, type Ack, refused } from "./acks.ts";
 import { bidForActor, bidForProvider } from "./auctions.ts";
@@ -65,7 +65,9 @@ export const controlTable = {
     changes: true,
     answer: (desk, { command }, payload): Answer => {
       const work = Object.hasOwn(commands, command) ? commands[command] : undefined;
-      return work ? work(desk, payload) : unsupported;
+      if (work) return work(desk, payload);
+      desk.refusals.count(fail("VERB_UNKNOWN", command));
+      return unsupported;
     },
   },
   putLabel: {

@@ -1,6 +1,7 @@
 import type { LatticeConnection, State } from "../../lattice/index.ts";
 import type { Host } from "../host.ts";
 import type { ClaimsBook } from "./claims-book.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** What the rows of the control table work with. */
 export interface Desk {
@@ -15,6 +16,7 @@ export interface Desk {
   readonly servers: { readonly control: string; readonly rpc: string };
   /** Goes on with what a client does not wait for; a failure is logged, and told by what failed. */
   background(what: string, work: () => Promise<unknown>): void;
+  readonly refusals: Refusals;
   /** Ends the host after the answer is on its way. */
   stop(): void;
 }

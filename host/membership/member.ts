@@ -21,6 +21,7 @@ import type { PolicyService } from "./policy-service.ts";
 import { PresenceBook } from "./presence.ts";
 import type { Presence } from "./presence-message.ts";
 import { askVerb } from "./verb-client.ts";
+import { Refusals } from "./refusals.ts";
 import { resolveReference } from "./references.ts";
 import { VerbService } from "./verb-service.ts";
 
@@ -59,6 +60,7 @@ export class Member {
   readonly #presence: PresenceBook;
   readonly #services: readonly { start(): void; stop(): void }[];
   readonly #ends: (() => void)[] = [];
+  readonly #refusals = new Refusals();
   /** Other hosts that were told as joined. */
   readonly #known = new Set<string>();
   /** Whether the links of the lattice have taken effect here. */
@@ -89,6 +91,7 @@ export class Member {
       ownConnections: connections.remote.nats !== undefined,
       // Without its links a host refuses what it is asked; a server without JetStream never tells them.
       ready: () => this.#linksKnown || control.describe().jetStream === false,
+      onRefused: (error) => this.#refusals.count(error),
       onPeer: (peer) => this.#peerIsHere(peer),
       onGone: (peer, why) => this.#peerIsGone(peer, why),
     });
@@ -100,12 +103,16 @@ export class Member {
       configuration: control.state(configurationBucket(lattice)),
       servers: { control: urlOf(control), rpc: urlOf(connections.rpc) },
       background: (what: string, work: () => Promise<unknown>) => this.#goOn(what, work),
+      refusals: this.#refusals,
       stop,
     };
     this.#services =
       membership.ctl === "off"
         ? []
-        : [new ControlService(desk, subjects), new VerbService(host, verbs, control.bus, subjects, host.jobs)];
+        : [
+            new ControlService(desk, subjects),
+            new VerbService(host, verbs, control.bus, subjects, host.jobs, this.#refusals),
+          ];
   }
 
   /** Takes part from now on, or as soon as the servers are there. */
@@ -127,6 +134,11 @@ export class Member {
     });
     if (bus.status === "connected") this.#connected();
     else this.#host.logger.warn(`no server of lattice ${this.#host.config.lattice} is reached yet; local work goes on`);
+  }
+
+  /** Messages of the lattice, calls aside, that were refused: by error code. */
+  get refused(): Readonly<Record<string, number>> {
+    return this.#refusals.byCode;
   }
 
   /** Other hosts of ours that are here now. */

@@ -25,6 +25,8 @@ export interface PresenceOptions {
   readonly ownConnections: boolean;
   /** False while calls would be refused that will not be later. */
   readonly ready: () => boolean;
+  /** Told of each announcement that is none. */
+  readonly onRefused: (error: unknown) => void;
   /** Each of our other hosts, when it comes or changes. */
   readonly onPeer: (peer: Presence) => void;
   readonly onGone: (host: string, why: string) => void;
@@ -167,6 +169,7 @@ export class PresenceBook {
     try {
       presence = readPresence(payload, signature);
     } catch (error) {
+      this.#options.onRefused(error);
       const text = describe(error);
       if (this.#warned.size < 100 && !this.#warned.has(text)) {
         this.#warned.add(text);

@@ -13,6 +13,7 @@ import {
 import type { Host } from "../host.ts";
 import { findVerb, type Verbs } from "../verb-table.ts";
 import type { Jobs } from "./jobs.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** The last answer of a stream, and the only one of other verbs. */
 export const endHeader = "Lattice-End";
@@ -39,15 +40,17 @@ export class VerbService {
   readonly #bus: Bus;
   readonly #subjects: Subjects;
   readonly #jobs: Jobs;
+  readonly #refusals: Refusals;
   readonly #streams = new Set<AbortController>();
   #subscription: Subscription | undefined;
 
-  constructor(host: Host, verbs: Verbs, bus: Bus, subjects: Subjects, jobs: Jobs) {
+  constructor(host: Host, verbs: Verbs, bus: Bus, subjects: Subjects, jobs: Jobs, refusals: Refusals) {
     this.#host = host;
     this.#verbs = verbs;
     this.#bus = bus;
     this.#subjects = subjects;
     this.#jobs = jobs;
+    this.#refusals = refusals;
   }
 
   start(): void {
@@ -115,6 +118,7 @@ export class VerbService {
   }
 
   #fail(message: BusMessage, verb: string, error: unknown): void {
+    this.#refusals.count(error);
     if (!isLatticeError(error)) {
       const stack = error instanceof Error ? (error.stack ?? "") : describe(error);
       this.#host.logger.error(`verb ${verb} asked over the lattice failed: ${stack}`);

@@ -42,6 +42,7 @@ export const hostileFamilies = [
   "random frame",
   "foreign hello",
   "expired hello",
+  "hello of another lattice",
   "replay",
 ] as const;
 export type HostileFamily = (typeof hostileFamilies)[number];
@@ -107,6 +108,8 @@ class HostileMaker {
         return this.#open(this.#foreign, Date.now() / 1_000);
       case "expired hello":
         return this.#open(this.#options.cluster, Date.now() / 1_000 - 48 * hour);
+      case "hello of another lattice":
+        return this.#open(this.#options.cluster, Date.now() / 1_000, `${this.#options.lattice}s`);
       case "replay":
         return dice.pick(this.#options.recorded ?? []);
       default:
@@ -184,8 +187,7 @@ class HostileMaker {
     return Object.fromEntries(names.filter(() => dice.below(3) > 0).map((name) => [name, this.#value(depth + 1)]));
   }
 
-  #open(cluster: KeyPair, nowSeconds: number): Uint8Array {
-    const { lattice } = this.#options;
+  #open(cluster: KeyPair, nowSeconds: number, lattice = this.#options.lattice): Uint8Array {
     const host = this.#stranger;
     const identity = SessionIdentity.create({ lattice, host, cluster, rpc: "session" });
     const from = { host: identity.host, place: "0" };
