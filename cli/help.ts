@@ -60,7 +60,11 @@ export const commandGroups: readonly { readonly title: string; readonly commands
       { name: "drain", summary: "Let a host or provider finish what it holds and take no more" },
       { name: "link", summary: "Allow an actor to use a provider", words: ["put", "del", "query"] },
       { name: "label", summary: "Set labels of a host", words: ["put", "del"] },
-      { name: "config", summary: "Show settings and where each comes from", words: ["view"] },
+      {
+        name: "config",
+        summary: "Values that links share under names; settings and where each comes from",
+        words: ["put", "get", "list", "del", "view"],
+      },
     ],
   },
   {

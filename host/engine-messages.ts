@@ -56,6 +56,8 @@ export interface ProviderSpec {
 
 export interface LinkSpec extends LinkDefinition {
   readonly id: string;
+  /** Named configurations whose values come before its own, in this order. */
+  readonly config?: readonly string[];
   /** Set when the link is one placement's own, not its actor key's. */
   readonly placement?: string;
   /** `id` of the ProviderSpec that stands behind it here now; undefined while that provider does not run on this host. */

@@ -11,9 +11,10 @@ import {
   type PrepareOptions,
 } from "../actors/index.ts";
 import type { Provider } from "../capabilities/index.ts";
-import { fail, isPublicKey, localInvocation, type TraceContext } from "../lattice/index.ts";
+import { describe, fail, isPublicKey, localInvocation, type TraceContext } from "../lattice/index.ts";
 import { isArchiveReference, openArchive } from "./archives/open-archive.ts";
 import { Actors, type StartActorOptions, type UpdateActorOptions } from "./actors.ts";
+import { Configurations } from "./configurations.ts";
 import { extensionPaths, loadExtensions } from "./extensions.ts";
 import { EventRing } from "./events.ts";
 import { type Faces, openFaces } from "./faces.ts";
@@ -75,6 +76,8 @@ export class Host implements AsyncDisposable {
   readonly logger: HostLogger;
   readonly events: EventRing;
   readonly links: Links;
+  /** Values under names that links share. */
+  readonly configurations: Configurations;
   readonly swaps: Swaps;
   /** Public cluster key. */
   readonly cluster: string;
@@ -118,12 +121,18 @@ export class Host implements AsyncDisposable {
     const turns = this.#turns;
     const parts = { id, config, wanted: this.wanted, fleet, loader, events, logs, logger, turns, policy };
     this.spies = new Spies(id, fleet, (key) => this.#nameOf(key));
-    this.links = new Links(parts);
+    this.configurations = new Configurations(
+      (name) => void this.links.configurationChanged(name).catch((error: unknown) => logger.debug(describe(error))),
+      (text) => logger.warn(text),
+    );
+    this.links = new Links(parts, this.configurations);
     this.swaps = new Swaps(parts, this.links, (beforeStop) => new Providers(parts, this.links, beforeStop));
     this.#providers = this.swaps.providers;
     this.#actors = new Actors(parts, this.#providers, this.links);
     const renew = (link: string) => this.links.renewOne(link);
-    this.#secrets = new SecretWatch(this.wanted, config.secrets, config.limits.secretsMs, renew);
+    this.#secrets = new SecretWatch(this.wanted, config.secrets, config.limits.secretsMs, renew, (link) =>
+      this.links.valuesOf(link),
+    );
   }
 
   static async start(options: HostOptions): Promise<Host> {
@@ -402,6 +411,7 @@ export class Host implements AsyncDisposable {
       this.#state = "stopped";
       this.#secrets.stop();
       this.links.close();
+      this.configurations.close();
       await this.fleet.stop();
       await this.#actors.close();
       for (const id of this.wanted.placements.keys()) this.logs.stop(id);

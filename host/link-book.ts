@@ -56,8 +56,8 @@ export class LinkBook {
   async put(link: StoredLink): Promise<KnownLink> {
     const key = linkKey(link.id);
     const revision = await this.#state.put(key, writeLink(link));
-    const { id, actor, provider, contractId, linkName, values, providerLinkName } = link;
-    const known = { id, actor, provider, contractId, linkName, values, providerLinkName, revision };
+    const { id, actor, provider, contractId, linkName, values, providerLinkName, config } = link;
+    const known = { id, actor, provider, contractId, linkName, values, providerLinkName, config, revision };
     if (revision > (this.#entries.get(key)?.revision ?? 0)) this.#hold(key, known);
     return known;
   }

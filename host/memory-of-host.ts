@@ -28,12 +28,15 @@ interface RememberedLink {
   readonly contractId: string;
   readonly linkName: string;
   readonly values: Texts;
+  readonly config?: readonly string[];
 }
 
 interface Remembered {
   readonly actors: readonly RememberedActor[];
   readonly providers: readonly RememberedProvider[];
   readonly links: readonly RememberedLink[];
+  /** As links: only of a host that stands alone. */
+  readonly configurations?: Readonly<Record<string, Texts>>;
 }
 
 const version = 1;
@@ -51,6 +54,8 @@ const changes: ReadonlySet<string> = new Set([
   "swap_returned",
   "linkdef_set",
   "linkdef_deleted",
+  "config_set",
+  "config_deleted",
 ]);
 
 /**
@@ -108,7 +113,9 @@ export class MemoryOfHost {
         this.#host.logger.error(`${what} did not come back: ${describe(error)}`);
       }
     };
-    const { actors, providers, links } = remembered;
+    const { actors, providers, links, configurations = {} } = remembered;
+    for (const [name, values] of Object.entries(configurations))
+      await attempt(`configuration ${name}`, () => this.#host.configurations.put(name, values));
     for (const { reference, ...options } of providers)
       await attempt(reference, () => this.#host.startProvider(reference, options));
     for (const actor of actors) await attempt(actor.reference, () => this.#startActor(actor));
@@ -161,21 +168,24 @@ export class MemoryOfHost {
       }));
     const links = [...wanted.links.values()]
       .filter(({ spec }) => member === undefined && spec.placement === undefined)
-      .map(({ spec: { actor, provider, contractId, linkName, values } }) => ({
+      .map(({ spec: { actor, provider, contractId, linkName, values, config } }) => ({
         actor,
         provider,
         contractId,
         linkName,
         values,
+        ...(config ? { config } : {}),
       }));
-    return { actors, providers, links };
+    const named = member === undefined ? this.#host.configurations.all : [];
+    const configurations = Object.fromEntries(named.map(({ name, values }) => [name, values]));
+    return { actors, providers, links, configurations };
   }
 }
 
 /** The file is sealed by its digest, so only its outline is looked at. */
 function read(value: unknown): Remembered {
-  const { actors, providers, links } = (value ?? {}) as Partial<Remembered>;
+  const { actors, providers, links, configurations = {} } = (value ?? {}) as Partial<Remembered>;
   if (!Array.isArray(actors) || !Array.isArray(providers) || !Array.isArray(links))
     throw new Error("it does not list actors, providers and links");
-  return { actors, providers, links };
+  return { actors, providers, links, configurations };
 }

@@ -1,11 +1,14 @@
 import { defaultLinkName } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
-import { bytes, flag, optional, text, textMap, wholeNumber } from "./parameters.ts";
+import { bytes, flag, listOf, optional, text, textMap, wholeNumber } from "./parameters.ts";
 import { linkJson } from "./shown-rows.ts";
+import { mostConfigurations } from "./stored-links.ts";
 import { swapLines } from "./swap-lines.ts";
 import { target, type VerbContext, type Verbs, verb } from "./verb-table.ts";
 
 const linkName = optional(text({ max: 256 }));
+/** Names of configurations. */
+const config = optional(listOf(text({ max: 64 }), mostConfigurations));
 
 /** What can be done with providers and links. */
 export function providerVerbs(host: Host): Verbs {
@@ -82,12 +85,20 @@ export function providerVerbs(host: Host): Verbs {
     "link.put": verb({
       name: "link.put",
       summary: "Lets an actor use a provider, with these values.",
-      params: { actor: target, provider: target, contractId: optional(text()), linkName, values: optional(textMap()) },
-      run: async ({ actor, provider, contractId, linkName: name, values }) => {
+      params: {
+        actor: target,
+        provider: target,
+        contractId: optional(text()),
+        linkName,
+        values: optional(textMap()),
+        config,
+      },
+      run: async ({ actor, provider, contractId, linkName: name, values, config: names }) => {
         const link = await host.link(actor, provider, {
           ...(contractId === undefined ? {} : { contractId }),
           ...(name === undefined ? {} : { linkName: name }),
           ...(values ? { values } : {}),
+          ...(names ? { config: names } : {}),
         });
         return { link: linkJson(link), urls: link.urls };
       },

@@ -19,7 +19,7 @@ const plain: ReadonlySet<string> = new Set([
 
 /** A link as everybody may see it. Its values may be secrets, so of most only the name is shown. */
 export function linkJson({ spec, urls }: LinkRecord) {
-  const { id, actor, provider, contractId, linkName: link_name, values } = spec;
+  const { id, actor, provider, contractId, linkName: link_name, values, config } = spec;
   return {
     id,
     actor_id: actor,
@@ -29,6 +29,7 @@ export function linkJson({ spec, urls }: LinkRecord) {
     values: Object.fromEntries(
       Object.entries(values).map(([name, value]) => [name, plain.has(name) ? withoutSecrets(value) : "[redacted]"]),
     ),
+    ...(config ? { config } : {}),
     urls,
   };
 }

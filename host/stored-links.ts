@@ -10,8 +10,12 @@ export interface StoredLink {
   readonly values: Readonly<Record<string, string>>;
   /** The link name under which the provider runs, where it is another than the link's. */
   readonly providerLinkName?: string;
+  /** Named configurations whose values come before its own, in this order. */
+  readonly config?: readonly string[];
 }
 
+/** Named configurations of one link. */
+export const mostConfigurations = 32;
 /** Bounds of a link's values. Source: `LinkDefinition`. */
 const mostValues = 256;
 const mostBytes = 65_536;
@@ -50,7 +54,7 @@ export function keysOfLink({
 }
 
 /**
- * The bytes of a stored link, as wasmCloud 0.x writes them; `provider_link_name` is ours, and only there when it matters.
+ * The bytes of a stored link, as wasmCloud 0.x writes them; `provider_link_name` and `config_names` are ours, and only there when they matter.
  * Source: lattice protocol reference, section 10; captures of 0.82, section 6.
  */
 export function writeLink({
@@ -61,6 +65,7 @@ export function writeLink({
   linkName,
   values,
   providerLinkName,
+  config = [],
 }: StoredLink): Uint8Array {
   const entry = {
     id,
@@ -70,6 +75,7 @@ export function writeLink({
     contract_id: contractId,
     values,
     ...(providerLinkName === undefined ? {} : { provider_link_name: providerLinkName }),
+    ...(config.length === 0 ? {} : { config_names: config }),
   };
   return Buffer.from(JSON.stringify(entry));
 }
@@ -102,6 +108,8 @@ export function readLink(key: string, bytes: Uint8Array): StoredLink {
   ];
   if (!isPublicKey(actor, "module")) throw wrong("actor_id is no key of an actor");
   const own = fields["provider_link_name"] === undefined ? undefined : text("provider_link_name");
+  const config = fields["config_names"] === undefined ? undefined : namesOf(fields["config_names"]);
+  if (config === null) throw wrong("config_names is no list of names");
   const values = textsOf(fields["values"]);
   if (!values) throw wrong("values is no object of texts");
   const link = {
@@ -112,6 +120,7 @@ export function readLink(key: string, bytes: Uint8Array): StoredLink {
     linkName,
     values,
     ...(own === undefined ? {} : { providerLinkName: own }),
+    ...(config === undefined ? {} : { config }),
   };
   if (!keysOfLink(link).includes(key)) throw wrong("its key belongs to another link");
   const problem = sizeProblem(values);
@@ -125,6 +134,14 @@ export function sizeProblem(values: Readonly<Record<string, string>>): string | 
   const size = entries.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0);
   if (entries.length <= mostValues && size <= mostBytes) return undefined;
   return `${entries.length} entries of ${size} bytes; at most ${mostValues} entries and ${mostBytes} bytes in all`;
+}
+
+function namesOf(names: unknown): readonly string[] | null {
+  const fits =
+    Array.isArray(names) &&
+    names.length <= mostConfigurations &&
+    names.every((name) => typeof name === "string" && name.length <= mostNameChars);
+  return fits ? (names as string[]) : null;
 }
 
 function textsOf(values: unknown): Record<string, string> | undefined {

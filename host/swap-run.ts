@@ -150,7 +150,8 @@ export class SwapRun {
     const links = fleet.linksOf(to.id).map((link) => ({ ...link, provider: from.key, providerId: from.id }));
     for (const link of links) {
       const before = this.#links.find(({ spec }) => spec.id === link.id);
-      if (before && sameTexts(before.spec.values, wanted.links.get(link.id)?.spec.values ?? {})) continue;
+      if (before && !before.spec.config && sameTexts(before.spec.values, wanted.links.get(link.id)?.spec.values ?? {}))
+        continue;
       await fleet.apply({ type: "stage-link", link }).catch((error: unknown) => {
         logger.warn(
           `${from.name} keeps the former values of link "${link.linkName}" of ${link.actor}: ${describe(error)}`,

@@ -1,4 +1,5 @@
 import { actorVerbs } from "./actor-verbs.ts";
+import { configurationVerbs } from "./configuration-verbs.ts";
 import type { Host } from "./host.ts";
 import { optional, text, wholeNumber } from "./parameters.ts";
 import { providerVerbs } from "./provider-verbs.ts";
@@ -11,6 +12,7 @@ export function verbsOf(host: Host, onStop: () => void = () => {}): Verbs {
     ...readingVerbs(host),
     ...actorVerbs(host),
     ...providerVerbs(host),
+    ...configurationVerbs(host),
     "label.put": verb({
       name: "label.put",
       summary: "Sets a label of this host.",

@@ -591,6 +591,22 @@ export const catalogue = {
     text: (address: string, why: string) => `cannot listen on ${address}: ${why}`,
     hint: "Choose another port (0 takes any free one), or stop what uses it.",
   },
+  CONFIGURATION_ABSENT: {
+    kind: "absent",
+    text: (name: string) => `there is no configuration ${name}`,
+    hint: "Put it: lattice config put NAME KEY=VALUE; lattice config list shows those that are there.",
+  },
+  CONFIGURATION_INVALID: {
+    kind: "invalid",
+    text: (name: string, why: string) => `configuration ${name} is not taken: ${why}`,
+  },
+  CONFIGURATION_USED: {
+    kind: "invalid",
+    exit: 6,
+    http: 409,
+    text: (name: string, links: number) => `configuration ${name} is used by ${links} links`,
+    hint: "Take those links back, or put them without it, first: lattice config get NAME shows them.",
+  },
   PROVIDER_CONFLICT: {
     kind: "invalid",
     exit: 6,

@@ -1,9 +1,88 @@
 import { Option, type Command } from "commander";
-import { group, leaf } from "../command.ts";
+import { rowsOf, textOf, type Document } from "../client.ts";
+import { group, leaf, pairs } from "../command.ts";
+import { hostCommand } from "../host-command.ts";
+import { renderTree } from "../views.ts";
 import { allSettings, secretSettings, type Setting } from "../context.ts";
 
 export function command(): Command {
-  return group("config", "show settings and where each comes from", [view()]);
+  return group("config", "named configurations that links share; settings of this command line", [
+    put(),
+    get(),
+    list(),
+    del(),
+    view(),
+  ]);
+}
+
+function put(): Command {
+  return hostCommand({
+    name: "put",
+    summary: "set all values under a name; links that use it take effect with them at once",
+    args: [["<words...>", "NAME KEY=VALUE ...; secrets as secret:env:NAME or secret:file:PATH"]],
+    anyHost: true,
+    more: "Example:\n  lattice config put store prefix=shop: && lattice link put counter wasmcloud:keyvalue --config-name store",
+    work: async ({ output, words: [name = "", ...values], host, timeoutMs }) => {
+      const answer = await host.call("config.put", { name, values: pairs(values, "a value") }, timeoutMs);
+      for (const { actor_id: actor, link_name: link, message } of rowsOf(answer, "problems"))
+        output.warn(`link "${String(link)}" of ${String(actor)} stays as it was: ${String(message)}`);
+      const links = rowsOf(configurationOf(answer), "links").length;
+      await output.show(answer, `Set configuration ${name}, used by ${links} links`, name);
+    },
+  });
+}
+
+function get(): Command {
+  return hostCommand({
+    name: "get",
+    summary: "the values under a name, and the links that use them",
+    args: [["<name>", "its name"]],
+    anyHost: true,
+    work: async ({ output, words: [name = ""], host, timeoutMs }) => {
+      const answer = await host.call("config.get", { name }, timeoutMs);
+      await output.show(answer, renderTree(configurationOf(answer)), name);
+    },
+  });
+}
+
+function list(): Command {
+  return hostCommand({
+    name: "list",
+    summary: "named configurations",
+    anyHost: true,
+    work: async ({ output, host, timeoutMs }) => {
+      const document = await host.call("config.list", {}, timeoutMs);
+      await output.list({
+        document,
+        rows: rowsOf(document, "configurations"),
+        columns: [
+          { head: "NAME", cell: (row) => textOf(row, "name") },
+          { head: "KEYS", cell: ({ values }) => Object.keys(values ?? {}).join(",") },
+          { head: "LINKS", cell: (row) => rowsOf(row, "links").length },
+          { head: "REVISION", cell: (row) => textOf(row, "revision"), wide: true },
+        ],
+        name: (row) => textOf(row, "name") ?? "",
+        none: "There is no named configuration. Put one: lattice config put NAME KEY=VALUE",
+      });
+    },
+  });
+}
+
+function del(): Command {
+  return hostCommand({
+    name: "del",
+    summary: "delete a named configuration that no link uses",
+    args: [["<name>", "its name"]],
+    anyHost: true,
+    work: async ({ output, words: [name = ""], host, timeoutMs }) => {
+      const answer = await host.call("config.del", { name }, timeoutMs);
+      await output.show(answer, `Deleted configuration ${name}`, name);
+    },
+  }).alias("delete");
+}
+
+function configurationOf(answer: Document): Document {
+  return (answer.configuration ?? {}) as Document;
 }
 
 function view(): Command {

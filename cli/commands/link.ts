@@ -22,7 +22,13 @@ function put(): Command {
     options: (made) =>
       made
         .addOption(linkNameOption())
-        .addOption(new Option("--set <k=v>", "a value of the link, may be repeated").argParser(collect)),
+        .addOption(new Option("--set <k=v>", "a value of the link, may be repeated").argParser(collect))
+        .addOption(
+          new Option(
+            "--config-name <name>",
+            "a named configuration whose values come before its own, may be repeated",
+          ).argParser(collect),
+        ),
     more: "Example:\n  lattice link put counter wasmcloud:httpserver address=127.0.0.1:8080",
     anyHost: true,
     work: async ({ output, words, host, options, timeoutMs }) => {
@@ -30,6 +36,7 @@ function put(): Command {
       const contractId = rest[0] !== undefined && !rest[0].includes("=") ? rest[0] : undefined;
       const values = [...rest.slice(contractId === undefined ? 0 : 1), ...listOption(options, "set")];
       const linkName = textOption(options, "linkName");
+      const config = listOption(options, "configName");
       const answer = await host.call(
         "link.put",
         {
@@ -37,6 +44,7 @@ function put(): Command {
           provider,
           ...(contractId === undefined ? {} : { contractId }),
           ...(linkName === undefined ? {} : { linkName }),
+          ...(config.length === 0 ? {} : { config }),
           values: Object.fromEntries(values.map((value) => pair(value, "a link value"))),
         },
         timeoutMs,

@@ -124,6 +124,7 @@ export class Member {
     this.#presence.start();
     policy?.open(this.#host, bus);
     await this.#host.fleet.join(remote, rpc);
+    await this.#host.configurations.open(control.state(configurationBucket(this.#host.config.lattice)));
     await this.#host.links.join({
       state: control.state(metadataBucket(this.#host.config.lattice)),
       putAt: (host, request) => askVerb(bus, this.#subjects, host, "link.put", request),

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { Link, Provider } from "../../capabilities/index.ts";
+import { type Host, startHost } from "../../host/index.ts";
+import { verbsOf } from "../../host/verbs.ts";
+import { configurationBucket, KeyPair } from "../../lattice/index.ts";
+import { ControlLattice } from "../support/control-client.ts";
+import { example } from "../support/examples.ts";
+import { natsTest } from "../support/nats-server.ts";
+import { until } from "../support/until.ts";
+
+/** A provider that keeps what it was told of its links. */
+function listening(key?: string): Provider & { readonly told: Link["values"][] } {
+  const told: Link["values"][] = [];
+  return {
+    contractId: "wasmcloud:keyvalue",
+    name: "Listening store",
+    ...(key === undefined ? {} : { key }),
+    told,
+    putLink: ({ values }) => {
+      if (values.mode === "wrong") throw new Error("mode must not be wrong");
+      told.push(values);
+    },
+    handle: () => new Uint8Array(),
+  };
+}
+
+async function startCounter(host: Host): Promise<string> {
+  const path = example("kvcounter-rust");
+  return (await host.startActor(await host.load(new Uint8Array(readFileSync(path)), path))).id;
+}
+
+/** Asks a verb as the command line does. */
+async function ask(host: Host, verb: string, params: object): Promise<Record<string, unknown>> {
+  const signal = new AbortController().signal;
+  return (await verbsOf(host)[verb]!.run(params, { signal })) as Record<string, unknown>;
+}
+
+test("a link takes effect with its configurations in order, then its own values, and follows each change once", async () => {
+  await using host = await startHost({ logLevel: "silent" });
+  const actor = await startCounter(host);
+  const store = listening();
+  const provider = await host.startProvider(store);
+  await ask(host, "config.put", { name: "base", values: { a: "1", b: "1", c: "1" } });
+  await ask(host, "config.put", { name: "over", values: { b: "2", c: "2" } });
+  await host.link(actor, provider, { config: ["base", "over"], values: { c: "3" } });
+  assert.deepEqual(store.told, [{ a: "1", b: "2", c: "3" }]);
+
+  const { configuration } = await ask(host, "config.put", { name: "base", values: { a: "9" } });
+  assert.equal((configuration as { links: unknown[] }).links.length, 1);
+  assert.deepEqual(store.told.slice(1), [{ a: "9", b: "2", c: "3" }]);
+  await ask(host, "config.put", { name: "base", values: { a: "9" } });
+  await ask(host, "config.put", { name: "unused", values: { a: "10" } });
+  assert.equal(store.told.length, 2, "the same values, or another configuration, are no change");
+});
+
+test("a configuration that is missing, in use or refused by a provider is said, and nothing changes", async () => {
+  await using host = await startHost({ logLevel: "silent" });
+  const actor = await startCounter(host);
+  const store = listening();
+  const provider = await host.startProvider(store);
+  await assert.rejects(host.link(actor, provider, { config: ["absent"] }), {
+    code: "LINK_VALUES_INVALID",
+    message: /no configuration absent/,
+  });
+  await ask(host, "config.put", { name: "base", values: { mode: "right" } });
+  await host.link(actor, provider, { config: ["base"] });
+  await assert.rejects(ask(host, "config.del", { name: "base" }), { code: "CONFIGURATION_USED" });
+  await assert.rejects(ask(host, "config.get", { name: "absent" }), { code: "CONFIGURATION_ABSENT" });
+  await assert.rejects(ask(host, "config.put", { name: "a b", values: {} }), { code: "CONFIGURATION_INVALID" });
+  const { problems } = await ask(host, "config.put", { name: "base", values: { mode: "wrong" } });
+  assert.match(JSON.stringify(problems), /mode must not be wrong/);
+  assert.deepEqual(host.fleet.linksOf(provider.instance)[0]?.values, { mode: "right" });
+  await host.unlink(actor, "wasmcloud:keyvalue");
+  await ask(host, "config.del", { name: "base" });
+  assert.deepEqual(await ask(host, "config.list", {}), { configurations: [] });
+});
+
+test("a host that comes back knows its configurations and the links that use them", async () => {
+  const stateDirectory = mkdtempSync(join(tmpdir(), "lat-config-"));
+  const hostSeed = KeyPair.generate("server").seed;
+  const start = () => startHost({ logLevel: "silent", stateDirectory, hostSeed, remember: true });
+  try {
+    const first = await start();
+    const actor = await startCounter(first);
+    const provider = await first.startProvider("builtin:keyvalue-memory");
+    await ask(first, "config.put", { name: "store", values: { prefix: "p:" } });
+    await first.link(actor, provider, { config: ["store"] });
+    await first.stop();
+    await using again = await start();
+    assert.deepEqual(again.configurations.get("store").values, { prefix: "p:" });
+    assert.deepEqual([...again.wanted.links.values()][0]?.spec.config, ["store"]);
+  } finally {
+    rmSync(stateDirectory, { recursive: true, force: true });
+  }
+});
+
+natsTest("configurations are the lattice's: changed at any host, taken up once where the provider runs", async () => {
+  await using lattice = await ControlLattice.start();
+  const [front, back] = [await lattice.host(), await lattice.host()];
+  const actor = await startCounter(front);
+  const store = listening(KeyPair.generate("service").publicKey);
+  const { id } = await back.startProvider(store);
+  await until(() => front.member!.peers.some(({ providers }) => providers.length === 1));
+  await ask(front, "config.put", { name: "store", values: { password: "secret:env:LATTICE_SECRET_X", size: "1" } });
+  await until(() => back.configurations.find("store"));
+  process.env["LATTICE_SECRET_X"] = "hush";
+  await front.link(actor, id, { contractId: "wasmcloud:keyvalue", config: ["store"], values: { own: "yes" } });
+  assert.deepEqual(store.told, [{ password: "hush", size: "1", own: "yes" }]);
+
+  await ask(front, "config.put", { name: "store", values: { password: "secret:env:LATTICE_SECRET_X", size: "2" } });
+  await until(() => store.told.length > 1);
+  const late = await lattice.host();
+  await until(() => late.configurations.find("store")?.values.size === "2");
+  await until(() => [...late.wanted.links.values()][0]?.spec.config?.[0] === "store");
+  assert.deepEqual(store.told.slice(1), [{ password: "hush", size: "2", own: "yes" }], "once for one change");
+  const { values } = await lattice.client
+    .state(configurationBucket("default"))
+    .get("CONFIG_store")
+    .then((entry) => ({ values: Buffer.from(entry!.value).toString() }));
+  assert.match(values, /secret:env:LATTICE_SECRET_X/);
+  assert.doesNotMatch(values, /hush/);
+});
