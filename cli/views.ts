@@ -100,6 +100,8 @@ const views = {
       column("LINK", field("link_name")),
       column("URL", (row) => list(row, "urls")),
       wide("VALUES", (row) => map(row, "values")),
+      wide("CONFIG", (row) => list(row, "config")),
+      wide("PROBLEM", field("problem")),
     ],
     name: (row) =>
       textOf(row, "id") ?? `${textOf(row, "actor_id")}/${textOf(row, "contract_id")}/${textOf(row, "link_name")}`,

@@ -1,4 +1,5 @@
-import { describe, fail, memoryState, type State, type StateChange, type StateWatch } from "../lattice/index.ts";
+import { fail, type State, type StateChange } from "../lattice/index.ts";
+import { StateFollower } from "./state-follower.ts";
 import { sizeProblem } from "./stored-links.ts";
 
 type Values = Readonly<Record<string, string>>;
@@ -10,29 +11,35 @@ export interface NamedConfiguration {
   readonly revision: number;
 }
 
+interface ConfigurationParts {
+  /** Told each name that was put with other values or deleted, by anybody. Resolves when links have taken it up. */
+  readonly onChange: (name: string) => Promise<void>;
+  /** Told each name that was put or deleted here. */
+  readonly onOwn: (event: "config_set" | "config_deleted", name: string) => void;
+  readonly warn: (text: string) => void;
+}
+
+/** Before the names, in a bucket where 0.x keeps what it configures by key of an actor or provider. */
 const prefix = "CONFIG_";
 const nameForm = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
-/** Waits between attempts to reach a state that is away, in milliseconds. */
-const shortestWaitMs = 250;
-const longestWaitMs = 5_000;
 
 /**
  * Named configurations, followed as anybody changes them: kept in a state of this host's own while it
  * is alone, in the lattice's after it has joined one. Secrets stand here as references, as in links.
  */
 export class Configurations {
-  readonly #onChange: (name: string) => void;
-  readonly #warn: (text: string) => void;
+  readonly #parts: ConfigurationParts;
+  readonly #follower: StateFollower;
   readonly #known = new Map<string, NamedConfiguration>();
-  #state: State = memoryState();
-  #watch: StateWatch | undefined;
-  #retry: NodeJS.Timeout | undefined;
-  #closed = false;
+  /** By name, the revision up to which puts are over. */
+  readonly #deleted = new Map<string, number>();
+  /** By name, the end of what its last change set off here. */
+  readonly #takenUp = new Map<string, Promise<void>>();
 
-  /** `onChange` is told each name that was put with other values or deleted, by anybody. */
-  constructor(onChange: (name: string) => void, warn: (text: string) => void) {
-    this.#onChange = onChange;
-    this.#warn = warn;
+  constructor(parts: ConfigurationParts) {
+    this.#parts = parts;
+    const { warn } = parts;
+    this.#follower = new StateFollower({ what: "configurations", onChange: (change) => this.#take(change), warn });
   }
 
   /** In the order of their names. */
@@ -52,7 +59,8 @@ export class Configurations {
   }
 
   /**
-   * Replaces all values under a name. The same values again are no change.
+   * Replaces all values under a name. Resolves when the links of this host that use it have taken them
+   * up. The same values again are no change; links that refused them are tried again.
    * @throws LatticeError CONFIGURATION_INVALID for a name or values that no link could take; STATE_UNAVAILABLE.
    */
   async put(name: string, values: Values): Promise<NamedConfiguration> {
@@ -60,18 +68,43 @@ export class Configurations {
     const problem = sizeProblem(values);
     if (problem !== undefined) throw fail("CONFIGURATION_INVALID", name, problem);
     const held = this.#known.get(name);
-    if (held && same(held.values, values)) return held;
-    const revision = await this.#state.put(prefix + name, Buffer.from(JSON.stringify(values)));
-    this.#take({ kind: "put", key: prefix + name, value: Buffer.from(JSON.stringify(values)), revision });
-    return this.get(name);
+    if (held && same(held.values, values)) {
+      this.#tell(name);
+      await this.takenUp(name);
+      return held;
+    }
+    const value = Buffer.from(JSON.stringify(values));
+    const revision = await this.#follower.state.put(prefix + name, value);
+    this.#take({ kind: "put", key: prefix + name, value, revision });
+    this.#parts.onOwn("config_set", name);
+    await this.takenUp(name);
+    return { name, values, revision };
+  }
+
+  /** Reads names that are not known anew: one may have been put at another host a moment ago. */
+  async refresh(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      if (this.#known.has(name) || !nameForm.test(name)) continue;
+      const entry = await this.#follower.state.get(prefix + name);
+      if (entry) this.#take({ kind: "put", ...entry });
+    }
   }
 
   /** An absent one stays absent. @throws LatticeError STATE_UNAVAILABLE. */
   async delete(name: string): Promise<void> {
     checkName(name);
-    const { revision = 0 } = this.#known.get(name) ?? {};
-    await this.#state.delete(prefix + name);
-    this.#take({ kind: "delete", key: prefix + name, revision: revision + 1 });
+    const over = this.#known.get(name)?.revision ?? 0;
+    await this.#follower.state.delete(prefix + name);
+    if ((this.#known.get(name)?.revision ?? 0) <= over) {
+      this.#deleted.set(name, over);
+      if (this.#known.delete(name)) this.#tell(name);
+    }
+    this.#parts.onOwn("config_deleted", name);
+  }
+
+  /** Resolves when the links of this host have taken up the last change that is known. */
+  async takenUp(name: string): Promise<void> {
+    await this.#takenUp.get(name);
   }
 
   /**
@@ -80,33 +113,21 @@ export class Configurations {
    */
   async open(state: State): Promise<void> {
     const before = this.all;
-    this.#watch?.stop();
-    this.#state = state;
     this.#known.clear();
-    await this.#follow(before, shortestWaitMs);
+    this.#deleted.clear();
+    await this.#follower.open(state, async () => {
+      for (const { name, values } of before) if (!this.#known.has(name)) await this.put(name, values);
+    });
+  }
+
+  /** The state may be there again: it is not waited for any longer. */
+  hurry(): void {
+    this.#follower.hurry();
   }
 
   /** Follows no more. May be called twice. */
   close(): void {
-    this.#closed = true;
-    clearTimeout(this.#retry);
-    this.#watch?.stop();
-  }
-
-  async #follow(before: readonly NamedConfiguration[], waitMs: number): Promise<void> {
-    if (this.#closed) return;
-    try {
-      const watch = await this.#state.watch("*", (change) => this.#take(change));
-      if (this.#closed) return watch.stop();
-      this.#watch = watch;
-      for (const { name, values } of before) if (!this.#known.has(name)) await this.put(name, values);
-    } catch (error) {
-      if (this.#closed) return;
-      if (waitMs === shortestWaitMs) this.#warn(`configurations of the lattice are not known yet: ${describe(error)}`);
-      this.#watch?.stop();
-      const later = Math.min(waitMs * 2, longestWaitMs) * (0.5 + Math.random() / 2);
-      this.#retry = setTimeout(() => void this.#follow(before, later), waitMs).unref();
-    }
+    this.#follower.close();
   }
 
   #take(change: StateChange): void {
@@ -114,12 +135,23 @@ export class Configurations {
     const name = key.slice(prefix.length);
     if (!key.startsWith(prefix) || !nameForm.test(name)) return;
     const held = this.#known.get(name);
-    if (held && revision <= held.revision) return;
+    const over = Math.max(held?.revision ?? 0, this.#deleted.get(name) ?? 0);
+    if (revision <= over) return;
     const values = change.kind === "put" ? readValues(change.value) : undefined;
-    if (change.kind === "put" && !values) return this.#warn(`configuration ${name} is skipped: it holds no texts`);
+    if (change.kind === "put" && !values) this.#parts.warn(`configuration ${name} is skipped: it holds no texts`);
+    this.#deleted.delete(name);
     if (values) this.#known.set(name, { name, values, revision });
     else if (!this.#known.delete(name)) return;
-    if (!held || !values || !same(held.values, values)) this.#onChange(name);
+    if (!held || !values || !same(held.values, values)) this.#tell(name);
+  }
+
+  #tell(name: string): void {
+    const end = this.#parts.onChange(name);
+    this.#takenUp.set(name, end);
+    const gone = (): void => {
+      if (this.#takenUp.get(name) === end) this.#takenUp.delete(name);
+    };
+    end.then(gone, gone);
   }
 }
 

@@ -11,7 +11,7 @@ import {
   type PrepareOptions,
 } from "../actors/index.ts";
 import type { Provider } from "../capabilities/index.ts";
-import { describe, fail, isPublicKey, localInvocation, type TraceContext } from "../lattice/index.ts";
+import { fail, isPublicKey, localInvocation, type TraceContext } from "../lattice/index.ts";
 import { isArchiveReference, openArchive } from "./archives/open-archive.ts";
 import { Actors, type StartActorOptions, type UpdateActorOptions } from "./actors.ts";
 import { Configurations } from "./configurations.ts";
@@ -21,6 +21,7 @@ import { type Faces, openFaces } from "./faces.ts";
 import { Fleet } from "./fleet.ts";
 import { friendlyName } from "./friendly-name.ts";
 import { Labels } from "./labels.ts";
+import { LinkValues } from "./link-values.ts";
 import { type LinkOptions, Links } from "./links.ts";
 import { LogBook } from "./log-ring.ts";
 import { HostLogger } from "./logger.ts";
@@ -121,17 +122,19 @@ export class Host implements AsyncDisposable {
     const turns = this.#turns;
     const parts = { id, config, wanted: this.wanted, fleet, loader, events, logs, logger, turns, policy };
     this.spies = new Spies(id, fleet, (key) => this.#nameOf(key));
-    this.configurations = new Configurations(
-      (name) => void this.links.configurationChanged(name).catch((error: unknown) => logger.debug(describe(error))),
-      (text) => logger.warn(text),
-    );
-    this.links = new Links(parts, this.configurations);
+    this.configurations = new Configurations({
+      onChange: (name) => this.links.configurationChanged(name),
+      onOwn: (event, key) => events.emit(event, { key }),
+      warn: (text) => logger.warn(text),
+    });
+    const values = new LinkValues(this.configurations);
+    this.links = new Links(parts, values);
     this.swaps = new Swaps(parts, this.links, (beforeStop) => new Providers(parts, this.links, beforeStop));
     this.#providers = this.swaps.providers;
     this.#actors = new Actors(parts, this.#providers, this.links);
     const renew = (link: string) => this.links.renewOne(link);
     this.#secrets = new SecretWatch(this.wanted, config.secrets, config.limits.secretsMs, renew, (link) =>
-      this.links.valuesOf(link),
+      values.of(link),
     );
   }
 

@@ -1,12 +1,10 @@
-import { describe, memoryState, type State, type StateChange, type StateWatch } from "../lattice/index.ts";
+import { describe, type State, type StateChange } from "../lattice/index.ts";
+import { StateFollower } from "./state-follower.ts";
 import { isLinkKey, linkKey, readLink, type StoredLink, writeLink } from "./stored-links.ts";
 
 /** A link as it stands in the shared state, at the revision of its last put. */
 export type KnownLink = StoredLink & { readonly revision: number };
 
-/** Waits between attempts to reach a state that is away, in milliseconds. */
-const shortestWaitMs = 250;
-const longestWaitMs = 5_000;
 /** Malformed entries that are remembered as told. */
 const mostWarned = 1_000;
 
@@ -18,24 +16,19 @@ const mostWarned = 1_000;
 export class LinkBook {
   readonly #onChange: (id: string) => void;
   readonly #warn: (text: string) => void;
-  #state: State = memoryState();
-  #watch: StateWatch | undefined;
+  readonly #follower: StateFollower;
   #entries = new Map<string, KnownLink>();
   /** Their keys by id: one for each name of the contract under which it was written. */
   #keys = new Map<string, Set<string>>();
   /** By key, the revision up to which puts are over. */
   #deleted = new Map<string, number>();
   readonly #warned = new Set<string>();
-  #retry: NodeJS.Timeout | undefined;
-  /** Tries again now; undefined while nothing is waited for. */
-  #again: (() => void) | undefined;
-  #onFollowed: (() => void) | undefined;
-  #closed = false;
 
   /** `onChange` is told the id of each link that was put, changed or deleted by anybody. */
   constructor(onChange: (id: string) => void, warn: (text: string) => void) {
     this.#onChange = onChange;
     this.#warn = warn;
+    this.#follower = new StateFollower({ what: "links", onChange: (change) => this.#take(change), warn });
   }
 
   /** The link as it stands; written under several names of its contract, the last one. */
@@ -55,7 +48,7 @@ export class LinkBook {
   /** @throws LatticeError STATE_UNAVAILABLE. */
   async put(link: StoredLink): Promise<KnownLink> {
     const key = linkKey(link.id);
-    const revision = await this.#state.put(key, writeLink(link));
+    const revision = await this.#follower.state.put(key, writeLink(link));
     const { id, actor, provider, contractId, linkName, values, providerLinkName, config } = link;
     const known = { id, actor, provider, contractId, linkName, values, providerLinkName, config, revision };
     if (revision > (this.#entries.get(key)?.revision ?? 0)) this.#hold(key, known);
@@ -66,7 +59,7 @@ export class LinkBook {
   async delete(id: string): Promise<void> {
     for (const key of Array.from(this.#keys.get(id) ?? [])) {
       const over = this.#entries.get(key)?.revision ?? 0;
-      await this.#state.delete(key);
+      await this.#follower.state.delete(key);
       if ((this.#entries.get(key)?.revision ?? 0) > over) continue;
       this.#drop(key);
       this.#deleted.set(key, over);
@@ -75,7 +68,7 @@ export class LinkBook {
 
   /** Reads one link anew, for who knows that it was written elsewhere a moment ago. */
   async refresh(id: string): Promise<void> {
-    const entry = await this.#state.get(linkKey(id));
+    const entry = await this.#follower.state.get(linkKey(id));
     if (entry) this.#take({ kind: "put", ...entry });
   }
 
@@ -84,53 +77,25 @@ export class LinkBook {
    * Resolves when the entries that stand are told, or, while the state is away, at once: it is tried
    * again for ever. `onFollowed` is called once, when they are told.
    */
-  async open(state: State, onFollowed?: () => void): Promise<void> {
-    this.#onFollowed = onFollowed;
+  async open(state: State, onFollowed: () => void = () => {}): Promise<void> {
     const before = [...this.#entries.values()];
-    this.#watch?.stop();
-    this.#state = state;
     this.#entries = new Map();
     this.#keys = new Map();
     this.#deleted = new Map();
-    await this.#follow(before, shortestWaitMs);
+    await this.#follower.open(state, async () => {
+      for (const link of before) if (!this.get(link.id)) await this.put(link);
+      onFollowed();
+    });
   }
 
   /** The state may be there again: it is not waited for any longer. */
   hurry(): void {
-    this.#again?.();
+    this.#follower.hurry();
   }
 
   /** Follows no more. May be called twice. */
   close(): void {
-    this.#closed = true;
-    clearTimeout(this.#retry);
-    this.#watch?.stop();
-  }
-
-  async #follow(before: readonly StoredLink[], waitMs: number): Promise<void> {
-    if (this.#closed) return;
-    const state = this.#state;
-    try {
-      const watch = await state.watch("*", (change) => {
-        if (state === this.#state) this.#take(change);
-      });
-      if (this.#closed || state !== this.#state) return watch.stop();
-      this.#watch = watch;
-      for (const link of before) if (!this.get(link.id)) await this.put(link);
-      this.#onFollowed?.();
-      this.#onFollowed = undefined;
-    } catch (error) {
-      if (this.#closed || state !== this.#state) return;
-      if (waitMs === shortestWaitMs) this.#warn(`links of the lattice are not known yet: ${describe(error)}`);
-      this.#watch?.stop();
-      const later = Math.min(waitMs * 2, longestWaitMs) * (0.5 + Math.random() / 2);
-      this.#again = () => {
-        clearTimeout(this.#retry);
-        this.#again = undefined;
-        void this.#follow(before, later);
-      };
-      this.#retry = setTimeout(this.#again, waitMs).unref();
-    }
+    this.#follower.close();
   }
 
   #take(change: StateChange): void {

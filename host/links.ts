@@ -1,8 +1,8 @@
 import { canonicalContract, defaultLinkName, describe, fail, linkEventData, type State } from "../lattice/index.ts";
 import { type LinkSpec, type PlacementSpec, type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { type KnownLink, LinkBook } from "./link-book.ts";
-import type { Configurations } from "./configurations.ts";
 import { type Behind, findBehind, linkedKey } from "./link-ends.ts";
+import type { LinkValues } from "./link-values.ts";
 import type { HostParts } from "./parts.ts";
 import { identityOf, sizeProblem, type StoredLink } from "./stored-links.ts";
 import type { ActorHandle, LinkRecord, ProviderHandle } from "./wanted.ts";
@@ -27,14 +27,6 @@ export interface LinkRequest {
   readonly config?: readonly string[];
 }
 
-/** A link that its provider refuses with the values of now. */
-export interface LinkProblem {
-  readonly link: string;
-  readonly actor_id: string;
-  readonly link_name: string;
-  readonly message: string;
-}
-
 /** What links need of the lattice that their host has joined. */
 export interface SharedLinks {
   /** The lattice's bucket of metadata. */
@@ -52,19 +44,15 @@ export interface SharedLinks {
  */
 export class Links {
   readonly #parts: HostParts;
-  readonly #configurations: Configurations;
+  readonly #values: LinkValues;
   readonly #book: LinkBook;
   /** Revision and provider with which each shared link took effect here. */
   readonly #applied = new Map<string, string>();
-  /** Configurations with which a link of one placement took effect last. */
-  readonly #marksOfOwn = new Map<string, string>();
-  /** Why links with configurations do not take effect here with the values of now. */
-  readonly #refused = new Map<string, string>();
   #putAt: SharedLinks["putAt"] | undefined;
 
-  constructor(parts: HostParts, configurations: Configurations) {
+  constructor(parts: HostParts, values: LinkValues) {
     this.#parts = parts;
-    this.#configurations = configurations;
+    this.#values = values;
     this.#book = new LinkBook(
       (id) => this.#again(id),
       (text) => parts.logger.warn(text),
@@ -135,7 +123,8 @@ export class Links {
       ...(options.config && options.config.length > 0 ? { config: options.config } : {}),
       revision: 0,
     };
-    const problem = sizeProblem(this.#effective(spec).values);
+    await this.#values.refresh(spec);
+    const problem = sizeProblem(this.#values.effective(spec).values);
     if (problem !== undefined) throw fail("LINK_VALUES_INVALID", spec.provider, problem);
     if (local) return this.#putHere(spec, local);
     if (own) {
@@ -157,17 +146,17 @@ export class Links {
       const now = wanted.provider(local.id)?.spec;
       if (!now) throw fail("PROVIDER_ABSENT", local.name);
       const put = { ...spec, provider: now.key, providerId: now.id };
-      const marks = this.#marks(put);
-      const status = await fleet.apply({ type: "put-link", link: this.#effective(put) });
-      this.#refused.delete(spec.id);
+      const marks = this.#values.marks(put);
+      const status = await fleet.apply({ type: "put-link", link: this.#values.effective(put) });
       if (spec.placement === undefined) {
         try {
-          this.#took(await this.#book.put(put), now.id, marks);
+          this.#took(await this.#book.put(put), now.id);
         } catch (error) {
           await this.#takeBack(put);
           throw error;
         }
       }
+      this.#values.took(spec.id, marks);
       const link: LinkRecord = { spec: put, urls: status?.urls ?? [] };
       wanted.links.set(spec.id, link);
       this.#tell("linkdef_set", put);
@@ -185,52 +174,30 @@ export class Links {
   async #takeBack({ id }: LinkSpec): Promise<void> {
     const { wanted, fleet } = this.#parts;
     const before = wanted.links.get(id)?.spec;
-    await (async () =>
-      fleet.apply(before ? { type: "put-link", link: this.#effective(before) } : { type: "drop-link", id }))().catch(
-      () => {},
-    );
-  }
-
-  /** The values with which a link takes effect. @throws LatticeError LINK_VALUES_INVALID for a configuration that is not there. */
-  valuesOf({ provider, values, config = [] }: LinkSpec): Readonly<Record<string, string>> {
-    if (config.length === 0) return values;
-    const missing = config.filter((name) => !this.#configurations.find(name));
-    if (missing.length > 0)
-      throw fail("LINK_VALUES_INVALID", provider, `there is no configuration ${missing.join(", ")}`);
-    return Object.assign({}, ...config.map((name) => this.#configurations.get(name).values), values) as typeof values;
+    try {
+      if (before) await fleet.apply({ type: "put-link", link: this.#values.effective(before) });
+      else await fleet.apply({ type: "drop-link", id });
+    } catch {
+      // Why it could not be shared is what its caller hears.
+    }
   }
 
   /** Links that use a named configuration. */
-  using(name: string): readonly LinkSpec[] {
-    return [...this.#parts.wanted.links.values()].flatMap(({ spec }) => (spec.config?.includes(name) ? [spec] : []));
+  using(name: string): readonly LinkRecord[] {
+    return [...this.#parts.wanted.links.values()].filter(({ spec }) => spec.config?.includes(name));
   }
 
-  /**
-   * Links that use a configuration take effect with its values of now, once for each change.
-   * Answers those that their providers here refuse; they stay as they were.
-   */
-  async configurationChanged(name: string): Promise<readonly LinkProblem[]> {
-    const shared = [...this.#book.all()].filter(({ config }) => config?.includes(name)).map(({ id }) => id);
-    await Promise.all([...new Set(shared)].map((id) => this.#follow(id)));
-    for (const spec of this.using(name)) {
-      if (spec.placement !== undefined && this.#marksOfOwn.get(spec.id) !== this.#marks(spec)) await this.#renew(spec);
-    }
-    return this.using(name).flatMap(({ id, actor, linkName: link_name }) => {
-      const message = this.#refused.get(id);
-      return message === undefined ? [] : [{ link: id, actor_id: actor, link_name, message }];
-    });
-  }
-
-  /** For the way to another host the values of a link do not matter. */
-  #effective(spec: LinkSpec): LinkSpec {
-    if (!spec.config) return spec;
-    if (spec.providerId === undefined && !spec.config.every((name) => this.#configurations.find(name))) return spec;
-    return { ...spec, values: this.valuesOf(spec) };
-  }
-
-  /** Changes when a configuration of the link does. */
-  #marks({ config = [] }: Pick<LinkSpec, "config">): string {
-    return config.map((name) => this.#configurations.find(name)?.revision ?? 0).join(",");
+  /** Links that use a configuration take effect with its values of now, once for each change that they have not taken up. */
+  async configurationChanged(name: string): Promise<void> {
+    await Promise.all(
+      this.using(name).map(({ spec }) =>
+        spec.placement === undefined
+          ? this.#follow(spec.id)
+          : this.#inTurn(spec, async () => {
+              if (!this.#values.isTaken(spec)) await this.#putAgain(spec);
+            }),
+      ),
+    );
   }
 
   /** Takes a link back, with a handle only that of its placement. Does nothing when there is none. */
@@ -301,7 +268,7 @@ export class Links {
       const now = { ...spec, provider: to.key, providerId: to.id };
       try {
         const stored = from.key === to.key ? this.#book.get(spec.id) : await this.#book.put(now);
-        if (stored) this.#took(stored, to.id, this.#marks(now));
+        if (stored) this.#took(stored, to.id);
         if (from.key !== to.key) this.#tell("linkdef_set", now);
       } catch (error) {
         logger.warn(`the lattice is not told that ${nameOf(now)} leads to ${to.name} now: ${describe(error)}`);
@@ -309,22 +276,26 @@ export class Links {
     }
   }
 
-  async #renew(link: LinkSpec): Promise<void> {
+  #renew(link: LinkSpec): Promise<void> {
+    return this.#inTurn(link, () => this.#putAgain(link));
+  }
+
+  async #putAgain(link: LinkSpec): Promise<void> {
     const { wanted, fleet, logger } = this.#parts;
-    await this.#inTurn(link, async () => {
-      const held = wanted.links.get(link.id)?.spec;
-      // It may have been swapped meanwhile.
-      const behind = wanted.provider(link.providerId ?? "")?.spec;
-      if (!held || !behind) return;
-      const now = { ...held, provider: behind.key, providerId: behind.id };
-      if (now.placement !== undefined) this.#marksOfOwn.set(now.id, this.#marks(now));
-      try {
-        const status = await fleet.apply({ type: "put-link", link: this.#effective(now) });
-        wanted.links.set(link.id, { spec: now, urls: status?.urls ?? wanted.links.get(link.id)?.urls ?? [] });
-      } catch (error) {
-        logger.warn(`${nameOf(now)} is not renewed: ${describe(error)}`);
-      }
-    });
+    const held = wanted.links.get(link.id);
+    // It may have been swapped meanwhile.
+    const behind = wanted.provider(link.providerId ?? "")?.spec;
+    if (!held || !behind) return;
+    const now = { ...held.spec, provider: behind.key, providerId: behind.id };
+    const marks = this.#values.marks(now);
+    try {
+      const status = await fleet.apply({ type: "put-link", link: this.#values.effective(now) });
+      this.#values.took(link.id, marks);
+      wanted.links.set(link.id, { spec: now, urls: status?.urls ?? held.urls });
+    } catch (error) {
+      logger.warn(`${nameOf(now)} is not renewed: ${describe(error)}`);
+      wanted.links.set(link.id, { ...held, problem: describe(error) });
+    }
   }
 
   #delete(link: LinkSpec): Promise<void> {
@@ -335,8 +306,7 @@ export class Links {
       await fleet.apply({ type: "drop-link", id: link.id });
       wanted.links.delete(link.id);
       this.#applied.delete(link.id);
-      this.#refused.delete(link.id);
-      this.#marksOfOwn.delete(link.id);
+      this.#values.forget(link.id);
       this.#tell("linkdef_deleted", link);
     });
   }
@@ -363,21 +333,21 @@ export class Links {
 
   async #apply(stored: KnownLink, behind: ProviderSpec | undefined): Promise<void> {
     const { wanted, fleet, logger } = this.#parts;
-    const marks = this.#marks(stored);
-    if (this.#applied.get(stored.id) === stamp(stored, behind?.id, marks)) return;
-    this.#refused.delete(stored.id);
+    const isApplied = this.#applied.get(stored.id) === stamp(stored, behind?.id);
+    if (isApplied && this.#values.isTaken(stored)) return;
     const { revision: _revision, ...link } = stored;
     const spec: LinkSpec = { ...link, ...(behind && { providerId: behind.id }), revision: 0 };
-    let urls: readonly string[] = [];
+    const marks = this.#values.marks(stored);
     try {
-      urls = (await fleet.apply({ type: "put-link", link: this.#effective(spec) }))?.urls ?? [];
-      wanted.links.set(stored.id, { spec, urls });
+      const status = await fleet.apply({ type: "put-link", link: this.#values.effective(spec) });
+      wanted.links.set(stored.id, { spec, urls: status?.urls ?? [] });
+      this.#values.took(stored.id, marks);
     } catch (error) {
-      logger.warn(`${nameOf(spec)} does not take effect here: ${describe(error)}`);
-      if (spec.config) this.#refused.set(stored.id, describe(error));
-      if (!wanted.links.has(stored.id)) wanted.links.set(stored.id, { spec, urls });
+      const problem = describe(error);
+      logger.warn(`${nameOf(spec)} does not take effect here: ${problem}`);
+      wanted.links.set(stored.id, { ...(wanted.links.get(stored.id) ?? { spec, urls: [] }), problem });
     }
-    this.#took(stored, behind?.id, marks);
+    this.#took(stored, behind?.id);
   }
 
   async #forget(id: string): Promise<void> {
@@ -387,11 +357,11 @@ export class Links {
     await fleet.apply({ type: "drop-link", id });
     wanted.links.delete(id);
     this.#applied.delete(id);
-    this.#refused.delete(id);
+    this.#values.forget(id);
   }
 
-  #took(stored: KnownLink, provider: string | undefined, marks: string): void {
-    this.#applied.set(stored.id, stamp(stored, provider, marks));
+  #took(stored: KnownLink, provider: string | undefined): void {
+    this.#applied.set(stored.id, stamp(stored, provider));
   }
 
   /** Who provides here what a stored link means. */
@@ -416,8 +386,8 @@ export class Links {
   }
 }
 
-function stamp({ revision }: KnownLink, provider = "-", marks = ""): string {
-  return `${revision} ${provider} ${marks}`;
+function stamp({ revision }: KnownLink, provider = "-"): string {
+  return `${revision} ${provider}`;
 }
 
 function nameOf({ linkName, actor, contractId }: LinkSpec): string {

@@ -1,4 +1,5 @@
 import { withoutSecrets } from "./harmless.ts";
+import { refersToSecrets } from "./secrets.ts";
 import { type LinkRecord, publicClaims } from "./wanted.ts";
 
 /** Values that say nothing but how a link is to work, by the names that our providers know. */
@@ -17,8 +18,16 @@ const plain: ReadonlySet<string> = new Set([
   "prefix",
 ]);
 
+const soundsSecret = /passw|secret|token|credential|private|seed|api_?key/i;
+
+/** A value of a named configuration as everybody may see it: a reference to a secret is shown, a secret itself is not. */
+export function shownSetting(name: string, value: string): string {
+  if (refersToSecrets({ value })) return value;
+  return soundsSecret.test(name) ? "[redacted]" : withoutSecrets(value);
+}
+
 /** A link as everybody may see it. Its values may be secrets, so of most only the name is shown. */
-export function linkJson({ spec, urls }: LinkRecord) {
+export function linkJson({ spec, urls, problem }: LinkRecord) {
   const { id, actor, provider, contractId, linkName: link_name, values, config } = spec;
   return {
     id,
@@ -31,6 +40,7 @@ export function linkJson({ spec, urls }: LinkRecord) {
     ),
     ...(config ? { config } : {}),
     urls,
+    ...(problem === undefined ? {} : { problem }),
   };
 }
 

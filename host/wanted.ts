@@ -24,6 +24,8 @@ export interface ProviderRecord {
 export interface LinkRecord {
   readonly spec: LinkSpec;
   readonly urls: readonly string[];
+  /** Why it does not take effect here with the values of now; it stays as it was. */
+  readonly problem?: string;
 }
 
 /** What `startActor` answers: a name for one placement. */

@@ -24,10 +24,9 @@ function put(): Command {
     more: "Example:\n  lattice config put store prefix=shop: && lattice link put counter wasmcloud:keyvalue --config-name store",
     work: async ({ output, words: [name = "", ...values], host, timeoutMs }) => {
       const answer = await host.call("config.put", { name, values: pairs(values, "a value") }, timeoutMs);
-      for (const { actor_id: actor, link_name: link, message } of rowsOf(answer, "problems"))
-        output.warn(`link "${String(link)}" of ${String(actor)} stays as it was: ${String(message)}`);
+      for (const problem of rowsOf(answer, "problems")) output.warn(problemText(problem));
       const links = rowsOf(configurationOf(answer), "links").length;
-      await output.show(answer, `Set configuration ${name}, used by ${links} links`, name);
+      await output.show(answer, `Set configuration ${name}, used by ${links} ${links === 1 ? "link" : "links"}`, name);
     },
   });
 }
@@ -79,6 +78,13 @@ function del(): Command {
       await output.show(answer, `Deleted configuration ${name}`, name);
     },
   }).alias("delete");
+}
+
+function problemText(problem: Document): string {
+  const message = textOf(problem, "message") ?? "";
+  const actor = textOf(problem, "actor_id");
+  if (actor === undefined) return message;
+  return `link "${textOf(problem, "link_name")}" of ${actor} stays as it was: ${message}`;
 }
 
 function configurationOf(answer: Document): Document {

@@ -127,7 +127,7 @@ export class Member {
     await this.#host.configurations.open(control.state(configurationBucket(this.#host.config.lattice)));
     await this.#host.links.join({
       state: control.state(metadataBucket(this.#host.config.lattice)),
-      putAt: (host, request) => askVerb(bus, this.#subjects, host, "link.put", request),
+      putAt: (peer, request) => this.ask(peer, "link.put", request),
       onKnown: () => {
         this.#linksKnown = true;
         this.changed();
@@ -177,6 +177,11 @@ export class Member {
       reached,
       { name: "shared_state", ok: false, message: `${server} has no JetStream: links and claims are not shared` },
     ];
+  }
+
+  /** Asks a verb of another host. @throws LatticeError as `askVerb`. */
+  ask(peer: string, name: string, params: object): Promise<Readonly<Record<string, unknown>>> {
+    return askVerb(this.#connections.control.bus, this.#subjects, peer, name, params);
   }
 
   /** The module behind a reference that came over the lattice. @throws LatticeError as `resolveReference`. */
@@ -237,6 +242,7 @@ export class Member {
     this.#presence.connected();
     void this.#beats.beat();
     void this.claims.open();
+    this.#host.configurations.hurry();
     this.#host.links.hurry();
   }
 

@@ -13,19 +13,27 @@ import { natsTest } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
 /** A provider that keeps what it was told of its links. */
-function listening(key?: string): Provider & { readonly told: Link["values"][] } {
+interface Listening extends Provider {
+  readonly told: Link["values"][];
+  /** Why it refuses. */
+  says: string;
+}
+
+function listening(key?: string): Listening {
   const told: Link["values"][] = [];
-  return {
+  const provider: Listening = {
+    says: "mode must not be wrong",
     contractId: "wasmcloud:keyvalue",
     name: "Listening store",
     ...(key === undefined ? {} : { key }),
     told,
     putLink: ({ values }) => {
-      if (values.mode === "wrong") throw new Error("mode must not be wrong");
+      if (values.mode === "wrong") throw new Error(provider.says);
       told.push(values);
     },
     handle: () => new Uint8Array(),
   };
+  return provider;
 }
 
 async function startCounter(host: Host): Promise<string> {
@@ -74,9 +82,59 @@ test("a configuration that is missing, in use or refused by a provider is said, 
   const { problems } = await ask(host, "config.put", { name: "base", values: { mode: "wrong" } });
   assert.match(JSON.stringify(problems), /mode must not be wrong/);
   assert.deepEqual(host.fleet.linksOf(provider.instance)[0]?.values, { mode: "right" });
+  assert.match(JSON.stringify(await ask(host, "link.query", {})), /"problem":"[^"]*mode must not be wrong/);
+  store.says = "also wrong";
+  const { problems: still } = await ask(host, "config.put", { name: "base", values: { mode: "wrong" } });
+  assert.match(JSON.stringify(still), /also wrong/, "the same values again try a link that refused them");
+  const { problems: none } = await ask(host, "config.put", { name: "base", values: { mode: "other" } });
+  assert.deepEqual(none, []);
+  assert.doesNotMatch(JSON.stringify(await ask(host, "link.query", {})), /problem/);
   await host.unlink(actor, "wasmcloud:keyvalue");
   await ask(host, "config.del", { name: "base" });
   assert.deepEqual(await ask(host, "config.list", {}), { configurations: [] });
+});
+
+test("a swap takes configurations along, and the new provider follows them", async () => {
+  await using host = await startHost({ logLevel: "silent" });
+  const actor = await startCounter(host);
+  const [old, next] = [listening(), listening()];
+  const provider = await host.startProvider(old);
+  await host.configurations.put("base", { a: "1" });
+  await host.link(actor, provider, { config: ["base"], values: { own: "yes" } });
+  await host.swapProvider(provider, next, { trialMs: 0 });
+  assert.deepEqual(next.told, [{ a: "1", own: "yes" }]);
+  await host.configurations.put("base", { a: "2" });
+  assert.deepEqual(next.told.slice(1), [{ a: "2", own: "yes" }]);
+  assert.equal(old.told.length, 1);
+});
+
+test("a link of one placement follows its configurations too", async () => {
+  await using host = await startHost({ logLevel: "silent" });
+  const path = example("kvcounter-rust");
+  const module = await host.load(new Uint8Array(readFileSync(path)), path);
+  const actor = await host.startActor(module, { env: { GREETING: "hello" } });
+  const store = listening();
+  const provider = await host.startProvider(store);
+  await host.configurations.put("base", { a: "1" });
+  await host.link(actor, provider, { config: ["base"] });
+  await host.configurations.put("base", { a: "2" });
+  assert.deepEqual(store.told, [
+    { GREETING: "hello", a: "1" },
+    { GREETING: "hello", a: "2" },
+  ]);
+});
+
+test("references to secrets are shown, what sounds like a secret itself is not", async () => {
+  await using host = await startHost({ logLevel: "silent" });
+  const values = { password: "hush", token: "secret:env:X", url: "redis://:hush@db", size: "1" };
+  await ask(host, "config.put", { name: "base", values });
+  const { configuration } = await ask(host, "config.get", { name: "base" });
+  assert.deepEqual((configuration as { values: object }).values, {
+    password: "[redacted]",
+    token: "secret:env:X",
+    url: "redis://:[password]@db",
+    size: "1",
+  });
 });
 
 test("a host that comes back knows its configurations and the links that use them", async () => {
@@ -100,23 +158,27 @@ test("a host that comes back knows its configurations and the links that use the
 
 natsTest("configurations are the lattice's: changed at any host, taken up once where the provider runs", async () => {
   await using lattice = await ControlLattice.start();
-  const [front, back] = [await lattice.host(), await lattice.host()];
+  // Whoever looks at secrets puts links again at first sight.
+  const limits = { secretsMs: 86_400_000 };
+  const [front, back] = [await lattice.host({ limits }), await lattice.host({ limits })];
   const actor = await startCounter(front);
   const store = listening(KeyPair.generate("service").publicKey);
   const { id } = await back.startProvider(store);
   await until(() => front.member!.peers.some(({ providers }) => providers.length === 1));
   await ask(front, "config.put", { name: "store", values: { password: "secret:env:LATTICE_SECRET_X", size: "1" } });
-  await until(() => back.configurations.find("store"));
   process.env["LATTICE_SECRET_X"] = "hush";
   await front.link(actor, id, { contractId: "wasmcloud:keyvalue", config: ["store"], values: { own: "yes" } });
   assert.deepEqual(store.told, [{ password: "hush", size: "1", own: "yes" }]);
 
   await ask(front, "config.put", { name: "store", values: { password: "secret:env:LATTICE_SECRET_X", size: "2" } });
-  await until(() => store.told.length > 1);
+  assert.deepEqual(store.told.length, 2, "the change has taken effect at the provider's host when it is answered");
   const late = await lattice.host();
   await until(() => late.configurations.find("store")?.values.size === "2");
   await until(() => [...late.wanted.links.values()][0]?.spec.config?.[0] === "store");
   assert.deepEqual(store.told.slice(1), [{ password: "hush", size: "2", own: "yes" }], "once for one change");
+  const { problems } = await ask(front, "config.put", { name: "store", values: { mode: "wrong" } });
+  assert.match(JSON.stringify(problems), new RegExp(`${back.id}.*mode must not be wrong`));
+  await ask(front, "config.put", { name: "store", values: { password: "secret:env:LATTICE_SECRET_X", size: "2" } });
   const { values } = await lattice.client
     .state(configurationBucket("default"))
     .get("CONFIG_store")
