@@ -17,8 +17,11 @@ test("docs/errors.md says what the error catalogue says", () => {
 const page = (name: string) => readFileSync(`${docs}${name}`, "utf8");
 
 test("what the pages for operators name is there: options, metrics, pages", async () => {
-  const help = ["up", "doctor", "update", "swap", "run"]
-    .map((command) => spawnSync(process.execPath, [launcher, command, "--help"], { encoding: "utf8" }).stdout)
+  const help = ["up", "doctor", "update", "swap", "run", "link put"]
+    .map(
+      (command) =>
+        spawnSync(process.execPath, [launcher, ...command.split(" "), "--help"], { encoding: "utf8" }).stdout,
+    )
     .join("\n");
   for (const name of ["operations.md", "compatibility.md", "lattice.md", "host.md"]) {
     const text = page(name);
