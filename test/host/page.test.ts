@@ -18,5 +18,5 @@ test("the host file that docs/host.md shows is one", async () => {
   const [, text = ""] = /```yaml\n([^]*?)```/.exec(page) ?? [];
   const file = await parseHostFile(text, "/srv/shop.yaml", {});
   assert.equal(file.links[0]?.values["port"], "8080");
-  assert.deepEqual([file.actors.length, file.capabilities.length, file.links.length], [2, 2, 2]);
+  assert.deepEqual([file.actors.length, file.capabilities.length, file.links.length], [2, 3, 2]);
 });
