@@ -52,7 +52,7 @@ export class Actors {
   readonly #parts: HostParts;
   readonly #providers: Providers;
   readonly #links: Links;
-  #started = 0;
+  #last = 0;
   /** Signs unsigned modules on load; made anew for each start, known to nobody else. */
   readonly #developmentKey: KeyPair | undefined;
 
@@ -108,9 +108,10 @@ export class Actors {
       }
       this.#checkAlias(prepared, other);
     }
+    this.#checkAliasElsewhere(prepared);
     const spec: PlacementSpec = {
       id: randomUUID(),
-      order: ++this.#started,
+      since: this.#now(),
       module: prepared,
       limits: claims.portableProvider ? { ...limits, instances: 1 } : limits,
       env,
@@ -120,7 +121,7 @@ export class Actors {
       spec,
       annotations,
       reference,
-      startedAt: Date.now(),
+      startedAt: spec.since,
     };
     // Claimed at once, so that no other actor takes its alias meanwhile.
     this.#parts.wanted.placements.set(spec.id, record);
@@ -174,9 +175,11 @@ export class Actors {
     const before = new Map<PlacementRecord, PlacementSpec>();
     try {
       for (const other of wanted.placements.values()) this.#checkAlias(prepared, other);
+      this.#checkAliasElsewhere(prepared);
       await this.#askPolicy(prepared);
       for (const record of records) {
-        const next = { ...record.spec, module: prepared };
+        const sameAlias = record.spec.module.claims.callAlias === claims.callAlias;
+        const next = { ...record.spec, module: prepared, ...(sameAlias ? {} : { since: this.#now() }) };
         await fleet.apply({ type: "put-placement", spec: next });
         before.set(record, record.spec);
         record.spec = next;
@@ -282,6 +285,21 @@ export class Actors {
     if (alias && held.claims.callAlias === alias && held.key !== key && held.claims.issuer !== claims.issuer) {
       throw fail("ALIAS_TAKEN", alias, held.claims.name, claims.name);
     }
+  }
+
+  /** The same where the first actor runs on another host, as far as that is known here by now. */
+  #checkAliasElsewhere({ claims, key }: PreparedModule): void {
+    const alias = claims.callAlias;
+    const { tables } = this.#parts.fleet.caller;
+    if (!alias || tables.keyOfAlias(alias) === key) return;
+    const holder = tables.peers.holderOfAlias(alias);
+    if (holder && holder.key !== key && holder.issuer !== claims.issuer)
+      throw fail("ALIAS_TAKEN", alias, holder.name, claims.name);
+  }
+
+  /** Milliseconds since 1970, always later than before, whatever the clock does. */
+  #now(): number {
+    return (this.#last = Math.max(Date.now(), this.#last + 1));
   }
 }
 

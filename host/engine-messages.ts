@@ -18,8 +18,8 @@ export const callerPlace: Place = -1;
 /** One placement: the unit that owns pool, limits, link overlay, logs and inventory row. */
 export interface PlacementSpec {
   readonly id: string;
-  /** Grows with each start on this host: of two with one call alias the older keeps it. */
-  readonly order: number;
+  /** Since when it runs under its call alias, in milliseconds since 1970, never twice on one host: the first keeps it. */
+  readonly since: number;
   readonly module: PreparedModule;
   readonly limits: GuestLimits;
   /** Configuration of this placement, added to the values of its links. */

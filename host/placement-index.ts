@@ -16,7 +16,7 @@ export class PlacementIndex {
   add(name: string, row: PlacementRow): void {
     this.#rows.set(
       name,
-      [...this.get(name), row].toSorted((a, b) => a.spec.order - b.spec.order),
+      [...this.get(name), row].toSorted((a, b) => a.spec.since - b.spec.since),
     );
   }
 

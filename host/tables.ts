@@ -2,7 +2,7 @@ import type { Pool } from "../actors/index.ts";
 import type { Link, LinkedActor, Provider } from "../capabilities/index.ts";
 import { canonicalContract, fail, type LatticeError, type Origin, type WireEntity } from "../lattice/index.ts";
 import type { LinkSpec, PlacementSpec, Place, ProviderSpec } from "./engine-messages.ts";
-import { type PeerActor, type PeerHost, PeerTable } from "./remote/peers.ts";
+import { holdsBefore, type PeerActor, type PeerHost, PeerTable } from "./remote/peers.ts";
 import { PlacementIndex } from "./placement-index.ts";
 import { FaultWatch } from "./fault-watch.ts";
 import type { Hold } from "./hold.ts";
@@ -129,9 +129,13 @@ export class Tables {
     return this.#byKey.get(key);
   }
 
-  /** The key behind a call alias: of an actor here, else of one on our other hosts, else of whoever claims it. */
+  /** The key behind a call alias: of the first actor that took it, here or on another host, else of whoever claims it. */
   keyOfAlias(alias: string): string | undefined {
-    return this.#byAlias.get(alias)[0]?.spec.module.key ?? this.peers.keyOfAlias(alias) ?? this.#claimed.get(alias);
+    const [row] = this.#byAlias.get(alias);
+    const own = row && { since: row.spec.since, key: row.spec.module.key };
+    const other = this.peers.holderOfAlias(alias);
+    const first = own && other ? (holdsBefore(own, other) ? own : other) : (own ?? other);
+    return first?.key ?? this.#claimed.get(alias);
   }
 
   /** The live description of an actor key that providers hold; made on first use, also before it runs. */

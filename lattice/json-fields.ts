@@ -52,6 +52,19 @@ export class JsonFields {
     return value;
   }
 
+  /** An empty text counts as absent, as clients of some years have it. */
+  textOr<T>(name: string, otherwise: T): string | T {
+    return this.optionalText(name) || otherwise;
+  }
+
+  wholeNumberOr<T>(name: string, most: number, otherwise: T): number | T {
+    const value = this.#get(name);
+    if (value === undefined) return otherwise;
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > most)
+      throw this.wrong(name, `a whole number from 0 to ${most}`);
+    return value;
+  }
+
   flag(name: string): boolean {
     const value = this.#get(name);
     if (typeof value !== "boolean") throw this.wrong(name, "true or false");
@@ -81,6 +94,11 @@ export class JsonFields {
   /** An object of objects, by name; absent is empty. */
   members(name: string): readonly (readonly [string, JsonFields])[] {
     return this.#entries(name).map(([key, value]) => [key, new JsonFields(value, `${this.#of}, ${name}`)] as const);
+  }
+
+  /** All members, when their names say something, too. */
+  all(): readonly (readonly [string, JsonFields])[] {
+    return Object.entries(this.#fields).map(([key, value]) => [key, new JsonFields(value, `${this.#of}, ${key}`)] as const);
   }
 
   wrong(name: string, wanted: string): Error {

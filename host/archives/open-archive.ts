@@ -26,7 +26,8 @@ export function openArchive(
   const trust = { ...(issuers ? { issuers } : {}), maxModuleBytes: limits.moduleBytes };
   const archive = verifyArchive(bytes, { name: origin, trust });
   if (archive.binaries.has(nodeTarget)) return new NodeArchiveProvider(archive, stateDirectory);
-  const nats = membership.nats?.rpc;
+  // Source: lattice protocol reference, section 1.
+  const nats = membership.nats?.provider ?? membership.nats?.rpc;
   if (!nats)
     throw fail(
       "PRECONDITION",

@@ -1,6 +1,6 @@
+import type { JsonFields } from "../../lattice/index.ts";
 import { isBuiltinReference } from "./provider-references.ts";
 import type { Desk } from "./desk.ts";
-import type { ControlRequest } from "./request.ts";
 
 /** What an auction comes to here: a bid, or why there is none. */
 type Decision = { readonly bid: object } | { readonly pass: string };
@@ -9,7 +9,7 @@ type Decision = { readonly bid: object } | { readonly pass: string };
  * A bid for an actor. Silent when labels do not fit, or this host takes nothing new.
  * Source: lattice protocol reference, section 9; captures of 0.82, section 4.
  */
-export async function bidForActor(desk: Desk, request: ControlRequest): Promise<object | undefined> {
+export async function bidForActor(desk: Desk, request: JsonFields): Promise<object | undefined> {
   const actorRef = request.text("actor_ref");
   const constraints = request.texts("constraints");
   const why = unwilling(desk, constraints);
@@ -17,7 +17,7 @@ export async function bidForActor(desk: Desk, request: ControlRequest): Promise<
 }
 
 /** A bid for a provider; silent too when it runs here under that link name, or this host cannot run it. */
-export async function bidForProvider(desk: Desk, request: ControlRequest): Promise<object | undefined> {
+export async function bidForProvider(desk: Desk, request: JsonFields): Promise<object | undefined> {
   const providerRef = request.text("provider_ref");
   const linkName = request.textOr("link_name", "default");
   const constraints = request.texts("constraints");

@@ -1,10 +1,9 @@
-import { describe, fail } from "../../lattice/index.ts";
+import { describe, fail, JsonFields } from "../../lattice/index.ts";
 import { toldScale, toldStartFailed } from "../event-data.ts";
 import { actorHandle, type PlacementRecord, providerHandle } from "../wanted.ts";
 import { accepted, type Ack } from "./acks.ts";
 import type { Desk } from "./desk.ts";
 import { resolveReference } from "./references.ts";
-import { ControlRequest } from "./request.ts";
 
 type Command = (desk: Desk, payload: Uint8Array) => Ack | Promise<Ack>;
 type Texts = Readonly<Record<string, string>>;
@@ -18,7 +17,7 @@ const mostInstances = 10_000;
 export const commands: Readonly<Record<string, Command>> = {
   /** OTP: `count` more instances. */
   la: (desk, payload) => {
-    const request = new ControlRequest("la", payload);
+    const request = JsonFields.parse(payload, "la");
     const count = request.wholeNumberOr("count", mostInstances, 1);
     return beginScale(
       desk,
@@ -28,7 +27,7 @@ export const commands: Readonly<Record<string, Command>> = {
 
   /** 0.82: so many instances of an annotation set, 0 ends it. OTP: of the actor `actor_id`. */
   scale: (desk, payload) => {
-    const request = new ControlRequest("scale", payload);
+    const request = JsonFields.parse(payload, "scale");
     const count = request.wholeNumberOr("count", 65_535, 1);
     return beginScale(
       desk,
@@ -39,7 +38,7 @@ export const commands: Readonly<Record<string, Command>> = {
   /** Stops by key. OTP: `count` instances fewer; 0, and 0.82 without a count, all that fit the annotations. */
   sa: async (desk, payload) => {
     const { host } = desk;
-    const request = new ControlRequest("sa", payload);
+    const request = JsonFields.parse(payload, "sa");
     const found = placementsOf(desk, request.text("actor_ref"), request.texts("annotations"));
     let left = request.wholeNumberOr("count", 65_535, 0);
     const all = left === 0;
@@ -55,7 +54,7 @@ export const commands: Readonly<Record<string, Command>> = {
   /** Answers after the work. The new module must be the same actor's, and newer. */
   upd: async (desk, payload) => {
     const { host, connection } = desk;
-    const request = new ControlRequest("upd", payload);
+    const request = JsonFields.parse(payload, "upd");
     const reference = request.text("new_actor_ref");
     const found = placementsOf(desk, request.text("actor_id"), request.texts("annotations"));
     const module = await resolveReference(reference, host, connection);
@@ -67,7 +66,7 @@ export const commands: Readonly<Record<string, Command>> = {
   /** Answers at once when it can see that it will not work; the rest is told by events. */
   lp: (desk, payload) => {
     const { host } = desk;
-    const request = new ControlRequest("lp", payload);
+    const request = JsonFields.parse(payload, "lp");
     const reference = request.text("provider_ref");
     const linkName = request.textOr("link_name", "default");
     const options = {
@@ -102,7 +101,7 @@ export const commands: Readonly<Record<string, Command>> = {
   /** By key, link name and annotations; links stay. */
   sp: async (desk, payload) => {
     const { host } = desk;
-    const request = new ControlRequest("sp", payload);
+    const request = JsonFields.parse(payload, "sp");
     const key = request.text("provider_ref");
     const linkName = request.textOr("link_name", "default");
     const annotations = request.texts("annotations");
@@ -116,8 +115,8 @@ export const commands: Readonly<Record<string, Command>> = {
 
   /** Only when the request itself names this host: nothing that came by mistake ends one. */
   stop: (desk, payload) => {
-    const request = new ControlRequest("stop", payload);
-    if (request.text("host_id") !== desk.host.id) throw fail("REQUEST_INVALID", "stop", "host_id names another host");
+    const request = JsonFields.parse(payload, "stop");
+    if (request.text("host_id") !== desk.host.id) throw request.wrong("host_id", "the key of this host");
     desk.stop();
     return accepted;
   },
@@ -131,7 +130,7 @@ interface WantedScale {
   readonly count: (now: number) => number;
 }
 
-function wantedScale({ host }: Desk, request: ControlRequest, count: (now: number) => number): WantedScale {
+function wantedScale({ host }: Desk, request: JsonFields, count: (now: number) => number): WantedScale {
   const key = request.textOr("actor_id", undefined);
   const reference = key === undefined ? request.text("actor_ref") : request.textOr("actor_ref", key);
   const annotations = request.texts("annotations");

@@ -1,4 +1,4 @@
-import { fail, type ParsedSubject, type SubjectKind } from "../../lattice/index.ts";
+import { fail, JsonFields, type ParsedSubject, type SubjectKind } from "../../lattice/index.ts";
 import { inventory } from "../inventory.ts";
 import { accepted, type Ack, refused } from "./acks.ts";
 import { bidForActor, bidForProvider } from "./auctions.ts";
@@ -6,7 +6,6 @@ import { commands } from "./commands.ts";
 import { clearConfig, deleteConfig, getAllConfig, getConfig, putConfig } from "./configuration.ts";
 import type { Desk } from "./desk.ts";
 import { hostAnswer, linkAnswer } from "./answers.ts";
-import { ControlRequest } from "./request.ts";
 import { putRegistries } from "./registries.ts";
 
 /** One subject of the control interface and what answers it. */
@@ -33,7 +32,7 @@ export const controlTable = {
   putLink: {
     changes: true,
     answer: async ({ host }, _subject, payload) => {
-      const request = new ControlRequest("linkdefs.put", payload);
+      const request = JsonFields.parse(payload, "linkdefs.put");
       const linkName = request.textOr("link_name", "default");
       await host.link(request.text("actor_id"), request.text("provider_id"), {
         linkName,
@@ -46,7 +45,7 @@ export const controlTable = {
   deleteLink: {
     changes: true,
     answer: async ({ host }, _subject, payload) => {
-      const request = new ControlRequest("linkdefs.del", payload);
+      const request = JsonFields.parse(payload, "linkdefs.del");
       const contractId = request.text("contract_id");
       await host.unlink(request.text("actor_id"), contractId, request.textOr("link_name", "default"));
       return accepted;
@@ -55,11 +54,11 @@ export const controlTable = {
   putRegistries: { changes: true, answer: (desk, _subject, payload) => putRegistries(desk, payload) },
   auctionActor: {
     changes: false,
-    answer: (desk, _subject, payload) => bidForActor(desk, new ControlRequest("auction.actor", payload)),
+    answer: (desk, _subject, payload) => bidForActor(desk, JsonFields.parse(payload, "auction.actor")),
   },
   auctionProvider: {
     changes: false,
-    answer: (desk, _subject, payload) => bidForProvider(desk, new ControlRequest("auction.provider", payload)),
+    answer: (desk, _subject, payload) => bidForProvider(desk, JsonFields.parse(payload, "auction.provider")),
   },
   command: {
     changes: true,
@@ -73,7 +72,7 @@ export const controlTable = {
   putLabel: {
     changes: true,
     answer: ({ host }, _subject, payload) => {
-      const request = new ControlRequest("labels.put", payload);
+      const request = JsonFields.parse(payload, "labels.put");
       host.labels.put(request.text("key"), request.textOr("value", ""));
       return accepted;
     },
@@ -81,7 +80,7 @@ export const controlTable = {
   deleteLabel: {
     changes: true,
     answer: ({ host }, _subject, payload) => {
-      host.labels.delete(new ControlRequest("labels.del", payload).text("key"));
+      host.labels.delete(JsonFields.parse(payload, "labels.del").text("key"));
       return accepted;
     },
   },

@@ -87,6 +87,7 @@ export class Member {
       subjects,
       everyMs: membership.presenceMs,
       rpc: membership.rpc,
+      issuers: connections.remote.clusterIssuers,
       hello: () => connections.hello(),
       ownConnections: connections.remote.nats !== undefined,
       // Without its links a host refuses what it is asked; a server without JetStream never tells them.

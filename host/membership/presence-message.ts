@@ -35,6 +35,8 @@ export interface PresentActor {
   readonly language: GuestLanguage;
   readonly capabilities: readonly string[];
   readonly tags: readonly string[];
+  /** Since when it runs there under its call alias, in milliseconds since 1970. */
+  readonly since: number;
   readonly placements: readonly string[];
   /** Calls that may come before one is refused. */
   readonly room: number;
@@ -103,14 +105,14 @@ function hasShape(found: Record<string, unknown>): found is Record<string, unkno
 }
 
 function isActor(row: Record<string, unknown>): boolean {
-  const { key, alias, name, issuer, era, language, capabilities, tags, placements, room, queue } = row;
+  const { key, alias, name, issuer, era, language, capabilities, tags, since, placements, room, queue } = row;
   return (
     typeof key === "string" &&
     isPublicKey(key, "module") &&
     (alias === undefined || typeof alias === "string") &&
     [name, issuer, era, language].every((each) => typeof each === "string") &&
     [capabilities, tags, placements].every(isTexts) &&
-    [room, queue].every((each) => Number.isFinite(each))
+    [since, room, queue].every((each) => Number.isFinite(each))
   );
 }
 

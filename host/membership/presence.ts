@@ -1,4 +1,4 @@
-import { type Bus, describe, type KeyPair, type Subjects, type Subscription } from "../../lattice/index.ts";
+import { type Bus, describe, fail, Hellos, type KeyPair, type Subjects, type Subscription } from "../../lattice/index.ts";
 import type { Host } from "../host.ts";
 import { sumPlacements } from "../inventory.ts";
 import { version } from "../version.ts";
@@ -19,6 +19,8 @@ export interface PresenceOptions {
   readonly subjects: Subjects;
   readonly everyMs: number;
   readonly rpc: RpcMode;
+  /** Cluster keys (C) that vouch for hosts. */
+  readonly issuers: readonly string[];
   /** Signed beginning of sessions with this host. */
   readonly hello: () => string;
   /** Whether engines in threads take calls on connections of their own; else the caller's thread takes all. */
@@ -41,6 +43,7 @@ interface Known {
 /** Tells our other hosts what runs here, and keeps what they tell. */
 export class PresenceBook {
   readonly #options: PresenceOptions;
+  readonly #hellos: Hellos;
   readonly #known = new Map<string, Known>();
   readonly #subscriptions: Subscription[] = [];
   readonly #warned = new Set<string>();
@@ -53,6 +56,8 @@ export class PresenceBook {
 
   constructor(options: PresenceOptions) {
     this.#options = options;
+    const { host, issuers, rpc } = options;
+    this.#hellos = new Hellos({ lattice: host.config.lattice, issuers, rpc, capacity: mostPeers });
   }
 
   /** The other hosts that are here now. */
@@ -168,6 +173,9 @@ export class PresenceBook {
     let presence: Presence;
     try {
       presence = readPresence(payload, signature);
+      // Anybody makes a host key; only a cluster key makes a host of ours.
+      if (this.#hellos.accept(presence.hello).host !== presence.host)
+        throw fail("PRESENCE_INVALID", `the hello of ${presence.host} is another host's`);
     } catch (error) {
       this.#options.onRefused(error);
       const text = describe(error);
@@ -211,6 +219,7 @@ async function actorsOf(host: Host): Promise<readonly PresentActor[]> {
       language,
       capabilities: claims.capabilities,
       tags: claims.tags,
+      since: Math.min(before?.since ?? Infinity, spec.since),
       placements: [...(before?.placements ?? []), spec.id],
       room: (before?.room ?? 0) + free + queueLeft,
       queue: (before?.queue ?? 0) + waiting,

@@ -32,6 +32,8 @@ export interface PeerActor {
   readonly language: GuestLanguage;
   readonly capabilities: readonly string[];
   readonly tags: readonly string[];
+  /** Since when it runs there under its call alias, in milliseconds since 1970. */
+  readonly since: number;
   /** Ids of its placements there. */
   readonly placements: readonly string[];
   /** Calls that may come before one is refused; 0 when its queue is full. */
@@ -86,9 +88,12 @@ export class PeerTable {
     return this.#providers.get(`${key} ${linkName}`) ?? [];
   }
 
-  /** The key behind a call alias: of several the smallest, so that all hosts agree. */
-  keyOfAlias(alias: string): string | undefined {
-    return this.#aliases.get(alias)?.reduce((least, { actor }) => (actor.key < least ? actor.key : least), "~");
+  /** The actor behind a call alias: of several the one that `holdsBefore` the others. */
+  holderOfAlias(alias: string): PeerActor | undefined {
+    return this.#aliases
+      .get(alias)
+      ?.map(({ actor }) => actor)
+      .reduce((first, each) => (holdsBefore(each, first) ? each : first));
   }
 
   /**
@@ -96,7 +101,7 @@ export class PeerTable {
    * @throws LatticeError ACTOR_AMBIGUOUS when it fits actors of different keys.
    */
   findActor(target: string): ActorElsewhere | undefined {
-    const key = this.#actors.has(target) ? target : this.keyOfAlias(target);
+    const key = this.#actors.has(target) ? target : this.holderOfAlias(target)?.key;
     const [known] = this.actorsOf(key ?? "");
     if (known || target === "") return known;
     const firsts = [...this.#actors.values()].flatMap(([first]) => first ?? []);
@@ -164,6 +169,11 @@ export class PeerTable {
     }
     for (const { key, linkName } of providers) remove(this.#providers, `${key} ${linkName}`, host);
   }
+}
+
+/** Whether `a` keeps a call alias that both have: the first does, of two at once the smaller key. So all hosts agree. */
+export function holdsBefore(a: Pick<PeerActor, "since" | "key">, b: Pick<PeerActor, "since" | "key">): boolean {
+  return a.since === b.since ? a.key < b.key : a.since < b.since;
 }
 
 function add<T>(index: Map<string, readonly T[]>, key: string, entry: T): void {

@@ -43,7 +43,7 @@ natsTest("an unknown command is refused by name, what no host listens to is told
   await assert.rejects(lattice.text(`get.N${"A".repeat(55)}.inv`), { code: "NO_RESPONDERS" });
   const broken = await lattice.ask(`cmd.${host.id}.scale`, '{"actor_ref": "');
   assert.equal(broken["accepted"], false);
-  assert.match(String(broken["error"]), /not JSON/);
+  assert.match(String(broken["error"]), /no JSON/);
 });
 
 natsTest("labels are put and deleted, and those of the host itself are left alone", async () => {

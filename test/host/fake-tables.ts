@@ -33,7 +33,7 @@ export class FakeWorld {
     } as unknown as PreparedModule;
     const id = `placement-${name}-${this.#next++}`;
     const row: PlacementRow = {
-      spec: { id, order: this.#next, module, limits: {} as never, env: {}, places: [-1] },
+      spec: { id, since: this.#next, module, limits: {} as never, env: {}, places: [-1] },
       pool: fakePool(answer),
       claims: new Set(claims.flatMap((each) => [each, canonicalContract(each)])),
       origin: { kind: "actor", key, name, placement: id, era },

@@ -115,7 +115,7 @@ export class JoinedHosts implements AsyncDisposable {
       places,
       rpc: this.#rpc.get(host) ?? "both",
       draining: host.state !== "running",
-      actors: rows.map(({ spec: { id, module, limits } }) => ({
+      actors: rows.map(({ spec: { id, module, limits, since } }) => ({
         key: module.key,
         ...(module.claims.callAlias ? { alias: module.claims.callAlias } : {}),
         name: module.claims.name,
@@ -124,6 +124,7 @@ export class JoinedHosts implements AsyncDisposable {
         language: module.language,
         capabilities: module.claims.capabilities,
         tags: module.claims.tags,
+        since,
         placements: [id],
         room: limits.instances + limits.queue,
         queue: 0,
