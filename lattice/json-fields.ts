@@ -98,7 +98,9 @@ export class JsonFields {
 
   /** All members, when their names say something, too. */
   all(): readonly (readonly [string, JsonFields])[] {
-    return Object.entries(this.#fields).map(([key, value]) => [key, new JsonFields(value, `${this.#of}, ${key}`)] as const);
+    return Object.entries(this.#fields).map(
+      ([key, value]) => [key, new JsonFields(value, `${this.#of}, ${key}`)] as const,
+    );
   }
 
   wrong(name: string, wanted: string): Error {

@@ -57,6 +57,8 @@ export const signatureHeader = "Lattice-Signature";
 /** Bounds against hostile messages. */
 const mostBytes = 4 * 1024 * 1024;
 const mostRows = 20_000;
+/** A longer promise would keep a host known after it is gone. */
+const longestEveryMs = 3_600_000;
 
 export function signPresence(presence: Presence, key: KeyPair): { payload: Uint8Array; signature: string } {
   const payload = Buffer.from(JSON.stringify(presence));
@@ -84,7 +86,7 @@ export function readPresence(payload: Uint8Array, signature: string | undefined)
   return found;
 }
 
-/** Whoever signed it is one of our hosts, so this guards against other versions rather than against attack. */
+/** Anybody can sign with a host key of his own; whose counts is decided by the hello inside. */
 function hasShape(found: Record<string, unknown>): found is Record<string, unknown> & Presence {
   const { name, version, labels, hello, places, rpc, draining, actors, providers, everyMs, at } = found;
   return (
@@ -95,7 +97,9 @@ function hasShape(found: Record<string, unknown>): found is Record<string, unkno
     typeof rpc === "string" &&
     ["session", "wasmcloud", "both"].includes(rpc) &&
     typeof draining === "boolean" &&
-    Number.isFinite(everyMs) &&
+    typeof everyMs === "number" &&
+    everyMs > 0 &&
+    everyMs <= longestEveryMs &&
     Number.isFinite(at) &&
     isRows(actors) &&
     actors.every(isActor) &&

@@ -1,4 +1,12 @@
-import { type Bus, describe, fail, Hellos, type KeyPair, type Subjects, type Subscription } from "../../lattice/index.ts";
+import {
+  type Bus,
+  describe,
+  fail,
+  Hellos,
+  type KeyPair,
+  type Subjects,
+  type Subscription,
+} from "../../lattice/index.ts";
 import type { Host } from "../host.ts";
 import { sumPlacements } from "../inventory.ts";
 import { version } from "../version.ts";
@@ -173,6 +181,7 @@ export class PresenceBook {
     let presence: Presence;
     try {
       presence = readPresence(payload, signature);
+      if (presence.host === this.#options.host.id) return;
       // Anybody makes a host key; only a cluster key makes a host of ours.
       if (this.#hellos.accept(presence.hello).host !== presence.host)
         throw fail("PRESENCE_INVALID", `the hello of ${presence.host} is another host's`);
@@ -186,7 +195,7 @@ export class PresenceBook {
       return;
     }
     const { host, at } = presence;
-    if (this.#stopped || host === this.#options.host.id) return;
+    if (this.#stopped) return;
     const known = this.#known.get(host);
     if (known && known.presence.at >= at) return;
     if (presence.gone) return this.#forget(host, "it said goodbye");

@@ -47,7 +47,7 @@ export class NatsLink implements ProtocolSink {
   readonly address: NatsAddress;
   readonly #owner: LinkOwner;
   readonly #config: NatsConfig;
-  readonly #parser = new ProtocolParser(this);
+  #parser = new ProtocolParser(this);
   #socket: Socket;
   #outbox: Outbox;
   #info: ServerInfo | undefined;
@@ -155,8 +155,9 @@ export class NatsLink implements ProtocolSink {
     if (this.#open) this.#owner.linkInfo(this.#info, this);
   }
 
+  /** Before the greeting is over nothing was asked for: such a message comes from somebody on the way. */
   message(message: RawMessage): void {
-    this.#owner.linkMessage(message, this);
+    if (this.#open) this.#owner.linkMessage(message, this);
   }
 
   ping(): void {
@@ -202,6 +203,8 @@ export class NatsLink implements ProtocolSink {
     const plain = this.#socket;
     plain.removeAllListeners("data");
     plain.removeAllListeners("close");
+    // What came in clear is no beginning of what comes encrypted.
+    this.#parser = new ProtocolParser(this);
     const { host } = this.address;
     const named = /^[\d.]+$|:/.test(host) ? { host } : { servername: host };
     const secure = connectTls({

@@ -101,6 +101,14 @@ test("it calls actors that are linked to it and claim its contract, and nobody e
   assert.match(await ask("AskStranger", stranger.id), /missing link definition/);
 });
 
+test("it speaks over the servers that are named for providers", { skip }, async () => {
+  await using shop = await host({ nats: { rpc: "nats://127.0.0.1:1", control: server.url, provider: server.url } });
+  const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  await shop.link(actor, await shop.startProvider(par()));
+  const { host: told } = JSON.parse(await asking(shop, actor)("About")) as { host: Record<string, unknown> };
+  assert.equal(told["lattice_rpc_url"], server.url);
+});
+
 test("a program planted in its place is replaced before it runs", { skip }, async () => {
   const [name] = readdirSync(join(folder, "programs"));
   const path = join(folder, "programs", name!);

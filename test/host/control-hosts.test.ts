@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { startHost } from "../../host/index.ts";
 import { ControlLattice } from "../support/control-client.ts";
 import { natsTest } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
@@ -99,6 +100,32 @@ natsTest(
     assert.match(String(left.data["reason"]), /silent/);
   },
 );
+
+natsTest("a host that no cluster key of ours vouches for is not one of ours", async () => {
+  await using lattice = await ControlLattice.start();
+  const a = await lattice.host();
+  const stranger = await startHost({ nats: lattice.server.url, presenceMs: 500, logLevel: "error" });
+  try {
+    await until(async () => (await lattice.all("ping.hosts")).some(({ id }) => id === stranger.id));
+    const heard: string[] = [];
+    lattice.client.bus.subscribe("wasmlattice.presence.default", ({ payload }) => {
+      heard.push((JSON.parse(Buffer.from(payload).toString()) as { host: string }).host);
+    });
+    await until(() => heard.includes(stranger.id));
+    // Whoever is told after it was heard too.
+    const b = await lattice.host();
+    assert.deepEqual(
+      a.member!.peers.map(({ host }) => host),
+      [b.id],
+    );
+    assert.deepEqual(
+      a.events.recent(0).flatMap(({ type, data }) => (type === "host_joined" ? [data["host_id"]] : [])),
+      [b.id],
+    );
+  } finally {
+    await stranger.stop();
+  }
+});
 
 function pick(of: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(names.map((name) => [name, of[name]]));

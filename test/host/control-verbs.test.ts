@@ -70,6 +70,20 @@ void test("a host that is only to be read refuses changes, one that is closed an
   });
 });
 
+void test("a host is stopped only by whoever names it", async () => {
+  await using world = await lattice();
+  const stop = async (body: object) => {
+    const payload = Buffer.from(JSON.stringify(body));
+    const subject = `wasmbus.ctl.default.cmd.${world.host.id}.stop`;
+    return Buffer.from((await world.bus.request(subject, payload, { timeoutMs: 15_000 })).payload).toString();
+  };
+  for (const body of [{}, { host_id: "" }, { host_id: `N${"A".repeat(55)}` }])
+    assert.match(await stop(body), /^\{"accepted":false,"error":".*host_id must be /);
+  assert.equal(world.host.state, "running");
+  assert.equal(await stop({ host_id: world.host.id, timeout: 5 }), '{"accepted":true,"error":""}');
+  await until(() => world.host.state === "stopped");
+});
+
 void test("long work is answered at once with a job, which is followed to its end", async () => {
   await using world = await lattice();
   const begin = async (verb: string, params: object) => {

@@ -163,6 +163,19 @@ test("messages nobody asked for, and replies nobody waits for, are dropped", asy
   assert.equal(Buffer.from((await asking).payload).toString(), "yes");
 });
 
+test("a message that is slipped in before the server has greeted reaches nobody", async () => {
+  const sids = [1, 2, 3, 4];
+  const slipped = sids.map((sid) => `MSG a.b ${sid} 7\r\nslipped\r\n`).join("");
+  await using server = await FakeNatsServer.start({ greet: greeting() + slipped });
+  await using connection = await watchedConnection({ servers: server.url });
+  const heard: string[] = [];
+  connection.bus.subscribe("a.b", ({ payload }) => void heard.push(Buffer.from(payload).toString()));
+  await connection.connected();
+  for (const sid of sids) server.say(`MSG a.b ${sid} 5\r\nasked\r\n`);
+  await until(() => heard.length > 0);
+  assert.deepEqual(heard, ["asked"]);
+});
+
 test("a client that reads slower than it is written to is bounded too", async () => {
   await using server = await FakeNatsServer.start();
   await using connection = await watchedConnection({ servers: server.url, bufferBytes: 2_000_000 });
