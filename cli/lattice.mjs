@@ -69,14 +69,15 @@ function bundledNode() {
  * @param {string} node
  */
 function rerun(node) {
+  // Before the child is there: a signal that comes while it starts is its own already.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2"]) {
+    process.on(signal, () => child.kill(signal));
+  }
   const child = spawn(node, [...process.execArgv, fileURLToPath(import.meta.url), ...given], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     // The channel carries no messages: when it closes, the command knows that its launcher is gone.
     env: { ...process.env, WASMLATTICE_LAUNCHED: "1" },
   });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2"]) {
-    process.on(signal, () => child.kill(signal));
-  }
   child.on("error", (error) => {
     process.stderr.write(`error: cannot start ${node}: ${error.message}\n`);
     process.exit(preconditionMissing);

@@ -62,7 +62,8 @@ for (const { way, engines, dying } of ways) {
         );
       };
       await Promise.all(modules.map(([first]) => host.startActor(first!)));
-      if (dying) expect("die", host.call(modules[0]![0]!.key, "test.Exit", nothing), calls);
+      // The others may meet an actor that was stopped before; this one ends an engine for certain.
+      if (dying) assert.equal(await codeOf(host.call(modules[0]![0]!.key, "test.Exit", nothing)), "ENGINE_LOST");
       for (let step = 0; step < 250; step++) {
         const which = pick(names.length);
         const { key } = modules[which]![0]!;
