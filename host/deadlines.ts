@@ -79,7 +79,7 @@ export class Deadlines {
 export async function within<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(fail("DEADLINE_EXCEEDED", what, ms)), Math.min(ms, 2 ** 31 - 1));
+    timer = setTimeout(() => reject(fail("DEADLINE_EXCEEDED", what, Math.round(ms))), Math.min(ms, 2 ** 31 - 1));
   });
   try {
     return await Promise.race([work, late]);

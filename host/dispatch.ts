@@ -24,6 +24,8 @@ export interface Peer {
 export interface Elsewhere {
   /** Another host runs that actor, and its queue is not full. */
   hasRoom(key: string, placement: string | undefined): boolean;
+  /** Another host runs the provider of that link. */
+  runsProvider(link: LinkRow): boolean;
   /** @throws LatticeError ACTOR_ABSENT at once when no host runs it, HOST_LOST, RPC_TIMEOUT, and what the call meets there. */
   toActor(invocation: VerifiedInvocation): Promise<Uint8Array>;
   /** @throws LatticeError PROVIDER_ABSENT at once when no host runs it, HOST_LOST, RPC_TIMEOUT, and what the call meets there. */
@@ -227,6 +229,8 @@ export class Dispatch {
           behind.waited++;
           return hold.wait(invocation.deadline + graceMs, () => this.enter(invocation));
         }
+        if ((draining || down !== undefined) && invocation.from === undefined && this.elsewhere?.runsProvider(link))
+          return this.#sendOver(link, invocation);
         if (draining) throw fail("DRAINING", spec.name);
         if (down !== undefined) throw fail("PROVIDER_DOWN", spec.name, down);
         return provider

@@ -108,6 +108,11 @@ export class Fleet {
     return engines === 0 ? [callerPlace] : Array.from({ length: engines }, (_, place) => place);
   }
 
+  /** Engines that are here now; one that was lost is not until another has taken its place. */
+  get placesUp(): readonly Place[] {
+    return this.#all().map(({ place }) => place);
+  }
+
   /** Where a thing runs that keeps state in the process. */
   get home(): Place {
     return this.#options.engines === 0 ? callerPlace : 0;

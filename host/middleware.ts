@@ -1,4 +1,5 @@
 import { describe, failFrom, isLatticeError, type VerifiedInvocation } from "../lattice/index.ts";
+import { mayBeTold } from "./not-begun.ts";
 
 /** Go on with these bytes, or halt here and answer with these. */
 export type BeforeStep = { readonly continue: Uint8Array } | { readonly halt: Uint8Array };
@@ -50,19 +51,25 @@ export function compileMiddleware(chain: readonly Middleware[], side: "actor" | 
     for (const { name, after } of links.slice(0, reached).toReversed()) {
       if (!after) continue;
       const last: Uint8Array = reply;
-      reply = await named(name, invocation, () => after(current, last));
+      reply = await named(name, invocation, () => after(current, last), side);
       if (!(reply instanceof Uint8Array)) throw broken(name, invocation, "it gives back no bytes");
     }
     return reply;
   };
 }
 
-/** An error of the catalogue is the middleware's word; anything else it throws fails under its name. */
-async function named<T>(name: string, invocation: VerifiedInvocation, work: () => T | Promise<T>): Promise<T> {
+/** An error of the catalogue is the middleware's word; anything else it throws fails under its name. `entered`: whose code has answered. */
+async function named<T>(
+  name: string,
+  invocation: VerifiedInvocation,
+  work: () => T | Promise<T>,
+  entered?: "actor" | "provider",
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw isLatticeError(error) ? error : broken(name, invocation, describe(error), error);
+    const keeps = entered === undefined ? isLatticeError(error) : mayBeTold(error, entered);
+    throw keeps ? error : broken(name, invocation, describe(error), error);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Link, ProviderCall } from "../capabilities/index.ts";
-import { describe, fail, failFrom, isLatticeError, type VerifiedInvocation } from "../lattice/index.ts";
+import { describe, fail, failFrom, type VerifiedInvocation } from "../lattice/index.ts";
 import { type Deadlines, graceMs } from "./deadlines.ts";
+import { mayBeTold } from "./not-begun.ts";
 import type { LinkRow, ProviderRow } from "./tables.ts";
 
 /**
@@ -116,7 +117,7 @@ function providerCall(invocation: VerifiedInvocation, link: Link): ProviderCall 
 
 /** A provider's own failure, whatever it threw, stays behind its contract. */
 function providerError(error: unknown, behind: ProviderRow, operation: string): unknown {
-  return isLatticeError(error)
+  return mayBeTold(error, "provider")
     ? error
     : failFrom(error, "PROVIDER_FAILED", behind.spec.name, operation, describe(error));
 }

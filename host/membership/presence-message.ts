@@ -10,7 +10,7 @@ export interface Presence {
   readonly labels: Readonly<Record<string, string>>;
   /** Its signed session hello. */
   readonly hello: string;
-  /** Its engines that take directed calls: `c` for the caller's thread, else their numbers. */
+  /** Its engines that are up and take directed calls: `c` for the caller's thread, else their numbers. */
   readonly places: readonly string[];
   readonly rpc: RpcMode;
   /** Takes no new calls. */

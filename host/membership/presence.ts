@@ -81,7 +81,11 @@ export class PresenceBook {
       ),
       bus.subscribe(subjects.write("askPresence"), () => this.changed()),
     );
-    this.#endOfEvents = host.events.subscribe(() => this.changed());
+    this.#endOfEvents = host.events.subscribe(({ type }) => {
+      // Calls wait there for an engine that is gone, and its place will not be empty for long.
+      if (type === "engine_lost") void this.#publish();
+      else this.changed();
+    });
     this.#timer = setInterval(() => this.#beat(), everyMs);
     this.#timer.unref();
   }
@@ -159,7 +163,7 @@ export class PresenceBook {
       version,
       labels: host.labels.all,
       hello: hello(),
-      places: ["c", ...(ownConnections ? fleet.actorPlaces.filter((place) => place >= 0).map(String) : [])],
+      places: ["c", ...(ownConnections ? fleet.placesUp.filter((place) => place >= 0).map(String) : [])],
       rpc,
       draining: gone || host.state !== "running" || !ready(),
       actors: gone ? [] : await actorsOf(host),

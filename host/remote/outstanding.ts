@@ -1,42 +1,53 @@
-import { fail, type LatticeError } from "../../lattice/index.ts";
+import type { LatticeError } from "../../lattice/index.ts";
 
-type Reject = (error: LatticeError) => void;
+interface Waiting {
+  readonly place: string;
+  /** There will be no answer. */
+  readonly fail: (error: unknown) => void;
+}
 
-/** The calls that wait for an answer, by the host that was asked: they fail at once when it is gone. */
+/** The calls that wait for an answer, by the host and place asked: they fail at once when that is gone. */
 export class Outstanding {
-  readonly #byHost = new Map<string, Set<Reject>>();
+  readonly #byHost = new Map<string, Set<Waiting>>();
 
   count(host: string): number {
     return this.#byHost.get(host)?.size ?? 0;
   }
 
-  /** The answer, or HOST_LOST when the host goes first; then what comes later is dropped. */
-  wait<T>(host: string, answer: Promise<T>): Promise<T> {
-    const waiting = this.#byHost.get(host) ?? new Set<Reject>();
-    this.#byHost.set(host, waiting);
+  /** The answer; `otherwise` is told why there is none, also when the place is lost, and throws that or asks somebody else. */
+  wait<T>(host: string, place: string, answer: Promise<T>, otherwise: (error: unknown) => Promise<T>): Promise<T> {
+    let waiting = this.#byHost.get(host);
+    if (!waiting) this.#byHost.set(host, (waiting = new Set()));
+    const others = waiting;
     return new Promise<T>((resolve, reject) => {
-      waiting.add(reject);
-      answer.then(
-        (value) => {
-          waiting.delete(reject);
-          resolve(value);
+      const own: Waiting = {
+        place,
+        fail: (error) => {
+          // What was given up gets no second answer.
+          if (!others.delete(own)) return;
+          try {
+            resolve(otherwise(error));
+          } catch (reason) {
+            reject(reason);
+          }
         },
-        (error: unknown) => {
-          waiting.delete(reject);
-          reject(error);
-        },
-      );
+      };
+      others.add(own);
+      answer.then((value) => {
+        others.delete(own);
+        resolve(value);
+      }, own.fail);
     });
   }
 
-  lost(host: string, name: string): void {
-    const waiting = this.#byHost.get(host);
-    this.#byHost.delete(host);
-    for (const reject of waiting ?? []) reject(fail("HOST_LOST", name));
+  /** Gives up what waits for a host, or for one place of it. */
+  lost(host: string, why: () => LatticeError, place?: string): void {
+    const waiting = this.#byHost.get(host) ?? [];
+    if (place === undefined) this.#byHost.delete(host);
+    for (const each of waiting) if (place === undefined || each.place === place) each.fail(why());
   }
 
   stop(why: () => LatticeError): void {
-    for (const waiting of this.#byHost.values()) for (const reject of waiting) reject(why());
-    this.#byHost.clear();
+    for (const host of this.#byHost.keys()) this.lost(host, why);
   }
 }

@@ -13,7 +13,7 @@ export interface PeerHost {
   readonly labels: Readonly<Record<string, string>>;
   /** Its signed session hello. */
   readonly hello: string;
-  /** Its engines that take directed calls: `c` for the caller's thread, else their numbers. */
+  /** Its engines that are up and take directed calls: `c` for the caller's thread, else their numbers. */
   readonly places: readonly string[];
   readonly rpc: RpcForm;
   /** Takes no new calls. */

@@ -1,6 +1,6 @@
 import { fail, type VerifiedInvocation } from "../../lattice/index.ts";
 import type { Elsewhere, Peer } from "../dispatch.ts";
-import type { Tables } from "../tables.ts";
+import type { LinkRow, Tables } from "../tables.ts";
 import { fits } from "./candidates.ts";
 
 /** The way to other hosts of an engine without a connection of its own: by way of the caller's thread. */
@@ -17,6 +17,12 @@ export class Relay implements Elsewhere {
     return this.#tables.peers
       .actorsOf(key)
       .some(({ peer, actor }) => actor.room > 0 && fits(peer, actor, placement, undefined));
+  }
+
+  runsProvider({ spec }: LinkRow): boolean {
+    return this.#tables.peers
+      .providersOf(spec.provider, spec.providerLinkName ?? spec.linkName)
+      .some(({ peer }) => !peer.draining);
   }
 
   toActor(invocation: VerifiedInvocation): Promise<Uint8Array> {

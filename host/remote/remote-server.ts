@@ -146,7 +146,7 @@ export class RemoteServer {
     return !draining && !expired && this.#options.serves(spec.places);
   }
 
-  async #direct(message: BusMessage): Promise<void> {
+  #direct(message: BusMessage): Promise<void> | void {
     const { sessions, rpc, counts } = this.#options;
     if (rpc !== "wasmcloud" && sessions.receive(message)) return;
     if (speaksWasmcloud(rpc)) return this.#answer(message, undefined);

@@ -63,8 +63,11 @@ export class Seat {
 
   /** Another host tells of itself. One that no cluster key vouches for is nobody to call, whatever it says. */
   putPeer(peer: PeerHost): void {
-    if (this.#remote?.meet(peer) === false) this.dropPeer(peer.host);
-    else this.#parts.tables.putPeer(peer);
+    if (this.#remote?.meet(peer) === false) return this.dropPeer(peer.host);
+    const { tables } = this.#parts;
+    const gone = tables.peers.get(peer.host)?.places.filter((place) => !peer.places.includes(place));
+    tables.putPeer(peer);
+    if (gone && gone.length > 0) this.#remote?.calls.placesGone(peer, gone);
   }
 
   /** Another host is gone: what waits for it fails. */

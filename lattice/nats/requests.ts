@@ -1,6 +1,8 @@
 import type { BusHeaders, BusMessage, GatherOptions } from "../bus.ts";
 import { fail } from "../errors.ts";
 import type { LatticeError } from "../errors.ts";
+import { EndTimer } from "./end-timer.ts";
+import type { Ending } from "./end-timer.ts";
 import { nuid } from "../nuid.ts";
 import { NatsMessage, tailNumber } from "./message.ts";
 import type { Responder } from "./message.ts";
@@ -30,6 +32,7 @@ export class Requests implements Interest {
   readonly #prefix: string;
   readonly #responder: Responder;
   readonly #waits = new Map<number, Wait>();
+  readonly #timer = new EndTimer(this.#waits);
   #last = 0;
   #idle: (() => void)[] = [];
 
@@ -110,12 +113,14 @@ export class Requests implements Interest {
     if (signal?.aborted) throw fail("CALLER_GONE", subject);
     const number = ++this.#last;
     send(subject, payload, this.#prefix + number, headers, () => this.#waits.has(number));
+    const now = performance.now();
     const wait: Wait = {
       handler,
-      timer: setTimeout(() => {
+      deadline: now + timeoutMs,
+      late: () => {
         this.#end(number, wait);
         handler.late();
-      }, timeoutMs),
+      },
       signal,
       gone:
         signal &&
@@ -126,13 +131,15 @@ export class Requests implements Interest {
     };
     if (signal && wait.gone) signal.addEventListener("abort", wait.gone);
     this.#waits.set(number, wait);
+    this.#timer.begun(wait.deadline, now);
   }
 
-  #end(number: number, { timer, signal, gone }: Wait): void {
+  #end(number: number, { signal, gone }: Wait): void {
     this.#waits.delete(number);
-    clearTimeout(timer);
     if (signal && gone) signal.removeEventListener("abort", gone);
-    if (this.#idle.length > 0 && this.#waits.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#waits.size > 0) return;
+    this.#timer.idle();
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 }
 
@@ -145,9 +152,8 @@ interface Handler {
   readonly fail: (error: LatticeError) => void;
 }
 
-interface Wait {
+interface Wait extends Ending {
   readonly handler: Handler;
-  readonly timer: NodeJS.Timeout;
   readonly signal: AbortSignal | undefined;
   readonly gone: (() => void) | undefined;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Host, startHost } from "../../host/index.ts";
+import { ControlLattice } from "../support/control-client.ts";
 import { edgeActor } from "../support/edge.ts";
 import { JoinedHosts } from "../support/joined-hosts.ts";
 import { codeOf } from "../support/journey.ts";
@@ -79,6 +80,18 @@ describe("losses in a lattice over NATS", { skip: natsSkip() }, () => {
     const served = async () =>
       (await there.fleet.stats()).filter(({ place, remote }) => place >= 0 && (remote?.served.session ?? 0) > 0).length;
     await until(async () => (await echo(here, target.id)) === "hello" && (await served()) === 2, 10_000);
+  });
+
+  test("calls that wait for an engine that is lost end when its host says so, not when their time is over", async () => {
+    await using lattice = await ControlLattice.start();
+    const middleware = [fileURLToPath(new URL("../support/unruly-middleware.ts", import.meta.url))];
+    const here = await lattice.host({ limits: { rpcTimeoutMs: 120_000 } });
+    const there = await lattice.host({ engines: 1, middleware, presenceMs: 60_000, logLevel: "silent" });
+    const target = await there.startActor(edgeActor({ name: "target" }));
+    await until(() => here.member!.peers[0]?.actors.length === 1);
+    const call = here.call(target.id, "test.Exit", new Uint8Array(), { timeoutMs: 120_000 });
+    await assert.rejects(call, { code: "ENGINE_LOST", message: new RegExp(`0 of host ${there.name}`) });
+    await until(() => echo(here, target.id).catch(() => ""), 20_000);
   });
 
   test("while the server is away calls to other hosts end by code, local ones go on, and all comes back", async () => {

@@ -102,7 +102,7 @@ export class JoinedHosts implements AsyncDisposable {
   }
 
   async presence(host: Host): Promise<PeerHost> {
-    const engines = host.fleet.actorPlaces.filter((place) => place >= 0).map(String);
+    const engines = host.fleet.placesUp.filter((place) => place >= 0).map(String);
     // With a shared connection only the caller's thread listens.
     const places = this.#connected.has(host) ? ["c", ...engines] : ["c"];
     const rows = [...host.wanted.placements.values()];

@@ -1,13 +1,42 @@
+import { markAsUntransferable } from "node:worker_threads";
+
 /** Why a frame cannot be read. */
 export class FrameProblem extends Error {}
 
-/** Writes a frame into one buffer of its own; `size` must be enough. */
+/** Small frames lie one behind the other in shared memory; what a frame leaves of its `size` is the next one's. */
+const sharedBytes = 64 * 1_024;
+const smallBytes = 8_192;
+let shared = newShared();
+let sharedAt = 0;
+
+function newShared(): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(sharedBytes);
+  // Who is given a view of a frame must not take the others away.
+  markAsUntransferable(buffer.buffer);
+  return buffer;
+}
+
+/** Writes one frame from beginning to `done`, before any other is begun; `size` must be enough. */
 export class FrameWriter {
   readonly buffer: Buffer;
   at = 0;
 
   constructor(size: number) {
-    this.buffer = Buffer.allocUnsafe(size);
+    if (size > smallBytes) {
+      this.buffer = Buffer.allocUnsafeSlow(size);
+      return;
+    }
+    if (sharedAt + size > sharedBytes) {
+      shared = newShared();
+      sharedAt = 0;
+    }
+    this.buffer = shared.subarray(sharedAt, sharedAt + size);
+  }
+
+  /** The first `end` bytes: nobody writes there any more. */
+  done(end: number = this.at): Buffer {
+    if (this.buffer.buffer === shared.buffer) sharedAt += end;
+    return this.buffer.subarray(0, end);
   }
 
   u8(value: number): void {

@@ -45,16 +45,8 @@ const targetKinds = ["actor", "provider"] as const;
 
 /** Most bytes that `writeCall` takes. */
 export function callSize({ origin, target, operation, payload, trace }: RemoteCall): number {
-  return (
-    32 +
-    textsOfOrigin(origin).reduce(sizeOfTexts, 0) +
-    textsOfTarget(target).reduce(sizeOfTexts, 0) +
-    frameTextSize(operation) +
-    frameTextSize(trace?.traceparent ?? "") +
-    frameTextSize(trace?.tracestate ?? "") +
-    storedSize +
-    payload.length
-  );
+  const traced = trace ? frameTextSize(trace.traceparent) + frameTextSize(trace.tracestate ?? "") : 0;
+  return 8 + originSize(origin) + targetSize(target) + frameTextSize(operation) + traced + storedSize + payload.length;
 }
 
 /** Flags, kinds, era, hops, budget, texts, payload. */
@@ -70,8 +62,8 @@ export function writeCall(writer: FrameWriter, call: RemoteCall, stored: StoredP
   writer.u8(origin.kind === "actor" ? eras.indexOf(origin.era) : 0);
   writer.u8(Math.min(hops, 255));
   writer.u32(Math.max(0, Math.min(Math.round(budgetMs), 0xffff_ffff)));
-  for (const text of textsOfOrigin(origin)) writer.text(text);
-  for (const text of textsOfTarget(target)) writer.text(text);
+  writeOrigin(writer, origin);
+  writeTarget(writer, target);
   writer.text(operation);
   if (trace) writer.text(trace.traceparent);
   if (trace?.tracestate !== undefined) writer.text(trace.tracestate);
@@ -153,7 +145,7 @@ function readError(text: string): WireError {
   };
 }
 
-/** Two texts, a length and a digest; names are ids. */
+/** A text, a length and a digest; names are ids. */
 const storedSize = 512;
 
 function writeStored(writer: FrameWriter, { name, bytes, digest }: StoredPayload): void {
@@ -166,18 +158,33 @@ function readStored(reader: FrameReader): StoredPayload {
   return { name: reader.text(), bytes: reader.u32(), digest: reader.bytes(32) };
 }
 
-function textsOfOrigin(origin: Origin): readonly string[] {
-  if (origin.kind === "actor") return [origin.key, origin.name, origin.placement];
-  return origin.kind === "provider" ? [origin.key, origin.contractId, origin.linkName] : [origin.name];
+function originSize(origin: Origin): number {
+  if (origin.kind === "operator") return frameTextSize(origin.name);
+  if (origin.kind === "provider")
+    return frameTextSize(origin.key) + frameTextSize(origin.contractId) + frameTextSize(origin.linkName);
+  return frameTextSize(origin.key) + frameTextSize(origin.name) + frameTextSize(origin.placement);
 }
 
-function textsOfTarget(target: RemoteTarget): readonly string[] {
-  if (target.kind === "provider") return [target.key, target.contractId, target.linkName];
-  return target.placement === undefined ? [target.key] : [target.key, target.placement];
+function writeOrigin(writer: FrameWriter, origin: Origin): void {
+  if (origin.kind === "operator") return writer.text(origin.name);
+  writer.text(origin.key);
+  writer.text(origin.kind === "actor" ? origin.name : origin.contractId);
+  writer.text(origin.kind === "actor" ? origin.placement : origin.linkName);
 }
 
-function sizeOfTexts(size: number, text: string): number {
-  return size + frameTextSize(text);
+function targetSize(target: RemoteTarget): number {
+  if (target.kind === "actor") return frameTextSize(target.key) + frameTextSize(target.placement ?? "");
+  return frameTextSize(target.key) + frameTextSize(target.contractId) + frameTextSize(target.linkName);
+}
+
+function writeTarget(writer: FrameWriter, target: RemoteTarget): void {
+  writer.text(target.key);
+  if (target.kind === "actor") {
+    if (target.placement !== undefined) writer.text(target.placement);
+    return;
+  }
+  writer.text(target.contractId);
+  writer.text(target.linkName);
 }
 
 function readOrigin(reader: FrameReader, kind: (typeof originKinds)[number] | undefined, era: unknown): Origin {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
-import type { Bus } from "../../bus.ts";
+import type { Bus, RequestOptions } from "../../bus.ts";
 import { fail } from "../../errors.ts";
 import { asBuffer, FrameProblem } from "./frame-bytes.ts";
 import { inlineLimitBytes } from "../large-payloads.ts";
@@ -11,7 +11,7 @@ import type { Hellos } from "./hellos.ts";
 import { flowMac } from "./mac.ts";
 import type { End, Mac } from "./mac.ts";
 import { callSize } from "./remote-call.ts";
-import type { RemoteCall, StoredPayload } from "./remote-call.ts";
+import type { RemoteAnswer, RemoteCall, StoredPayload } from "./remote-call.ts";
 import { decodeAnswer, decodeWelcome, encodeCall, encodeOpen, frameType, streamBytes } from "./session-frames.ts";
 import type { FramePosition, OpenedAnswer, WelcomeFrame } from "./session-frames.ts";
 import type { SessionIdentity } from "./session-identity.ts";
@@ -44,7 +44,8 @@ const frameOverhead = 512;
  */
 export class SessionCaller {
   readonly #options: SessionCallerOptions;
-  readonly #flows = new Map<string, Flow>();
+  /** By host and place. */
+  readonly #flows = new Map<string, Map<string, Flow>>();
 
   constructor(options: SessionCallerOptions) {
     this.#options = options;
@@ -57,21 +58,48 @@ export class SessionCaller {
    * BUS_CLOSED of the bus; SESSION_REFUSED when no conversation comes about (nothing was run),
    * SESSION_LOST when the answer proves nothing (the call may have run); PAYLOAD_TOO_LARGE.
    */
-  async call(to: End, call: RemoteCall, options: SessionCallOptions): Promise<Uint8Array> {
-    const { payloads } = this.#options;
-    const stored = this.#fitsInside(call) ? undefined : await this.#store(call.payload);
+  call(to: End, call: RemoteCall, options: SessionCallOptions): Promise<Uint8Array> {
+    const flow = this.#flow(to);
+    const fits = this.#fitsInside(call);
+    // Nearly always there is a stream, and nothing to wait for but the answer.
+    const sealed = fits && flow.ready(this.#options.hellos.get(to.host)) ? flow.seal(call, undefined) : undefined;
+    if (!sealed) return this.#callSlowly(flow, call, fits, options);
+    const { position } = sealed;
+    const begun = performance.now();
+    return this.#options.bus.request(flow.subject, sealed.bytes, this.#requestOf(call, options)).then((reply) => {
+      const answer = flow.read(reply.payload, position);
+      if (!("renew" in answer)) return this.#payloadOf(answer);
+      flow.renew(position, answer.renew);
+      const timeoutMs = Math.max(1, options.timeoutMs - (performance.now() - begun));
+      return this.#callSlowly(flow, call, true, { ...options, timeoutMs });
+    });
+  }
+
+  async #callSlowly(flow: Flow, call: RemoteCall, fits: boolean, options: SessionCallOptions): Promise<Uint8Array> {
+    const stored = fits ? undefined : await this.#store(call.payload);
     try {
-      const answer = await this.#ask(to, stored ? { ...call, payload: nothing } : call, stored, options);
-      if (!answer.ok) throw answer.error;
-      if (!answer.stored) return answer.payload;
-      const { name, bytes, digest } = answer.stored;
-      const payload = await payloads.take(name, bytes);
-      if (!sameDigest(payload, digest)) throw fail("BLOB_CORRUPT", name);
-      return payload;
+      return await this.#payloadOf(
+        await this.#ask(flow, stored ? { ...call, payload: nothing } : call, stored, options),
+      );
     } catch (error) {
-      if (stored) await payloads.discard(stored.name);
+      if (stored) await this.#options.payloads.discard(stored.name);
       throw error;
     }
+  }
+
+  #payloadOf(answer: RemoteAnswer): Uint8Array | Promise<Uint8Array> {
+    if (!answer.ok) throw answer.error;
+    return answer.stored ? this.#fetch(answer.stored) : answer.payload;
+  }
+
+  async #fetch({ name, bytes, digest }: StoredPayload): Promise<Uint8Array> {
+    const payload = await this.#options.payloads.take(name, bytes);
+    if (!sameDigest(payload, digest)) throw fail("BLOB_CORRUPT", name);
+    return payload;
+  }
+
+  #requestOf({ trace }: RemoteCall, { timeoutMs, signal }: SessionCallOptions): RequestOptions {
+    return { timeoutMs, ...(trace && { headers: traceHeaders(trace) }), ...(signal && { signal }) };
   }
 
   #fitsInside(call: RemoteCall): boolean {
@@ -82,23 +110,20 @@ export class SessionCaller {
 
   /** Forgets what was agreed with a host that is gone. */
   forget(host: string): void {
-    for (const [name, flow] of this.#flows) if (flow.to.host === host) this.#flows.delete(name);
+    this.#flows.delete(host);
   }
 
-  async #ask(to: End, call: RemoteCall, stored: StoredPayload | undefined, options: SessionCallOptions) {
-    const { bus, subjects, hellos } = this.#options;
+  async #ask(flow: Flow, call: RemoteCall, stored: StoredPayload | undefined, options: SessionCallOptions) {
+    const { bus, hellos } = this.#options;
+    const { to, subject } = flow;
     const end = performance.now() + options.timeoutMs;
     const left = (): number => Math.max(1, end - performance.now());
-    const subject = subjects.write("directed", to);
-    const headers = call.trace ? { headers: traceHeaders(call.trace) } : {};
-    const signal = options.signal ? { signal: options.signal } : {};
     for (let renewals = 0; renewals <= maxRenewals; renewals++) {
-      const flow = this.#flow(to);
       if (!flow.ready(hellos.get(to.host))) await within(left(), subject, this.#open(flow, subject, left()));
       const sealed = flow.seal(call, stored);
       if (!sealed) continue;
       const { bytes, position } = sealed;
-      const reply = await bus.request(subject, bytes, { timeoutMs: left(), ...headers, ...signal });
+      const reply = await bus.request(subject, bytes, this.#requestOf(call, { ...options, timeoutMs: left() }));
       const answer = flow.read(reply.payload, position);
       if (!("renew" in answer)) return answer;
       flow.renew(position, answer.renew);
@@ -107,12 +132,13 @@ export class SessionCaller {
   }
 
   #flow(to: End): Flow {
-    const name = `${to.host}/${to.place}`;
-    let flow = this.#flows.get(name);
+    let places = this.#flows.get(to.host);
+    if (!places) this.#flows.set(to.host, (places = new Map()));
+    let flow = places.get(to.place);
     if (!flow) {
-      const { identity, place } = this.#options;
-      flow = new Flow(identity, { host: identity.host, place }, to);
-      this.#flows.set(name, flow);
+      const { identity, place, subjects } = this.#options;
+      flow = new Flow(identity, { host: identity.host, place }, to, subjects.write("directed", to));
+      places.set(to.place, flow);
     }
     return flow;
   }
@@ -143,6 +169,7 @@ export class SessionCaller {
 class Flow {
   readonly from: End;
   readonly to: End;
+  readonly subject: string;
   opening: Promise<void> | undefined;
   readonly #identity: SessionIdentity;
   #peer: AcceptedHello | undefined;
@@ -151,10 +178,11 @@ class Flow {
   #stream: Uint8Array | undefined;
   #sequence = 0;
 
-  constructor(identity: SessionIdentity, from: End, to: End) {
+  constructor(identity: SessionIdentity, from: End, to: End, subject: string) {
     this.#identity = identity;
     this.from = from;
     this.to = to;
+    this.subject = subject;
   }
 
   /** Whether calls can be sealed: there is a stream, and the other host's hello of now is the one it began with. */

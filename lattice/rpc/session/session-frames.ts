@@ -16,6 +16,7 @@ import type { End, Mac } from "./mac.ts";
 const marker = 0xc1;
 const types = { open: 1, welcome: 2, call: 3, answer: 4, renew: 5, stranger: 6 } as const;
 export type FrameType = keyof typeof types;
+/** In the order of their numbers. */
 const typeNames = Object.keys(types) as readonly FrameType[];
 
 /** Places as subjects name them: the caller's thread, or an engine's number. */
@@ -26,7 +27,7 @@ export const streamBytes = 8;
 
 /** Undefined when the message is no frame of a session. */
 export function frameType(bytes: Uint8Array): FrameType | undefined {
-  return bytes[0] === marker ? typeNames.find((name) => types[name] === bytes[1]) : undefined;
+  return bytes[0] === marker ? typeNames[bytes[1]! - 1] : undefined;
 }
 
 /** Where a sealed frame belongs: a call and its answer have the same. */
@@ -47,7 +48,7 @@ export function encodeOpen({ from, challenge, hello }: OpenFrame): Uint8Array {
   writeEnd(writer, from);
   writer.bytes(challenge);
   writer.text(hello);
-  return writer.buffer.subarray(0, writer.at);
+  return writer.done();
 }
 
 /** @throws FrameProblem. */
@@ -156,7 +157,7 @@ function begin(type: FrameType, size: number): FrameWriter {
 
 function sealed(writer: FrameWriter, mac: Mac): Uint8Array {
   mac.seal(writer.buffer, writer.at);
-  return writer.buffer.subarray(0, writer.at + tagBytes);
+  return writer.done(writer.at + tagBytes);
 }
 
 function endSize(end: End): number {

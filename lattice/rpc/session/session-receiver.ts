@@ -57,7 +57,8 @@ const frameOverhead = 64;
  */
 export class SessionReceiver {
   readonly #options: SessionReceiverOptions;
-  readonly #callers = new Map<string, Caller>();
+  /** By host and place, those of the host that came first longest ago in front. */
+  readonly #callers = new Map<string, Map<string, Caller>>();
 
   constructor(options: SessionReceiverOptions) {
     this.#options = options;
@@ -80,7 +81,7 @@ export class SessionReceiver {
 
   /** Forgets the streams of a host that is gone. */
   forget(host: string): void {
-    for (const [name, { end }] of this.#callers) if (end.host === host) this.#callers.delete(name);
+    this.#callers.delete(host);
   }
 
   #open(message: BusMessage): void {
@@ -130,16 +131,20 @@ export class SessionReceiver {
     const respond = (answer: RemoteAnswer): void => void message.respond(encodeAnswer(head, answer, answers));
     const failed = (error: unknown): void => respond({ ok: false, error: asLatticeError(error) });
     const settle = (payload: Uint8Array): void => {
-      if (payload.length <= inlineLimitBytes && payload.length + frameOverhead <= this.#options.maxPayloadBytes())
-        return respond({ ok: true, payload, stored: undefined });
-      void this.#store(payload).then(respond).catch(failed);
+      try {
+        if (payload.length <= inlineLimitBytes && payload.length + frameOverhead <= this.#options.maxPayloadBytes())
+          return respond({ ok: true, payload, stored: undefined });
+        void this.#store(payload).then(respond).catch(failed);
+      } catch (error) {
+        failed(error);
+      }
     };
     try {
       const { stored, ...call } = head.call();
       const proven = { ...call, from: head.from } as ProvenCall;
       const answer = stored ? this.#fetched(proven, stored) : this.#options.handle(proven);
       if (answer instanceof Uint8Array) settle(answer);
-      else answer.then(settle).catch(failed);
+      else answer.then(settle, failed);
     } catch (error) {
       failed(error);
     }
@@ -167,14 +172,14 @@ export class SessionReceiver {
   }
 
   #caller(from: End, peer: AcceptedHello): Caller {
-    const name = `${from.host}/${from.place}`;
-    const known = this.#callers.get(name);
+    let places = this.#callers.get(from.host);
+    const known = places?.get(from.place);
     if (known?.sessionKey === peer.sessionKey) return known;
     const { identity, place } = this.#options;
     const caller = new Caller(identity, from, peer, { host: identity.host, place });
-    this.#callers.set(name, caller);
-    const [oldest] = this.#callers.keys();
-    if (this.#callers.size > maxCallers && oldest !== undefined) this.#callers.delete(oldest);
+    if (!places) this.#callers.set(from.host, (places = new Map()));
+    keepNewest(places.set(from.place, caller), maxPlaces);
+    keepNewest(this.#callers, maxHosts);
     return caller;
   }
 
@@ -183,8 +188,9 @@ export class SessionReceiver {
   }
 }
 
-/** Places of other hosts that are remembered. */
-const maxCallers = 16_384;
+/** Hosts that are remembered, and places of one. */
+const maxHosts = 4_096;
+const maxPlaces = 512;
 /** Streams that a caller asked for and did not use yet, and those in use: its engine may have been replaced. */
 const maxOffered = 4;
 const maxStreams = 2;
@@ -239,7 +245,7 @@ class Caller {
   }
 }
 
-function keepNewest(held: Set<string> | Map<string, ReplayWindow>, most: number): void {
+function keepNewest(held: Set<string> | Map<string, unknown>, most: number): void {
   const [oldest] = held.keys();
   if (held.size > most && oldest !== undefined) held.delete(oldest);
 }

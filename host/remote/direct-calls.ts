@@ -1,0 +1,206 @@
+import {
+  fail,
+  failFrom,
+  type Hellos,
+  isLatticeError,
+  type RpcForm,
+  type Subjects,
+  type VerifiedInvocation,
+  type WireEntity,
+} from "../../lattice/index.ts";
+import { graceMs } from "../deadlines.ts";
+import { notBegun } from "../not-begun.ts";
+import { type Candidate, pick } from "./candidates.ts";
+import { originEntity } from "./entities.ts";
+import type { CallForm, CallTime, RemoteCounts } from "./figures.ts";
+import { Outstanding } from "./outstanding.ts";
+import type { PeerHost } from "./peers.ts";
+import type { SessionCalls } from "./session-calls.ts";
+import type { SignedCalls } from "./signed-calls.ts";
+
+export interface DirectCallsOptions {
+  readonly subjects: Subjects;
+  readonly signed: SignedCalls;
+  readonly sessions: SessionCalls;
+  readonly hellos: Hellos;
+  readonly counts: RemoteCounts;
+  /** Longest wait for an answer, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** What is done when no host that was asked has begun the call: `refusal` is why the last one did not. */
+export type Otherwise = (refusal: unknown) => Promise<Uint8Array>;
+
+/** Hosts that are asked for one call. */
+const maxHosts = 2;
+
+interface Attempt {
+  readonly candidates: readonly Candidate[];
+  readonly invocation: VerifiedInvocation;
+  readonly target: WireEntity;
+  readonly otherwise: Otherwise;
+  /** Hosts that were asked before. */
+  readonly asked: number;
+}
+
+/**
+ * Calls directed to hosts of ours that announce what is meant. A call that may have begun is never
+ * sent again. As few promises as can be: they are most of what a small call costs here.
+ */
+export class DirectCalls {
+  readonly #options: DirectCallsOptions;
+  readonly #outstanding = new Outstanding();
+  #turn = 0;
+
+  constructor(options: DirectCallsOptions) {
+    this.#options = options;
+  }
+
+  /** Calls of this engine that a host has not answered yet. */
+  count(host: string): number {
+    return this.#outstanding.count(host);
+  }
+
+  /** Asks one of the hosts, and another one when the first has certainly not begun. */
+  ask(
+    candidates: readonly Candidate[],
+    invocation: VerifiedInvocation,
+    target: WireEntity,
+    otherwise: Otherwise,
+  ): Promise<Uint8Array> {
+    return this.#next({ candidates, invocation, target, otherwise, asked: 0 }, undefined);
+  }
+
+  /** A host is gone: what waits for it fails. */
+  hostGone({ host, name }: PeerHost): void {
+    this.#outstanding.lost(host, () => fail("HOST_LOST", name));
+    this.#options.sessions.forget(host);
+  }
+
+  /** Engines of a host are gone: what waits for one of them fails. */
+  placesGone({ host, name }: PeerHost, places: readonly string[]): void {
+    for (const place of places)
+      this.#outstanding.lost(host, () => fail("ENGINE_LOST", `${place} of host ${name}`), place);
+  }
+
+  stop(): void {
+    this.#outstanding.stop(() => fail("STOPPED", "the host"));
+  }
+
+  /** In the wasmCloud form, to a subject that many may listen on. */
+  async signed(subject: string, invocation: VerifiedInvocation, target: WireEntity): Promise<Uint8Array> {
+    const time = this.#begin("wasmcloud", invocation);
+    try {
+      return await this.#sendSigned(subject, invocation, target, time);
+    } catch (error) {
+      throw this.#failed("wasmcloud", error, invocation, time);
+    }
+  }
+
+  #next(attempt: Attempt, refusal: unknown): Promise<Uint8Array> {
+    const chosen = attempt.asked < maxHosts ? pick(attempt.candidates) : undefined;
+    if (!chosen) return attempt.otherwise(refusal);
+    const { peer } = chosen;
+    const { places } = peer;
+    // Engines before the caller's thread, each in turn: whichever is asked knows its neighbours.
+    const engines = places.length - (places.includes("c") ? 1 : 0);
+    const first = this.#place(places, engines, this.#turn++);
+    return this.#send(attempt, peer, first, (error) => {
+      // An engine on its way back: its neighbours know the way too.
+      if (isCode(error, "NO_RESPONDERS") && first !== "c")
+        return this.#send(attempt, peer, engines > 1 ? this.#place(places, engines, this.#turn++) : "c", (again) =>
+          this.#another(attempt, peer, again),
+        );
+      return this.#another(attempt, peer, error);
+    });
+  }
+
+  #another(attempt: Attempt, peer: PeerHost, error: unknown): Promise<Uint8Array> {
+    const side = attempt.invocation.target.kind === "actor" ? "actor" : "provider";
+    if (!isLatticeError(error) || !notBegun[side].has(error.code)) throw error;
+    const candidates = attempt.candidates.filter((each) => each.peer !== peer);
+    return this.#next({ ...attempt, candidates, asked: attempt.asked + 1 }, error);
+  }
+
+  #place(places: readonly string[], engines: number, turn: number): string {
+    if (engines === 0) return "c";
+    let left = turn % engines;
+    for (const place of places) if (place !== "c" && left-- === 0) return place;
+    return "c";
+  }
+
+  #send(
+    { invocation, target }: Attempt,
+    peer: PeerHost,
+    place: string,
+    otherwise: (error: unknown) => Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
+    const { sessions, subjects } = this.#options;
+    let form: CallForm;
+    let time: CallTime;
+    let answer: Promise<Uint8Array>;
+    try {
+      form = this.#formOf(peer);
+      time = this.#begin(form, invocation);
+      answer =
+        form === "session"
+          ? sessions.ask(peer, place, invocation, target, time)
+          : this.#sendSigned(subjects.write("directed", { host: peer.host, place }), invocation, target, time);
+    } catch (error) {
+      return new Promise((resolve) => resolve(otherwise(error)));
+    }
+    return this.#outstanding.wait(peer.host, place, answer, (error) =>
+      otherwise(this.#failed(form, error, invocation, time)),
+    );
+  }
+
+  #sendSigned(
+    subject: string,
+    { origin, operation, payload, hops, trace }: VerifiedInvocation,
+    target: WireEntity,
+    time: CallTime,
+  ): Promise<Uint8Array> {
+    const call = { origin: originEntity(origin), target, operation, payload, hops, trace };
+    return this.#options.signed.ask(subject, call, time);
+  }
+
+  #formOf(peer: PeerHost): CallForm {
+    this.#meet(peer);
+    const chosen: RpcForm = this.#options.hellos.formFor(peer.host);
+    if (chosen.form === "none") throw fail("SESSION_REFUSED", peer.name, chosen.why);
+    return chosen.form;
+  }
+
+  /** A host that was started again may have called us before it has announced itself anew: its later hello stands. */
+  #meet({ host, hello }: PeerHost): void {
+    const { hellos } = this.#options;
+    try {
+      hellos.accept(hello);
+    } catch (error) {
+      if (!hellos.get(host)) throw error;
+    }
+  }
+
+  #begin(form: CallForm, { deadline, operation }: VerifiedInvocation): CallTime {
+    const { counts, timeoutMs } = this.#options;
+    const left = deadline - performance.now();
+    if (left < 1) throw fail("DEADLINE_EXCEEDED", operation, 0);
+    counts.sent[form]++;
+    const budgetMs = Math.floor(Math.min(left, timeoutMs));
+    // A guest meets its own deadline first; the answer of its host call would only be another end.
+    return { budgetMs, timeoutMs: Math.min(budgetMs + graceMs, timeoutMs) };
+  }
+
+  /** Whose time was over: the caller's own, or that of calls between hosts. */
+  #failed(form: CallForm, error: unknown, { operation }: VerifiedInvocation, { budgetMs }: CallTime): unknown {
+    const { counts, timeoutMs } = this.#options;
+    counts.failed[form]++;
+    if (!isCode(error, "RPC_TIMEOUT")) return error;
+    const what = `${operation} on another host`;
+    return failFrom(error, budgetMs < Math.floor(timeoutMs) ? "DEADLINE_EXCEEDED" : "RPC_TIMEOUT", what, budgetMs);
+  }
+}
+
+export function isCode(error: unknown, code: string): boolean {
+  return isLatticeError(error) && error.code === code;
+}
