@@ -206,7 +206,7 @@ export class Host implements AsyncDisposable {
       uptime_seconds: 0,
       version,
     });
-    if (config.membership.remember !== "fresh") await host.#memory?.restore();
+    if (config.membership.remember !== false) await host.#memory?.restore(config.membership.remember);
     return host;
   }
 

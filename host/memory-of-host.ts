@@ -1,45 +1,21 @@
-import { describe } from "../lattice/index.ts";
+import { describe, isLatticeError } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
 import { ModuleCache } from "./module-cache.ts";
 import { StateStore } from "./state-store.ts";
 
-type Texts = Readonly<Record<string, string>>;
-
-interface RememberedActor {
-  readonly reference: string;
-  /** Of the signed file, so that the same module comes back, whatever its reference means by then. */
-  readonly digest: string;
-  readonly instances: number;
-  readonly annotations: Texts;
-  readonly env: Texts;
-}
-
-interface RememberedProvider {
-  readonly reference: string;
-  readonly linkName: string;
-  readonly config: Texts;
-  readonly annotations: Texts;
-}
-
-/** Only of a host that stands alone; a lattice keeps its links itself. */
-interface RememberedLink {
-  readonly actor: string;
-  readonly provider: string;
-  readonly contractId: string;
-  readonly linkName: string;
-  readonly values: Texts;
-  readonly config?: readonly string[];
-}
-
-interface Remembered {
-  readonly actors: readonly RememberedActor[];
-  readonly providers: readonly RememberedProvider[];
-  readonly links: readonly RememberedLink[];
-  /** As links: only of a host that stands alone. */
-  readonly configurations?: Readonly<Record<string, Texts>>;
-}
+import {
+  countOf,
+  nothingRemembered,
+  readRemembered,
+  type Remembered,
+  type RememberedActor,
+  type Texts,
+} from "./remembered.ts";
 
 const version = 1;
+/** Between attempts to bring back what did not come, doubled each time. */
+const firstWaitMs = 1_000;
+const longestWaitMs = 60_000;
 /** What a deployment manager or the bridge started is started again by its owner. Source: lattice protocol reference, section 15. */
 const ownerAnnotation = "wasmcloud.dev/managed-by";
 /** After any of these what should run is another. */
@@ -69,7 +45,13 @@ export class MemoryOfHost {
   readonly #name: string;
   readonly #end: () => void;
   #written = Promise.resolve();
-  #restoring = false;
+  /** What did not come back yet: it stays wanted, and is tried again. */
+  #missing = nothingRemembered;
+  /** Why each of those does not come back, as it was told. */
+  readonly #told = new Map<string, string>();
+  /** Nothing is written before all that was remembered is known. */
+  #restoring = true;
+  #again: NodeJS.Timeout | undefined;
 
   private constructor(host: Host, store: StateStore, modules: ModuleCache) {
     this.#host = host;
@@ -99,38 +81,83 @@ export class MemoryOfHost {
     });
   }
 
-  /** Starts what the last process should have run. What cannot start is told and kept for the next time. */
-  async restore(): Promise<void> {
-    const remembered = await this.#store.read(this.#name, version, read);
-    if (!remembered) return;
-    this.#restoring = true;
-    let failed = 0;
-    const attempt = async (what: string, work: () => Promise<unknown>): Promise<void> => {
-      try {
-        await work();
-      } catch (error) {
-        failed++;
-        this.#host.logger.error(`${what} did not come back: ${describe(error)}`);
-      }
-    };
-    const { actors, providers, links, configurations = {} } = remembered;
-    for (const [name, values] of Object.entries(configurations))
-      await attempt(`configuration ${name}`, () => this.#host.configurations.put(name, values));
-    for (const { reference, ...options } of providers)
-      await attempt(reference, () => this.#host.startProvider(reference, options));
-    for (const actor of actors) await attempt(actor.reference, () => this.#startActor(actor));
-    for (const { actor, provider, ...options } of links)
-      await attempt(`link of ${actor}`, () => this.#host.link(actor, provider, options));
+  /** Starts what the last process should have run, unless that is to be forgotten. What cannot start is told, kept and tried again. */
+  async restore(remember: true | "fresh"): Promise<void> {
+    const remembered = remember === "fresh" ? undefined : await this.#store.read(this.#name, version, readRemembered);
+    if (remembered) {
+      this.#missing = remembered;
+      await this.#bringBack(firstWaitMs);
+      const count = countOf(remembered);
+      this.#host.logger.info(`${count - countOf(this.#missing)} of ${count} things that ran before run again`);
+    }
     this.#restoring = false;
-    const count = actors.length + providers.length + links.length;
-    this.#host.logger.info(`${count - failed} of ${count} things that ran before run again`);
-    if (failed === 0) this.#write();
+    if (remembered) this.#write();
   }
 
   /** Resolves when all is on the disk; nothing is kept any more. */
   async close(): Promise<void> {
     this.#end();
+    clearTimeout(this.#again);
     await this.#written;
+  }
+
+  async #bringBack(waitMs: number): Promise<void> {
+    const host = this.#host;
+    const { actors, providers, links, configurations } = this.#missing;
+    this.#missing = {
+      configurations: await this.#failing(
+        configurations,
+        ({ name }) => `configuration ${name}`,
+        ({ name, values }) => host.configurations.put(name, values),
+      ),
+      providers: await this.#failing(
+        providers,
+        ({ reference }) => reference,
+        ({ reference, ...options }) => host.startProvider(reference, options),
+      ),
+      actors: await this.#failing(
+        actors,
+        ({ reference }) => reference,
+        (actor) => this.#startActor(actor),
+      ),
+      links: await this.#failing(
+        links,
+        ({ actor, contractId, linkName }) => `the link ${linkName} of ${actor} for ${contractId}`,
+        ({ actor, provider, ...options }) => host.link(actor, provider, options),
+      ),
+    };
+    if (countOf(this.#missing) > 0 && host.state === "running")
+      this.#again = setTimeout(() => void this.#tryAgain(Math.min(waitMs * 2, longestWaitMs)), waitMs).unref();
+  }
+
+  async #tryAgain(waitMs: number): Promise<void> {
+    this.#restoring = true;
+    await this.#bringBack(waitMs);
+    this.#restoring = false;
+    this.#write();
+  }
+
+  /** Those of `wanted` that do not come back now. */
+  async #failing<T>(
+    wanted: readonly T[],
+    nameOf: (each: T) => string,
+    start: (each: T) => Promise<unknown>,
+  ): Promise<readonly T[]> {
+    const failing: T[] = [];
+    for (const each of wanted) {
+      try {
+        await start(each);
+      } catch (error) {
+        if (isLatticeError(error) && error.code === "ALREADY_RUNNING") continue;
+        failing.push(each);
+        const name = nameOf(each);
+        const why = describe(error);
+        if (this.#told.get(name) !== why)
+          this.#host.logger.error(`${name} did not come back: ${why}; it is tried again`);
+        this.#told.set(name, why);
+      }
+    }
+    return failing;
   }
 
   async #startActor({ reference, digest, instances, annotations, env }: RememberedActor): Promise<void> {
@@ -177,15 +204,13 @@ export class MemoryOfHost {
         ...(config ? { config } : {}),
       }));
     const named = member === undefined ? this.#host.configurations.all : [];
-    const configurations = Object.fromEntries(named.map(({ name, values }) => [name, values]));
-    return { actors, providers, links, configurations };
+    const configurations = named.map(({ name, values }) => ({ name, values }));
+    const missing = this.#missing;
+    return {
+      actors: [...actors, ...missing.actors],
+      providers: [...providers, ...missing.providers],
+      links: [...links, ...missing.links],
+      configurations: [...configurations, ...missing.configurations],
+    };
   }
-}
-
-/** The file is sealed by its digest, so only its outline is looked at. */
-function read(value: unknown): Remembered {
-  const { actors, providers, links, configurations = {} } = (value ?? {}) as Partial<Remembered>;
-  if (!Array.isArray(actors) || !Array.isArray(providers) || !Array.isArray(links))
-    throw new Error("it does not list actors, providers and links");
-  return { actors, providers, links, configurations };
 }

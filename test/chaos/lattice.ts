@@ -102,7 +102,11 @@ async function misbehave(
       .then((seen) => {
         if (seen) happened.set(fault.name, happened.get(fault.name)! + 1);
       })
-      .catch((error: unknown) => void problems.push(`${fault.name} of ${whom.join()}: ${describe(error)}`))
+      .catch((error: unknown) => {
+        problems.push(`${fault.name} of ${whom.join()}: ${describe(error)}`);
+        const host = world.hosts.find(({ name }) => whom.includes(name));
+        if (host) say(`${fault.name} of ${host.name}: its log ends with\n${host.log.slice(-4_000)}`);
+      })
       .finally(() => {
         for (const name of whom) busy.delete(name);
         running.delete(work);

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startHost, type HostOptions } from "../../host/index.ts";
+import { MemoryOfHost } from "../../host/memory-of-host.ts";
 import { KeyPair, memoryConnection, MemoryServer } from "../../lattice/index.ts";
 import { obedient } from "../support/actors.ts";
 import { ask, start } from "../support/journey.ts";
+import { until } from "../support/until.ts";
 
 class Folder implements Disposable {
   readonly path = mkdtempSync(join(tmpdir(), "lattice-memory-"));
@@ -64,6 +66,46 @@ for (const [where, joined] of [
     assert.equal(third.wanted.placements.size, 0, "what was stopped stays stopped");
   });
 }
+
+void test("what is changed before a host has come back makes it forget nothing", async () => {
+  using folder = new Folder();
+  const hostSeed = KeyPair.generate("server").seed;
+  const options: HostOptions = { hostSeed, stateDirectory: folder.path, logLevel: "error" };
+  const first = await startHost({ ...options, remember: true });
+  await start(first, obedient({ name: "Echo" }));
+  await first.stop();
+
+  await using second = await startHost(options);
+  const early = await MemoryOfHost.open(second);
+  await start(second, obedient({ name: "Early" }));
+  await early.close();
+  const memory = await MemoryOfHost.open(second);
+  await memory.restore(true);
+  await memory.close();
+  assert.equal(await ask(second, "Echo", "Echo", "back"), "back");
+});
+
+void test("what cannot come back stays wanted, and comes as soon as it can", async () => {
+  using folder = new Folder();
+  const hostSeed = KeyPair.generate("server").seed;
+  const options: HostOptions = { hostSeed, stateDirectory: folder.path, remember: true, logLevel: "silent" };
+  const first = await startHost(options);
+  await start(first, obedient({ name: "Echo" }), { reference: "./nowhere.wasm" });
+  await first.stop();
+  const [kept = ""] = readdirSync(join(folder.path, "modules"));
+  renameSync(join(folder.path, "modules", kept), join(folder.path, kept));
+
+  const second = await startHost(options);
+  await start(second, obedient({ name: "Other" }));
+  await second.stop();
+
+  await using third = await startHost(options);
+  const names = () => [...third.wanted.placements.values()].map(({ spec }) => spec.module.claims.name);
+  assert.deepEqual(names(), ["Other"]);
+  renameSync(join(folder.path, kept), join(folder.path, "modules", kept));
+  await until(() => names().includes("Echo"), 20_000);
+  assert.equal(await ask(third, "Echo", "Echo", "back"), "back");
+});
 
 void test("without a key of its own a host cannot be asked to remember", async () => {
   await assert.rejects(startHost({ remember: true }), { code: "OPTION_OUT_OF_RANGE" });
