@@ -20,7 +20,7 @@ export * from "./memory-blobs.ts";
 export type * from "./connection.ts";
 export * from "./memory-connection.ts";
 export * from "./nats/connect.ts";
-export type { NatsOptions, NatsTlsFiles } from "./nats/options.ts";
+export { type NatsOptions, type NatsTlsFiles, readCredentials } from "./nats/options.ts";
 export * from "./subjects.ts";
 export * from "./rpc/entities.ts";
 export * from "./rpc/trace.ts";

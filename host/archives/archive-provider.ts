@@ -19,6 +19,7 @@ import {
   type NatsOptions,
   providerEntity,
   providerStartLine,
+  readCredentials,
   Subjects,
   traceHeaders,
   type WireEntity,
@@ -96,8 +97,12 @@ export class ArchiveProvider implements Provider {
     await this.stop();
     const { nats, hostId, stateDirectory, readyMs } = this.#options;
     const path = await unpackProgram(binaryOf(this.#archive), stateDirectory);
+    const user = nats.credsFile === undefined ? nats : readCredentials(nats.credsFile);
     const onProblem = ({ message }: Error) => context.log("warn", message);
     const connection = await connectNats({ ...nats, name: `${this.name} (archive)` }, { onProblem });
+    // Before it is connected nothing else would end its attempts.
+    const giveUp = () => void connection.close();
+    context.signal.addEventListener("abort", giveUp);
     try {
       const subjects = new Subjects(`archive_${randomBytes(8).toString("hex")}`);
       const ours = KeyPair.generate("cluster");
@@ -108,7 +113,8 @@ export class ArchiveProvider implements Provider {
         context,
       }).listen();
       await connection.bus.flush();
-      const line = this.#startLine(context, subjects.lattice, [ours.publicKey, its.publicKey], its.seed);
+      context.signal.removeEventListener("abort", giveUp);
+      const line = this.#startLine(context, subjects.lattice, [ours.publicKey, its.publicKey], its.seed, user);
       const run = await ProgramRun.start(this.name, path, line, {
         onLine: (stream, text) => context.log(stream === "stderr" ? "warn" : "info", `${this.name}: ${text}`),
         onGone: (error) => context.log("error", error.message),
@@ -256,6 +262,7 @@ export class ArchiveProvider implements Provider {
     lattice: string,
     clusterIssuers: readonly string[],
     seed: string,
+    { jwt = "", seed: userSeed = "" }: Pick<NatsOptions, "jwt" | "seed">,
   ): string {
     const { nats, hostId, rpcTimeoutMs } = this.#options;
     const [server = ""] = typeof nats.servers === "string" ? nats.servers.split(",") : nats.servers;
@@ -266,8 +273,8 @@ export class ArchiveProvider implements Provider {
       provider: this.key,
       instanceId: randomUUID(),
       rpcUrl: server.trim(),
-      userJwt: nats.jwt ?? "",
-      userSeed: nats.seed ?? "",
+      userJwt: jwt,
+      userSeed,
       invocationSeed: seed,
       clusterIssuers,
       links: [],

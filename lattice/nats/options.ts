@@ -156,8 +156,8 @@ function credentialsOf(options: NatsOptions): NatsConfig["credentials"] {
     throw fail("NATS_CREDENTIALS", "of the options", "a user JWT needs the seed of its key");
   if (credsFile !== undefined) {
     return (nonce) => {
-      const found = readCreds(credsFile);
-      return { jwt: found.jwt, ...signed(found.pair, nonce) };
+      const { jwt: token, seed: secret } = readCredentials(credsFile);
+      return { jwt: token, ...signed(userPair(secret, `in ${credsFile}`), nonce) };
     };
   }
   if (seed !== undefined) {
@@ -176,7 +176,11 @@ function signed(pair: KeyPair, nonce: string | undefined): { readonly sig?: stri
   return { sig: Buffer.from(pair.sign(Buffer.from(nonce))).toString("base64url") };
 }
 
-function readCreds(file: string): { readonly jwt: string; readonly pair: KeyPair } {
+/**
+ * User JWT and seed (secret) of a file as `nsc generate creds` writes it.
+ * @throws LatticeError NATS_CREDENTIALS naming the file.
+ */
+export function readCredentials(file: string): { readonly jwt: string; readonly seed: string } {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -186,7 +190,8 @@ function readCreds(file: string): { readonly jwt: string; readonly pair: KeyPair
   const [jwt, seed] = Array.from(text.matchAll(/-{3,}BEGIN[^\n]*\s+(\S+)\s+-{3,}END/g), ([, body]) => body);
   if (jwt === undefined || seed === undefined)
     throw fail("NATS_CREDENTIALS", `in ${file}`, "it holds no user JWT with its seed");
-  return { jwt, pair: userPair(seed, `in ${file}`) };
+  userPair(seed, `in ${file}`);
+  return { jwt, seed };
 }
 
 function userPair(seed: string, where: string): KeyPair {

@@ -10,6 +10,7 @@ import { KeyPair } from "../../lattice/index.ts";
 import { archiveOf, archiveProgram } from "../support/archives.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
 import { natsSkip, NatsServer } from "../support/nats-server.ts";
+import { userTokens } from "../support/nats-tokens.ts";
 import { isAlive } from "../support/unruly-child.ts";
 import { until } from "../support/until.ts";
 
@@ -164,6 +165,26 @@ test("what may not run is refused before anything is unpacked or started", { ski
   const nonsense = archiveOf({ issuer: other, program: Buffer.from("no program") });
   await assert.rejects(shop.startProvider(par(nonsense)), { code: "PROVIDER_GONE" });
   assert.equal(shop.wanted.providers.size, 0);
+});
+
+test("a program gets the credentials of the host's file, read at each start", { skip }, async () => {
+  const user = userTokens();
+  await using closed = await NatsServer.start({ config: user.serverConfig });
+  const credsFile = join(folder, "user.creds");
+  writeFileSync(credsFile, user.creds);
+  await using shop = await startHost({ nats: { servers: closed.url, credsFile }, stateDirectory: folder });
+  const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  const provider = await shop.startProvider(par());
+  await shop.link(actor, provider);
+  const { host: told } = JSON.parse(await asking(shop, actor)("About")) as { host: Record<string, unknown> };
+  assert.deepEqual([told.lattice_rpc_user_jwt, told.lattice_rpc_user_seed], [user.jwt, user.seed]);
+  await shop.stopProvider(provider);
+  writeFileSync(credsFile, "nothing");
+  await assert.rejects(shop.startProvider(par()), (error: Error & { code?: string }) => {
+    assert.equal(error.code, "NATS_CREDENTIALS");
+    assert.ok(error.message.includes(credsFile));
+    return true;
+  });
 });
 
 test("a host without NATS says what an archive needs", async () => {

@@ -3,7 +3,7 @@
 import { createHash, createPrivateKey, createPublicKey, randomUUID, sign, verify } from "node:crypto";
 import { createInterface } from "node:readline";
 import { Packr, Unpackr } from "msgpackr";
-import { connect } from "nats";
+import { connect, jwtAuthenticator } from "nats";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
@@ -13,7 +13,9 @@ const line = await new Promise((resolve) => createInterface({ input: process.std
 const host = JSON.parse(Buffer.from(line, "base64").toString());
 const links = new Map(host.link_definitions.map((link) => [link.actor_id, link]));
 const me = { public_key: host.provider_key, link_name: host.link_name, contract_id: "demo:archive" };
-const connection = await connect({ servers: host.lattice_rpc_url });
+const { lattice_rpc_user_jwt: jwt, lattice_rpc_user_seed: userSeed } = host;
+const authenticator = jwt ? { authenticator: jwtAuthenticator(jwt, Buffer.from(userSeed)) } : {};
+const connection = await connect({ servers: host.lattice_rpc_url, ...authenticator });
 const base = `wasmbus.rpc.${host.lattice_rpc_prefix}.${host.provider_key}.${host.link_name}`;
 process.stdout.write("a line of the program\n");
 

@@ -19,7 +19,8 @@ export function userTokens(): UserTokens {
   const limits = { subs: -1, data: -1, payload: -1, imports: -1, exports: -1, wildcards: true, conn: -1, leaf: -1 };
   const operatorJwt = token(operator, operator.publicKey, "operator", { system_account: system.publicKey });
   const systemJwt = token(operator, system.publicKey, "account", { limits });
-  const accountJwt = token(operator, account.publicKey, "account", { limits });
+  const jetStream = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
+  const accountJwt = token(operator, account.publicKey, "account", { limits: { ...limits, ...jetStream } });
   const jwt = token(account, user.publicKey, "user", { subs: -1, data: -1, payload: -1 });
   const preload = `${system.publicKey}: "${systemJwt}", ${account.publicKey}: "${accountJwt}"`;
   return {
