@@ -277,10 +277,13 @@ export class Dispatch {
   }
 
   #sendOver(link: LinkRow, invocation: VerifiedInvocation): Promise<Uint8Array> {
-    if (!this.elsewhere || invocation.from !== undefined) throw fail("PROVIDER_ABSENT", link.spec.provider);
+    const { from, hops } = invocation;
+    // Another host's call goes on only to where the provider went that it was meant for.
+    if (!this.elsewhere || (from !== undefined && !this.#tables.givenTo(link.spec)))
+      throw fail("PROVIDER_ABSENT", link.spec.provider);
     link.calls++;
     this.spy?.goesAway(invocation);
-    const answer = this.elsewhere.toProvider(invocation, link);
+    const answer = this.elsewhere.toProvider(from === undefined ? invocation : { ...invocation, hops: hops + 1 }, link);
     answer.catch(() => link.errors++);
     return answer;
   }

@@ -100,6 +100,7 @@ export type EngineChange =
   | { readonly type: "release-provider"; readonly id: string }
   /** All links of one provider go to another in one step, with the calls that wait. */
   | SwapChange
+  | GiveChange
   /** Takes no more calls and lets it finish those that it holds; it stays. */
   | { readonly type: "drain-provider"; readonly id: string; readonly drainMs: number }
   /** Whose calls are watched from now on; an empty list watches none. */
@@ -113,6 +114,30 @@ export interface SwapChange {
   readonly links: readonly LinkSpec[];
   /** Share of its calls that may fail before new ones are held back and the supervisor is told; without it nobody watches. */
   readonly tolerated?: number;
+}
+
+/**
+ * All links of one provider lead to another host in one step, with the calls that wait. Calls that
+ * other hosts still send here go there too.
+ */
+export interface GiveChange {
+  readonly type: "give-provider";
+  readonly from: NamedProvider & { readonly id: string };
+  readonly to: ProviderPlace;
+  /** All that `from` had, with the key of the new one and nobody here behind them. */
+  readonly links: readonly LinkSpec[];
+}
+
+/** A provider as links name it. */
+export interface NamedProvider {
+  readonly key: string;
+  readonly linkName: string;
+}
+
+/** Where a provider went that ran here: its key there, and the N key of that host. */
+export interface ProviderPlace {
+  readonly key: string;
+  readonly host: string;
 }
 
 export type ToEngine =

@@ -113,7 +113,8 @@ export class Engine implements EngineHandle {
         return undefined;
       case "put-provider":
         await this.#providers.put(change.spec, change.staged);
-        this.#seat.providerStarted(change.spec);
+        // One that shall take over is nobody's to call yet.
+        if (!change.staged) this.#seat.providerStarted(change.spec);
         return undefined;
       case "drop-provider":
         if (this.#seat.taken) await this.#seat.leaveProvider(change.id, change.drainMs);
@@ -146,6 +147,10 @@ export class Engine implements EngineHandle {
         return undefined;
       case "swap-provider":
         await this.#swaps.swap(change);
+        this.#seat.providerServes(change.to);
+        return undefined;
+      case "give-provider":
+        this.#swaps.give(change);
         return undefined;
       case "drain-provider":
         await this.#providers.drain(change.id, change.drainMs);

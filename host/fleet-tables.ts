@@ -1,5 +1,13 @@
 import { canonicalContract, contractOf } from "../lattice/index.ts";
-import type { EngineChange, LinkSpec, Place, PlacementSpec, ProviderSpec } from "./engine-messages.ts";
+import type {
+  EngineChange,
+  GiveChange,
+  LinkSpec,
+  NamedProvider,
+  Place,
+  PlacementSpec,
+  ProviderSpec,
+} from "./engine-messages.ts";
 import type { RemoteOptions } from "./remote/options.ts";
 import type { PeerHost } from "./remote/peers.ts";
 
@@ -14,6 +22,8 @@ export class FleetTables {
   #spies: Extract<EngineChange, { type: "put-spies" }> | undefined;
   /** Providers that take no more calls. */
   readonly #drained = new Set<string>();
+  /** Providers that went to other hosts, by the names that they had here. */
+  readonly #given = new Map<string, GiveChange>();
 
   link(id: string): LinkSpec | undefined {
     return this.#links.get(id);
@@ -47,6 +57,7 @@ export class FleetTables {
         return;
       case "put-provider":
         this.#providers.set(change.spec.id, change.spec);
+        if (!change.staged) this.#given.delete(nameOf(change.spec));
         return;
       case "drop-provider":
         this.#providers.delete(change.id);
@@ -75,6 +86,11 @@ export class FleetTables {
         return;
       case "swap-provider":
         for (const link of change.links) this.#links.set(link.id, link);
+        this.#given.delete(nameOf(this.#providers.get(change.to)));
+        return;
+      case "give-provider":
+        for (const link of change.links) this.#links.set(link.id, link);
+        this.#given.set(nameOf(change.from), { ...change, links: [] });
         return;
       case "drain-provider":
         this.#drained.add(change.id);
@@ -114,11 +130,16 @@ export class FleetTables {
     for (const peer of this.#peers.values()) yield { type: "put-peer", peer };
     if (this.#aliases) yield { type: "put-aliases", aliases: this.#aliases };
     for (const link of links) yield { type: "put-link", link };
+    yield* this.#given.values();
     for (const id of this.#drained) yield { type: "drain-provider", id, drainMs: 0 };
     if (this.#spies) yield this.#spies;
     // Last: who calls from elsewhere finds everything.
     if (this.#remote) yield { type: "join", remote: this.#remote };
   }
+}
+
+function nameOf(provider: NamedProvider | undefined): string {
+  return `${provider?.key} ${provider?.linkName}`;
 }
 
 /** What a change is about, for messages. */

@@ -26,6 +26,7 @@ import { type LinkOptions, Links } from "./links.ts";
 import { LogBook } from "./log-ring.ts";
 import { HostLogger } from "./logger.ts";
 import { MemoryOfHost } from "./memory-of-host.ts";
+import type { GoneProvider } from "./remembered.ts";
 import { memberKeys, openConnections } from "./membership/connections.ts";
 import { Jobs } from "./membership/jobs.ts";
 import { Member, type MemberKeys } from "./membership/member.ts";
@@ -197,7 +198,7 @@ export class Host implements AsyncDisposable {
       await host.stop();
       throw error;
     }
-    if (config.hostSeed !== undefined) await host.#openJournal();
+    const gone = config.hostSeed === undefined ? [] : await host.#openJournal();
     loader.rehearse();
     events.emit("host_started", {
       host_id: host.id,
@@ -206,7 +207,7 @@ export class Host implements AsyncDisposable {
       uptime_seconds: 0,
       version,
     });
-    if (config.membership.remember !== false) await host.#memory?.restore(config.membership.remember);
+    if (config.membership.remember !== false) await host.#memory?.restore(config.membership.remember, gone);
     return host;
   }
 
@@ -215,6 +216,7 @@ export class Host implements AsyncDisposable {
     const connections = await openConnections(this.config, keys, (text) => this.logger.warn(text));
     if (!connections) return;
     this.#member = new Member(this, keys, connections, verbs, () => void this.stop());
+    this.swaps.join(this.#member.others);
     await this.#member.start(policy);
   }
 
@@ -337,20 +339,42 @@ export class Host implements AsyncDisposable {
    * Puts another provider of the same contract in the place of a running one, under load: started
    * and linked beside it, healthy before it gets a call, switched in one step, on trial before the
    * old one stops. `next` is an object, a reference of ours or of an archive, or `memory`, `sqlite:FILE`,
-   * `redis://HOST`, `nats`. Handles of the old one mean the new one from then on.
-   * @throws LatticeError SWAP_REFUSED with all problems, SWAP_PAUSE, PROVIDER_ABSENT, PROVIDER_CONFLICT; nothing has changed then.
+   * `redis://HOST`, `nats`. Handles of the old one mean the new one from then on. With `toHost` the new
+   * one runs on another host of the lattice; without `next` it is the same with the same settings.
+   * @throws LatticeError SWAP_REFUSED with all problems, SWAP_PAUSE, PROVIDER_ABSENT, PROVIDER_CONFLICT, HOST_ABSENT; nothing has changed then.
    */
   async swapProvider(
     target: ProviderHandle | string,
-    next: Provider | string,
+    next?: Provider | string,
     options: SwapOptions = {},
   ): Promise<SwapOutcome> {
     this.#mustRun();
     const { contractId } = this.wanted.findProvider(target).spec;
     if (typeof next !== "string" || isOwnReference(next, contractId) || !isArchiveReference(next))
       return this.swaps.swap(target, next, options);
+    // The other host fetches and verifies it itself.
+    if (options.toHost !== undefined) return this.swaps.swap(target, next, { reference: next, ...options });
     const { bytes, origin } = await this.fetch(next, { files: options.files ?? true });
     return this.swaps.swap(target, this.openArchive(bytes, origin), { reference: next, ...options });
+  }
+
+  /** The archive that another host means, fetched and verified here; undefined for what is ours. */
+  async archiveOf(reference: string, contractId: string): Promise<Provider | undefined> {
+    if (isOwnReference(reference, contractId) || !isArchiveReference(reference)) return undefined;
+    const { bytes, origin } = await this.fetch(reference, { files: false });
+    return this.openArchive(bytes, origin);
+  }
+
+  /** Whether calls over these links go to the provider of that key on another host, from every engine here. */
+  knowsWay(
+    { key, linkName, host }: { key: string; linkName: string; host: string },
+    links: readonly string[],
+  ): boolean {
+    const there = this.#member?.inEffect(host)?.providers ?? [];
+    return (
+      there.some((provider) => provider.key === key && provider.linkName === linkName) &&
+      links.every((id) => this.wanted.links.get(id)?.spec.provider === key)
+    );
   }
 
   /**
@@ -431,18 +455,27 @@ export class Host implements AsyncDisposable {
     return this.stop();
   }
 
-  /** A host that comes back under its key says how the swaps ended that were cut off with its last process. */
-  async #openJournal(): Promise<void> {
+  /**
+   * A host that comes back under its key says how the swaps ended that were cut off with its last
+   * process. Answers the providers that stand on another host, so that they are not started here too.
+   */
+  async #openJournal(): Promise<readonly GoneProvider[]> {
     const warn = (text: string) => this.logger.warn(text);
     const { journal, interrupted } = await SwapJournal.open(this.config.stateDirectory, this.id, warn);
-    this.swaps.journal = journal;
-    for (const { id: swap_id, contractId: contract_id, linkName: link_name, from, to, stands } of interrupted) {
+    this.swaps.keep(journal);
+    const gone: GoneProvider[] = [];
+    for (const swap of interrupted) {
+      const { id: swap_id, contractId: contract_id, linkName: link_name, from, to, elsewhere } = swap;
+      const stands = await this.swaps.verdictOf(swap);
       this.events.emit("swap_interrupted", { swap_id, contract_id, link_name, from, to, stands });
       const serving = stands === "new" ? to : from;
       warn(
         `the swap of ${from} for ${to} (${contract_id}) was cut off with the last process: ${serving} stood (${stands})`,
       );
+      if (elsewhere?.side === stands)
+        gone.push({ reference: elsewhere.side === "new" ? from : to, linkName: link_name });
     }
+    return gone;
   }
 
   /** An actor here, else, in a lattice, one of another host; any key may run on a host that does not tell. */

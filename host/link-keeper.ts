@@ -1,6 +1,6 @@
 import type { LinkStatus } from "../capabilities/index.ts";
 import { fail } from "../lattice/index.ts";
-import type { LinkSpec, SwapChange } from "./engine-messages.ts";
+import type { GiveChange, LinkSpec, SwapChange } from "./engine-messages.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import { InFlight } from "./in-flight.ts";
 import { linkDeadline } from "./link-deadline.ts";
@@ -61,7 +61,19 @@ export class LinkKeeper {
       this.#tables.links.set(id, row);
       this.#tables.linkChanged(id);
     }
+    this.#tables.takeBack(next.spec);
     this.release(from);
+  }
+
+  /** What the provider has opened stays open: it may have to serve again. */
+  give({ from, to, links }: GiveChange): void {
+    this.#tables.give(from, to);
+    for (const spec of links) {
+      const held = this.#tables.links.get(spec.id);
+      this.#tables.links.set(spec.id, this.#row(spec, undefined, held));
+      this.#tables.linkChanged(spec.id);
+    }
+    this.release(from.id);
   }
 
   release(id: string): void {

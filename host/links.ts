@@ -276,6 +276,32 @@ export class Links {
     }
   }
 
+  /** In the turn of a provider that went to another host, where it has `key`. Everybody is told, where that is another one. */
+  async given(from: ProviderSpec, key: string): Promise<void> {
+    const { wanted, logger } = this.#parts;
+    const moved = [...wanted.links.values()].filter(({ spec }) => spec.providerId === from.id);
+    for (const { spec } of moved) {
+      const now: LinkSpec = { ...spec, provider: key, providerId: undefined };
+      wanted.links.set(spec.id, { spec: now, urls: [] });
+      this.#applied.delete(spec.id);
+      if (key === from.key) continue;
+      try {
+        await this.#book.put(now);
+        this.#tell("linkdef_set", now);
+      } catch (error) {
+        logger.warn(`the lattice is not told that ${nameOf(now)} leads to ${key} now: ${describe(error)}`);
+      }
+    }
+  }
+
+  /** In the turn of a provider that came from another host with these links. */
+  taken(links: readonly LinkRecord[]): void {
+    for (const link of links) {
+      this.#parts.wanted.links.set(link.spec.id, link);
+      this.#applied.delete(link.spec.id);
+    }
+  }
+
   #renew(link: LinkSpec): Promise<void> {
     return this.#inTurn(link, () => this.#putAgain(link));
   }

@@ -5,6 +5,7 @@ import { StateStore } from "./state-store.ts";
 
 import {
   countOf,
+  type GoneProvider,
   nothingRemembered,
   readRemembered,
   type Remembered,
@@ -81,11 +82,16 @@ export class MemoryOfHost {
     });
   }
 
-  /** Starts what the last process should have run, unless that is to be forgotten. What cannot start is told, kept and tried again. */
-  async restore(remember: true | "fresh"): Promise<void> {
+  /**
+   * Starts what the last process should have run, unless that is to be forgotten, but for what is `gone`
+   * to another host. What cannot start is told, kept and tried again.
+   */
+  async restore(remember: true | "fresh", gone: readonly GoneProvider[] = []): Promise<void> {
     const remembered = remember === "fresh" ? undefined : await this.#store.read(this.#name, version, readRemembered);
     if (remembered) {
-      this.#missing = remembered;
+      const isGone = ({ reference, linkName }: GoneProvider) =>
+        gone.some((each) => each.reference === reference && each.linkName === linkName);
+      this.#missing = { ...remembered, providers: remembered.providers.filter((provider) => !isGone(provider)) };
       await this.#bringBack(firstWaitMs);
       const count = countOf(remembered);
       this.#host.logger.info(`${count - countOf(this.#missing)} of ${count} things that ran before run again`);

@@ -48,6 +48,7 @@ export class ProviderKeeper {
       throw error;
     }
     this.#tables.providers.set(spec.id, row);
+    if (!staged) this.#tables.takeBack(spec);
     this.#tables.changed();
     this.#health.watch(row);
   }

@@ -66,9 +66,10 @@ export function providerVerbs(host: Host): Verbs {
       summary: "Puts another provider in the place of a running one, step by step; the last line is the outcome.",
       params: {
         target,
-        reference: text({ max: 4_096 }),
+        reference: optional(text({ max: 4_096 })),
         bytes: optional(bytes(host.config.limits.moduleBytes)),
         linkName,
+        toHost: optional(text({ max: 256 })),
         config: optional(textMap()),
         copyState: optional(flag()),
         acceptPause: optional(flag()),
@@ -77,8 +78,9 @@ export function providerVerbs(host: Host): Verbs {
       },
       run: async ({ target: name, linkName: link, reference, bytes: sent, ...options }, { from }) => {
         const { id } = host.wanted.findProvider(name, link).spec;
-        const next = sent ? host.openArchive(sent, reference) : reference;
-        const source = { ...(sent ? { reference } : {}), files: mayBeFile(host, reference, from) };
+        const next = sent ? host.openArchive(sent, reference ?? name) : reference;
+        const files = mayBeFile(host, reference ?? "", from);
+        const source = { ...(sent && reference !== undefined ? { reference } : {}), files };
         return swapLines((onStep) => host.swapProvider(id, next, { ...given(options), ...source, onStep }));
       },
     }),

@@ -16,6 +16,9 @@ interface RememberedProvider {
   readonly annotations: Texts;
 }
 
+/** One that went to another host by a swap which was cut off with the last process. */
+export type GoneProvider = Pick<RememberedProvider, "reference" | "linkName">;
+
 /** Only of a host that stands alone; a lattice keeps its links itself. */
 interface RememberedLink {
   readonly actor: string;

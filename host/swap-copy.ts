@@ -16,23 +16,37 @@ interface Pair {
   readonly to: string;
 }
 
+/** A provider that is copied from or to: here, or on another host. */
+export interface CopyEnd {
+  readonly name: string;
+  readonly id: string;
+  /** @throws LatticeError what the provider throws. */
+  ask<T extends ProviderQuestion["type"]>(question: Extract<ProviderQuestion, { type: T }>): Promise<AnswerTo<T>>;
+}
+
+/** One that runs in several engines has its state elsewhere, so that any of them can be asked: always the same. */
+export function endHere(fleet: Fleet, { id, name, places }: ProviderSpec): CopyEnd {
+  return { id, name, ask: (question) => fleet.askAt(places[0]!, question) };
+}
+
 /** The state of one provider on its way to another. Whoever uses it keeps calls away meanwhile. */
 export class StateCopy {
-  readonly #fleet: Fleet;
-  readonly #from: ProviderSpec;
-  readonly #to: ProviderSpec;
+  readonly #from: CopyEnd;
+  readonly #to: CopyEnd;
   readonly #pairs: readonly Pair[];
 
-  private constructor(fleet: Fleet, from: ProviderSpec, to: ProviderSpec, pairs: readonly Pair[]) {
-    this.#fleet = fleet;
+  private constructor(from: CopyEnd, to: CopyEnd, pairs: readonly Pair[]) {
     this.#from = from;
     this.#to = to;
     this.#pairs = pairs;
   }
 
   /** @throws LatticeError SWAP_REFUSED when one of them cannot be copied, or stores would run into each other. */
-  static async plan(fleet: Fleet, from: ProviderSpec, to: ProviderSpec): Promise<StateCopy> {
-    const [source, target] = [await askOne(fleet, from, storesOf(from)), await askOne(fleet, to, storesOf(to))];
+  static async plan(from: CopyEnd, to: CopyEnd): Promise<StateCopy> {
+    const [source, target] = [
+      await from.ask<"stores">({ type: "stores", id: from.id }),
+      await to.ask<"stores">({ type: "stores", id: to.id }),
+    ];
     const refuse = (why: string) => fail("SWAP_REFUSED", from.name, to.name, why);
     if (!source.copies) throw refuse(`the state of ${from.name} cannot be copied`);
     if (!target.copies) throw refuse(`${to.name} cannot take a copy`);
@@ -46,14 +60,14 @@ export class StateCopy {
       takenBy.set(meant.name, name);
       pairs.set(JSON.stringify([name, meant.name]), { from: link, to: meant.link });
     }
-    return new StateCopy(fleet, from, to, [...pairs.values()]);
+    return new StateCopy(from, to, [...pairs.values()]);
   }
 
   /** Keys that a copy would take. */
   async count(): Promise<number> {
     let sum = 0;
     for (const { from } of this.#pairs)
-      sum += (await this.#source({ type: "count", id: this.#from.id, link: from })).count;
+      sum += (await this.#from.ask<"count">({ type: "count", id: this.#from.id, link: from })).count;
     return sum;
   }
 
@@ -85,7 +99,7 @@ export class StateCopy {
           const { entries, done } = await within(this.#export(from, exportId), left, "the copy");
           if (entries.length > 0) {
             const question = { type: "import", id: this.#to.id, link: to, entries } as const;
-            await within(askOne(this.#fleet, this.#to, question), Math.max(0, end - performance.now()), "the copy");
+            await within(this.#to.ask<"import">(question), Math.max(0, end - performance.now()), "the copy");
           }
           copied += entries.length;
           if (done) break;
@@ -98,22 +112,7 @@ export class StateCopy {
     return copied;
   }
 
-  #source<T extends ProviderQuestion["type"]>(question: Extract<ProviderQuestion, { type: T }>): Promise<AnswerTo<T>> {
-    return askOne(this.#fleet, this.#from, question);
-  }
-
   #export(link: string, exportId: string, end = false) {
-    return this.#source({ type: "export", id: this.#from.id, link, exportId, end });
+    return this.#from.ask<"export">({ type: "export", id: this.#from.id, link, exportId, end });
   }
-}
-
-const storesOf = ({ id }: ProviderSpec) => ({ type: "stores", id }) as const;
-
-/** One that runs in several engines has its state elsewhere, so that any of them can be asked: always the same. */
-function askOne<T extends ProviderQuestion["type"]>(
-  fleet: Fleet,
-  { places }: ProviderSpec,
-  question: Extract<ProviderQuestion, { type: T }>,
-): Promise<AnswerTo<T>> {
-  return fleet.askAt(places[0]!, question);
 }

@@ -9,6 +9,8 @@ export interface InterruptedSwap {
   readonly to: string;
   /** Nothing between: calls go to the old one until the step in which they go to the new one. */
   readonly stands: "old" | "new";
+  /** Of a swap between two hosts: the other one, and which of the two providers is there. */
+  readonly elsewhere?: { readonly host: string; readonly side: "old" | "new" };
 }
 
 const version = 1;
@@ -67,7 +69,12 @@ function readSwaps(value: unknown): readonly InterruptedSwap[] {
 
 function isSwap(value: unknown): value is InterruptedSwap {
   if (typeof value !== "object" || value === null) return false;
-  const { stands, ...texts } = value as Record<string, unknown>;
+  const { stands, elsewhere, ...texts } = value as Record<string, unknown>;
   const named = ["id", "contractId", "linkName", "from", "to"].every((name) => typeof texts[name] === "string");
-  return named && (stands === "old" || stands === "new");
+  const { host, side } = (elsewhere ?? { host: "", side: "old" }) as Record<string, unknown>;
+  return named && isSide(stands) && typeof host === "string" && isSide(side);
+}
+
+function isSide(value: unknown): value is "old" | "new" {
+  return value === "old" || value === "new";
 }

@@ -1,6 +1,6 @@
 import { fail } from "../lattice/index.ts";
 import type { Dispatch } from "./dispatch.ts";
-import type { SwapChange } from "./engine-messages.ts";
+import type { GiveChange, SwapChange } from "./engine-messages.ts";
 import type { LinkKeeper } from "./link-keeper.ts";
 import type { ProviderNews } from "./provider-questions.ts";
 import type { ProviderRow, Tables } from "./tables.ts";
@@ -37,6 +37,12 @@ export class SwapKeeper {
     if (old) endTrial(old);
     if (next && tolerated !== undefined) this.#try(next, tolerated);
     await this.#links.swap(change);
+  }
+
+  give(change: GiveChange): void {
+    const row = this.#tables.providers.get(change.from.id);
+    if (row) endTrial(row);
+    this.#links.give(change);
   }
 
   /** More faults than are tolerated: whoever comes now waits for the decision of the supervisor. */

@@ -27,10 +27,22 @@ export async function* swapLines(
   yield outcomeJson(await swapping);
 }
 
-function outcomeJson({ outcome, provider, reason, calls, waited, lost, keysCopied, pauseMs, tookMs }: SwapOutcome) {
+function outcomeJson({
+  outcome,
+  provider,
+  host,
+  reason,
+  calls,
+  waited,
+  lost,
+  keysCopied,
+  pauseMs,
+  tookMs,
+}: SwapOutcome) {
   return {
     outcome,
     provider: { id: provider.id, name: provider.name, contract_id: provider.contractId, link_name: provider.linkName },
+    ...(host === undefined ? {} : { host }),
     ...(reason === undefined ? {} : { reason }),
     calls,
     waited,

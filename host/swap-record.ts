@@ -15,6 +15,8 @@ export interface SwapOptions {
   readonly reference?: string;
   /** False refuses archives that are files of this host. Default true. */
   readonly files?: boolean;
+  /** Another host of the lattice on which the new one shall run: its id, the beginning of it, or its name. */
+  readonly toHost?: string;
   /** Called at each step, in the turn in which it is done. */
   readonly onStep?: (step: SwapStep) => void;
 }
@@ -27,6 +29,7 @@ export type SwapStepName =
   | "copying"
   | "copied"
   | "switched"
+  | "known"
   | "trial"
   | "kept"
   | "drained"
@@ -47,6 +50,8 @@ export interface SwapOutcome {
   readonly outcome: "swapped" | "returned";
   /** Who serves now. */
   readonly provider: ProviderHandle;
+  /** Name of the host on which it serves, when that is another one. */
+  readonly host?: string;
   /** Why it returned. */
   readonly reason?: string;
   /** Calls that the new one was asked before the swap ended. */

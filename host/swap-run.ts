@@ -1,30 +1,27 @@
-import { randomUUID } from "node:crypto";
 import type { Provider } from "../capabilities/index.ts";
 import { canonicalContract, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
 import { type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { aboutProvider, aboutStoppedProvider } from "./event-data.ts";
 import type { Links } from "./links.ts";
-import { askPolicyToStart, type HostParts } from "./parts.ts";
+import type { HostParts } from "./parts.ts";
 import type { ProviderFigures } from "./provider-questions.ts";
 import { type Providers, referenceOf } from "./providers.ts";
-import { keysUnasked, StateCopy } from "./swap-copy.ts";
+import { endHere, StateCopy } from "./swap-copy.ts";
 import type { SwapJournal } from "./swap-journal.ts";
-import type { SwapOptions, SwapOutcome, SwapRecord, SwapStep, SwapStepName } from "./swap-record.ts";
+import { linksText, Newcomer } from "./swap-newcomer.ts";
+import { copyWhileCallsWait } from "./swap-pause.ts";
+import type { SwapOptions, SwapOutcome, SwapRecord } from "./swap-record.ts";
 import { swapReference } from "./swap-reference.ts";
-import { sumFigures, Trial } from "./swap-trial.ts";
+import { SwapStory } from "./swap-story.ts";
+import { lookHere, sumFigures, Trial } from "./swap-trial.ts";
 import { type LinkRecord, providerHandle, type ProviderRecord } from "./wanted.ts";
 
 const defaultTrialMs = 10_000;
-/** Longest wait for a new provider to be healthy, in milliseconds. */
-const healthyMs = 5_000;
-const askHealthEveryMs = 50;
-/** Longest time that a copy may hold calls back when nobody was asked, in milliseconds. */
-const unaskedPauseMs = 5_000;
 /** Longest time to bring back what a provider on trial was given, in milliseconds. */
 const bringBackMs = 2_000;
+
 /** One swap, from the start of the new provider to the stop of the one that is not needed any more. */
 export class SwapRun {
-  readonly record: SwapRecord;
   readonly trial: Trial;
   outcome: Promise<SwapOutcome> | undefined;
   readonly #parts: HostParts;
@@ -33,7 +30,7 @@ export class SwapRun {
   readonly #old: ProviderRecord;
   readonly #new: ProviderRecord;
   readonly #options: SwapOptions;
-  readonly #since = performance.now();
+  readonly #story: SwapStory;
   /** Links as they were when calls went over. */
   #links: readonly LinkRecord[] = [];
   /** Figures of the old one before any call waited. */
@@ -68,43 +65,39 @@ export class SwapRun {
       reference: options.reference ?? referenceOf(spec),
       startedAt: Date.now(),
     };
-    this.trial = new Trial(parts.fleet, spec);
-    this.record = {
-      id: randomUUID(),
-      slot: slotOf(spec.id),
-      startedAt: new Date().toISOString(),
-      from: old.reference,
-      to: this.#new.reference,
-      state: "started",
-      reason: "",
-      steps: [],
-    };
+    this.trial = new Trial(spec.id, () => lookHere(parts.fleet, spec.id));
+    this.#story = new SwapStory(parts.events, old, this.#new.reference, options.onStep);
+  }
+
+  get record(): SwapRecord {
+    return this.#story.record;
   }
 
   /** All until calls go to the new one; what fails before leaves everything as it was. */
   async switchOver(): Promise<void> {
-    const { fleet, events } = this.#parts;
+    const { fleet } = this.#parts;
     const [from, to] = [this.#old.spec, this.#new.spec];
-    events.emit("swap_started", { ...this.#about(), copy_state: this.#options.copyState ?? false });
+    const newcomer = new Newcomer(this.#parts, to, from.name);
+    this.#story.emit("swap_started", { copy_state: this.#options.copyState ?? false });
     try {
       this.#check();
-      await askPolicyToStart(this.#parts, { ...this.#policyRequest(to) });
       await this.#note("old");
-      await fleet.apply({ type: "put-provider", spec: to, staged: true });
-      this.#step("started", `${to.name} runs beside ${from.name}`);
-      const links = await this.#stageLinks();
-      await this.#untilHealthy();
+      await newcomer.start();
+      this.#story.step("started", `${to.name} runs beside ${from.name}`);
+      const links = await newcomer.open(fleet.linksOf(from.id));
+      this.#story.step("linked", linksText(links, to.name));
+      await newcomer.untilHealthy();
+      this.#story.step("healthy", `${to.name} says that it is well`);
       this.#before = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
       if (this.#options.copyState) await this.#copy();
       await this.#switch(links);
     } catch (error) {
       await fleet.apply({ type: "release-provider", id: from.id }).catch(() => {});
-      await fleet.apply({ type: "drop-provider", id: to.id, drainMs: 0 }).catch(() => {});
-      fleet.objects.delete(to.id);
+      await newcomer.leave();
       await this.#journal?.close(this.record.id);
       const why = describe(error);
-      this.#step("failed", `${from.name} serves as before: ${why}`, why);
-      events.emit("swap_failed", { ...this.#about(), reason: why });
+      this.#story.step("failed", `${from.name} serves as before: ${why}`, why);
+      this.#story.emit("swap_failed", { reason: why });
       throw isLatticeError(error) && error.code !== "PROVIDER_FAILED" && error.code !== "DEADLINE_EXCEEDED"
         ? error
         : failFrom(error, "SWAP_REFUSED", from.name, to.name, why);
@@ -115,32 +108,32 @@ export class SwapRun {
   async tryOut(): Promise<string | undefined> {
     const { trialMs = defaultTrialMs } = this.#options;
     if (trialMs === 0) return undefined;
-    this.#step("trial", `${this.#old.spec.name} stays ready for ${trialMs} ms`);
+    this.#story.step("trial", `${this.#old.spec.name} stays ready for ${trialMs} ms`);
     return await this.trial.run(trialMs);
   }
 
   /** The new one stays: the old one ends what it holds and stops. */
   async finish(): Promise<SwapOutcome> {
-    const { fleet, events } = this.#parts;
+    const { fleet } = this.#parts;
     const [from, to] = [this.#old.spec, this.#new.spec];
     await fleet.apply({ type: "release-provider", id: to.id }).catch(() => {});
-    if (this.#options.trialMs !== 0) this.#step("kept", `${to.name} passed its trial`);
+    if (this.#options.trialMs !== 0) this.#story.step("kept", `${to.name} passed its trial`);
     const figures = await this.#figures();
     const lost = await this.#retire(from);
-    this.#step(
+    this.#story.step(
       "drained",
       lost === 0 ? `${from.name} has stopped` : `${from.name} has stopped, ${lost} calls unanswered`,
     );
     await this.#journal?.close(this.record.id);
     const outcome = this.#outcome("swapped", this.#new, figures, lost);
     const { calls, waited, pauseMs } = outcome;
-    events.emit("swapped", { ...this.#about(), calls, waited, lost, pause_ms: pauseMs, keys_copied: this.#copied });
+    this.#story.emit("swapped", { calls, waited, lost, pause_ms: pauseMs, keys_copied: this.#copied });
     return outcome;
   }
 
   /** The old one serves again, with what the new one was given where that can still be had. */
   async goBack(reason: string): Promise<SwapOutcome> {
-    const { fleet, events, wanted, logger } = this.#parts;
+    const { fleet, wanted, logger } = this.#parts;
     const [from, to] = [this.#old.spec, this.#new.spec];
     let text = `${from.name} serves again: ${reason}`;
     if (this.#options.copyState) {
@@ -166,9 +159,9 @@ export class SwapRun {
     const figures = await this.#figures();
     const lost = await this.#retire(to);
     await this.#journal?.close(this.record.id);
-    this.#step("returned", text, reason);
+    this.#story.step("returned", text, reason);
     const outcome = this.#outcome("returned", this.#old, figures, lost, reason);
-    events.emit("swap_returned", { ...this.#about(), reason: text, calls: outcome.calls, lost });
+    this.#story.emit("swap_returned", { reason: text, calls: outcome.calls, lost });
     logger.warn(`the swap of ${from.name} for ${to.name} was taken back: ${text}`);
     return outcome;
   }
@@ -185,67 +178,14 @@ export class SwapRun {
         throw fail("PROVIDER_CONFLICT", to.contractId, to.linkName, spec.name);
   }
 
-  #policyRequest({ key, name, contractId, linkName }: ProviderSpec) {
-    return { action: "start_provider", provider: key, name, contractId, linkName } as const;
-  }
-
-  /** The new provider checks every link; all that it refuses is said at once. */
-  async #stageLinks(): Promise<readonly LinkRecord[]> {
-    const { fleet, wanted } = this.#parts;
-    const [from, to] = [this.#old.spec, this.#new.spec];
-    const links = fleet.linksOf(from.id).map((link) => ({ ...link, provider: to.key, providerId: to.id }));
-    const staged = await Promise.allSettled(links.map((link) => fleet.apply({ type: "stage-link", link })));
-    const problems = staged.flatMap((result, at) =>
-      result.status === "rejected"
-        ? [`link "${links[at]!.linkName}" of ${links[at]!.actor}: ${describe(result.reason)}`]
-        : [],
-    );
-    if (problems.length > 0) throw fail("SWAP_REFUSED", from.name, to.name, problems.join("; "));
-    this.#step("linked", `${links.length} ${links.length === 1 ? "link is" : "links are"} open on ${to.name}`);
-    return links.map((spec, at) => {
-      const result = staged[at]!;
-      const status = result.status === "fulfilled" ? result.value : undefined;
-      const settled = status?.values ? { ...spec, values: status.values } : spec;
-      return { spec: settled, urls: status?.urls ?? wanted.links.get(spec.id)?.urls ?? [] };
-    });
-  }
-
-  async #untilHealthy(): Promise<void> {
-    const { fleet } = this.#parts;
-    const { id, name } = this.#new.spec;
-    const end = performance.now() + healthyMs;
-    for (;;) {
-      const answers = await fleet.ask<"health">({ type: "health", id });
-      const unwell = answers.find(({ healthy }) => !healthy);
-      if (answers.length > 0 && !unwell) break;
-      const why = unwell?.message ?? "no engine runs it";
-      if (performance.now() > end) throw fail("SWAP_REFUSED", this.#old.spec.name, name, `it is not healthy: ${why}`);
-      await new Promise((resolve) => setTimeout(resolve, askHealthEveryMs));
-    }
-    this.#step("healthy", `${name} says that it is well`);
-  }
-
   /** From here on calls wait; they go on with the switch, or with the end of the swap. */
   async #copy(): Promise<void> {
     const { fleet } = this.#parts;
-    const [from, to] = [this.#old.spec, this.#new.spec];
-    const copy = await StateCopy.plan(fleet, from, to);
-    const keys = await copy.count();
-    const estimate = await copy.estimate(keys);
-    const asked = keys > keysUnasked || estimate > unaskedPauseMs;
-    if (asked && !this.#options.acceptPause) throw fail("SWAP_PAUSE", keys, Math.max(1, Math.ceil(estimate / 1_000)));
-    this.#step(
-      "copying",
-      `calls wait while ${keys} keys are copied${asked ? `, about ${Math.ceil(estimate / 1_000)} s` : ""}`,
-    );
-    const longest = asked ? Math.max(unaskedPauseMs, estimate * 4) : unaskedPauseMs;
-    this.#pauseMs = -performance.now();
-    await fleet.apply({ type: "hold-provider", id: from.id });
-    const idle = await fleet.ask<"idle">({ type: "idle", id: from.id, withinMs: longest });
-    const left = idle.reduce((sum, each) => sum + each.left, 0);
-    if (left > 0) throw fail("SWAP_REFUSED", from.name, to.name, `${left} calls did not end within ${longest} ms`);
-    this.#copied = await copy.run(longest);
-    this.#step("copied", `${this.#copied} keys are in ${to.name}`);
+    const end = endHere(fleet, this.#new.spec);
+    const accepted = this.#options.acceptPause ?? false;
+    const { copied, since } = await copyWhileCallsWait(fleet, this.#old.spec, end, accepted, this.#story);
+    this.#copied = copied;
+    this.#pauseMs = -since;
   }
 
   async #switch(links: readonly LinkRecord[]): Promise<void> {
@@ -269,7 +209,7 @@ export class SwapRun {
     const after = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
     this.#waited = after.waited - this.#before.waited;
     await this.#book.moved(from, to, new Map(links.map(({ spec, urls }) => [spec.id, urls])));
-    this.#step("switched", `new calls go to ${to.name}`);
+    this.#story.step("switched", `new calls go to ${to.name}`);
     if (from.key === to.key) return;
     events.emit("provider_started", aboutProvider(this.#parts.id, this.#new));
   }
@@ -281,7 +221,7 @@ export class SwapRun {
     try {
       await fleet.apply({ type: "hold-provider", id: to.id });
       await fleet.ask<"idle">({ type: "idle", id: to.id, withinMs: bringBackMs });
-      const copy = await StateCopy.plan(fleet, to, from);
+      const copy = await StateCopy.plan(endHere(fleet, to), endHere(fleet, from));
       await copy.run(bringBackMs);
       return true;
     } catch {
@@ -326,29 +266,14 @@ export class SwapRun {
       lost,
       keysCopied: this.#copied,
       pauseMs: Math.max(0, Math.round(this.#pauseMs)),
-      tookMs: Math.round(performance.now() - this.#since),
+      tookMs: this.#story.tookMs,
     };
-  }
-
-  #step(step: SwapStepName, text: string, reason = ""): void {
-    const made: SwapStep = { step, text, atMs: Math.round(performance.now() - this.#since) };
-    this.record.state = step;
-    this.record.reason = reason;
-    this.record.steps.push(made);
-    this.#parts.events.emit("swap_step", { swap_id: this.record.id, ...made });
-    this.#options.onStep?.(made);
   }
 
   async #note(stands: "old" | "new"): Promise<void> {
     const { contractId, linkName } = this.#old.spec;
     const { id, from, to } = this.record;
     await this.#journal?.note({ id, contractId, linkName, from, to, stands });
-  }
-
-  #about() {
-    const { key: public_key, contractId: contract_id, linkName: link_name } = this.#old.spec;
-    const { id: swap_id, from, to } = this.record;
-    return { swap_id, public_key, contract_id, link_name, from, to };
   }
 }
 

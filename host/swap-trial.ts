@@ -1,4 +1,3 @@
-import type { ProviderSpec } from "./engine-messages.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ProviderFigures, ProviderNews } from "./provider-questions.ts";
 
@@ -7,14 +6,28 @@ const hangMs = 2_000;
 /** Longest time between two looks, in milliseconds. */
 const lookMs = 500;
 
+/** How a provider on trial does now. */
+export interface TrialLook {
+  /** Why it is not well, if it is not. */
+  readonly problem: string | undefined;
+  readonly figures: ProviderFigures;
+}
+
+/** At one that runs here. */
+export async function lookHere(fleet: Fleet, id: string): Promise<TrialLook> {
+  const health = await fleet.ask<"health">({ type: "health", id });
+  const problem = health.find(({ healthy }) => !healthy)?.message;
+  return { problem, figures: sumFigures(await fleet.ask<"figures">({ type: "figures", id })) };
+}
+
 /**
  * The time in which a new provider must show that it is no worse than the one before. It fails when
  * more of its calls fail than are tolerated (the engines hold new calls back then, until it is
  * decided), when it is not healthy, or when it holds calls and answers none.
  */
 export class Trial {
-  readonly #fleet: Fleet;
-  readonly #spec: ProviderSpec;
+  readonly #id: string;
+  readonly #look: () => Promise<TrialLook>;
   readonly #over = Promise.withResolvers<string | undefined>();
   #timer: NodeJS.Timeout | undefined;
   #failure: string | undefined;
@@ -22,9 +35,10 @@ export class Trial {
   #answered = -1;
   #progressAt = performance.now();
 
-  constructor(fleet: Fleet, spec: ProviderSpec) {
-    this.#fleet = fleet;
-    this.#spec = spec;
+  /** `id` is that of the provider in its engines, `look` asks how it does. */
+  constructor(id: string, look: () => Promise<TrialLook>) {
+    this.#id = id;
+    this.#look = look;
   }
 
   /** Why it failed, or `undefined` when its time has passed or it was concluded. */
@@ -32,8 +46,9 @@ export class Trial {
     const everyMs = Math.max(10, Math.min(lookMs, trialMs / 4));
     const end = setTimeout(() => this.conclude(), trialMs);
     const look = async () => {
-      const problem = await this.#look();
-      if (problem !== undefined) this.#fail(problem);
+      const { problem, figures } = await this.#look();
+      const failure = problem ?? this.#hangs(figures);
+      if (failure !== undefined) this.#fail(failure);
       if (this.#ended || this.#failure !== undefined) return;
       this.#timer = setTimeout(() => void look(), everyMs);
     };
@@ -48,7 +63,7 @@ export class Trial {
 
   /** An engine says something of a provider. */
   hear({ id, news, reason }: ProviderNews): void {
-    if (id === this.#spec.id && (news === "failing" || news === "down")) this.#fail(reason);
+    if (id === this.#id && (news === "failing" || news === "down")) this.#fail(reason);
   }
 
   /** Why it failed, as soon as that is known. */
@@ -66,14 +81,6 @@ export class Trial {
     if (this.#ended) return;
     this.#failure = reason;
     this.#over.resolve(reason);
-  }
-
-  async #look(): Promise<string | undefined> {
-    const { id } = this.#spec;
-    const health = await this.#fleet.ask<"health">({ type: "health", id });
-    const unwell = health.find(({ healthy }) => !healthy);
-    if (unwell) return unwell.message;
-    return this.#hangs(sumFigures(await this.#fleet.ask<"figures">({ type: "figures", id })));
   }
 
   #hangs({ calls, inFlight }: ProviderFigures): string | undefined {

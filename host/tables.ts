@@ -1,7 +1,7 @@
 import type { Pool } from "../actors/index.ts";
 import type { Link, LinkedActor, Provider } from "../capabilities/index.ts";
 import { canonicalContract, fail, type LatticeError, type Origin, type WireEntity } from "../lattice/index.ts";
-import type { LinkSpec, PlacementSpec, Place, ProviderSpec } from "./engine-messages.ts";
+import type { LinkSpec, NamedProvider, PlacementSpec, Place, ProviderPlace, ProviderSpec } from "./engine-messages.ts";
 import { holdsBefore, type PeerActor, type PeerHost, PeerTable } from "./remote/peers.ts";
 import { PlacementIndex } from "./placement-index.ts";
 import { FaultWatch } from "./fault-watch.ts";
@@ -114,6 +114,8 @@ export class Tables {
   readonly #indexedLinks = new Map<string, LinkRow>();
   readonly #byKey = new PlacementIndex();
   readonly #byAlias = new PlacementIndex();
+  /** Providers that ran here and went to another host, by the names that callers may still know. */
+  readonly #given = new Map<string, ProviderPlace>();
   #claimed: ReadonlyMap<string, string> = new Map();
   readonly #byLink = new Map<string, LinkRow>();
   readonly place: Place;
@@ -171,12 +173,35 @@ export class Tables {
   /** The link between an actor and a provider, by the link's own name or that under which the provider runs. */
   findLinkTo(actor: string, { publicKey, contractId, linkName }: WireEntity): LinkRow | undefined {
     const link = this.findLinkOf(actor, contractId, linkName);
-    if (link?.spec.provider === publicKey) return link;
+    const key = this.#given.get(`${publicKey} ${linkName}`)?.key ?? publicKey;
+    if (link && (link.spec.provider === publicKey || link.spec.provider === key)) return link;
     for (const row of this.links.values()) {
       const { spec } = row;
-      if (spec.actor === actor && spec.provider === publicKey && spec.providerLinkName === linkName) return row;
+      if (
+        spec.actor === actor &&
+        (spec.provider === publicKey || spec.provider === key) &&
+        spec.providerLinkName === linkName
+      )
+        return row;
     }
     return undefined;
+  }
+
+  /** Where the provider went that a link means, when it ran here before. */
+  givenTo({ provider, linkName, providerLinkName = linkName }: LinkSpec): ProviderPlace | undefined {
+    return this.#given.get(`${provider} ${providerLinkName}`);
+  }
+
+  /** A provider goes to another host: who asks for it here, by the old key or the new one, is sent there. */
+  give({ key, linkName }: NamedProvider, to: ProviderPlace): void {
+    this.#given.set(`${key} ${linkName}`, to);
+    this.#given.set(`${to.key} ${linkName}`, to);
+    this.epoch++;
+  }
+
+  /** A provider of that name runs here again. */
+  takeBack({ key, linkName }: NamedProvider): void {
+    this.#given.delete(`${key} ${linkName}`);
   }
 
   /** Whether an actor claims a contract, wherever it runs; undefined when nobody knows it. */

@@ -1,6 +1,7 @@
 import { actorVerbs } from "./actor-verbs.ts";
 import { configurationVerbs } from "./configuration-verbs.ts";
 import type { Host } from "./host.ts";
+import { moveVerbs } from "./moves/move-verbs.ts";
 import { optional, text, wholeNumber } from "./parameters.ts";
 import { providerVerbs } from "./provider-verbs.ts";
 import { readingVerbs } from "./reading-verbs.ts";
@@ -13,6 +14,7 @@ export function verbsOf(host: Host, onStop: () => void = () => {}): Verbs {
     ...actorVerbs(host),
     ...providerVerbs(host),
     ...configurationVerbs(host),
+    ...moveVerbs(host),
     "label.put": verb({
       name: "label.put",
       summary: "Sets a label of this host.",

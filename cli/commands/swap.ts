@@ -7,7 +7,8 @@ import { referenceParameters } from "../files.ts";
 import { hostCommand } from "../host-command.ts";
 import type { Output } from "../output.ts";
 
-const words = "PROVIDER NEW: its key, name or contract; a reference, or memory, sqlite:FILE, redis://HOST, nats";
+const words =
+  "PROVIDER NEW: its key, name or contract; a reference, or memory, sqlite:FILE, redis://HOST, nats (with --to-host the same again when left out)";
 
 export const command = () =>
   hostCommand({
@@ -17,6 +18,12 @@ export const command = () =>
     options: (made) =>
       made
         .addOption(new Option("-l, --link-name <name>", "the one that serves this link name"))
+        .addOption(
+          new Option(
+            "--to-host <host>",
+            "the host on which the new one shall run: its id, the beginning of it, or its name",
+          ),
+        )
         .addOption(new Option("--copy-state", "take the entries of the store along; calls wait meanwhile"))
         .addOption(new Option("--trial <duration>", "how long the old one stays ready to serve again").default("10s"))
         .addOption(new Option("--drain <duration>", "longest wait for the calls that the old one holds"))
@@ -25,11 +32,12 @@ export const command = () =>
     about: ([target = ""]) => ({ kind: "provider", target }),
     work: async ({ output, words: given, host, options }) => {
       const [target, reference, ...more] = given;
-      if (target === undefined || reference === undefined || more.length > 0)
-        throw fail("USAGE", "lattice swap needs PROVIDER and NEW");
+      const toHost = textOption(options, "toHost");
+      if (target === undefined || (reference === undefined && toHost === undefined) || more.length > 0)
+        throw fail("USAGE", "lattice swap needs PROVIDER and NEW, or PROVIDER and --to-host");
       const steps: Document[] = [];
       let last: Document | undefined;
-      const next = /\.par(\.gz)?$/i.test(reference) ? await referenceParameters(reference) : { reference };
+      const next = await nextOf(reference, toHost);
       for await (const line of host.stream("swap", { target, ...next, ...wishes(options) })) {
         if (textOf(line, "outcome") !== undefined) last = line;
         else if (output.format === "jsonl") output.line(line);
@@ -39,9 +47,17 @@ export const command = () =>
         }
       }
       if (last === undefined) throw fail("HOST_ABSENT", host.where);
-      await show(output, target, reference, output.format === "jsonl" ? last : { ...last, steps });
+      await show(output, target, reference ?? target, output.format === "jsonl" ? last : { ...last, steps });
     },
   });
+
+/** A file of this machine is sent along; another host gets its archives by reference. */
+async function nextOf(reference: string | undefined, toHost: string | undefined): Promise<object> {
+  const where = toHost === undefined ? {} : { toHost };
+  if (reference === undefined) return where;
+  const sent = toHost === undefined && /\.par(\.gz)?$/i.test(reference);
+  return { ...(sent ? await referenceParameters(reference) : { reference }), ...where };
+}
 
 function wishes(options: Options): object {
   const linkName = textOption(options, "linkName");
@@ -66,7 +82,8 @@ async function show(output: Output, target: string, reference: string, last: Doc
     throw fail("SWAP_RETURNED", name, reference, textOf(last, "reason") ?? "");
   }
   const figures = ["calls", "waited", "lost"].map((figure) => `${textOf(last, figure)} ${figure}`).join(", ");
-  const text = `Swapped ${target} for ${name} (${id}): ${figures}, pause ${textOf(last, "pause_ms")} ms`;
+  const where = textOf(last, "host");
+  const text = `Swapped ${target} for ${name} (${id})${where === undefined ? "" : ` on ${where}`}: ${figures}, pause ${textOf(last, "pause_ms")} ms`;
   await output.show(last, text, id);
 }
 

@@ -10,6 +10,7 @@ import {
 } from "../../lattice/index.ts";
 import type { ReadyCheck } from "../host-snapshot.ts";
 import type { Host } from "../host.ts";
+import type { OtherHosts } from "../moves/other-hosts.ts";
 import type { Verbs } from "../verb-table.ts";
 import { Beats } from "./beats.ts";
 import { ClaimsBook } from "./claims-book.ts";
@@ -24,6 +25,10 @@ import { askVerb } from "./verb-client.ts";
 import { Refusals } from "./refusals.ts";
 import { resolveReference } from "./references.ts";
 import { VerbService } from "./verb-service.ts";
+
+/** Of one message: the rest is for what surrounds a piece; base64 makes four bytes of three. */
+const pieceShare = 0.7;
+const mostPieceBytes = 512 * 1024;
 
 /** Who a host is in its lattice. */
 export interface MemberKeys {
@@ -63,6 +68,8 @@ export class Member {
   readonly #refusals = new Refusals();
   /** Other hosts that were told as joined. */
   readonly #known = new Set<string>();
+  /** What other hosts told last that every engine has. */
+  readonly #inEffect = new Map<string, Presence>();
   /** Whether the links of the lattice have taken effect here. */
   #linksKnown = false;
   #left: Promise<void> | undefined;
@@ -146,6 +153,23 @@ export class Member {
   /** Other hosts of ours that are here now. */
   get peers(): readonly Presence[] {
     return this.#presence.peers();
+  }
+
+  /** The other hosts, for swaps with them. */
+  get others(): OtherHosts {
+    const { bus } = this.#connections.control;
+    return {
+      ask: (host, verb, params, timeoutMs) => askVerb(bus, this.#subjects, host, verb, params, timeoutMs),
+      peers: () => this.peers,
+      get pieceBytes() {
+        return Math.min(mostPieceBytes, Math.floor(bus.maxPayloadBytes * pieceShare) - 4_096);
+      },
+    };
+  }
+
+  /** What another host told last, as far as every engine of this one acts by it. */
+  inEffect(host: string): Presence | undefined {
+    return this.#inEffect.get(host);
   }
 
   get report(): MemberReport {
@@ -253,11 +277,16 @@ export class Member {
       this.#host.events.emit("host_joined", { host_id: peer.host, friendly_name: peer.name });
     }
     const { everyMs: _everyMs, at: _at, gone: _gone, ...host } = peer;
-    this.#apply(this.#host.fleet.apply({ type: "put-peer", peer: host }), peer.host);
+    const change = this.#host.fleet.apply({ type: "put-peer", peer: host });
+    this.#apply(
+      change.then(() => void this.#inEffect.set(peer.host, peer)),
+      peer.host,
+    );
   }
 
   #peerIsGone(peer: string, why: string): void {
     this.#known.delete(peer);
+    this.#inEffect.delete(peer);
     this.#host.events.emit("host_left", { host_id: peer, reason: why });
     this.#apply(this.#host.fleet.apply({ type: "drop-peer", host: peer }), peer);
   }

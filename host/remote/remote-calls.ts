@@ -100,9 +100,15 @@ export class RemoteCalls implements Elsewhere {
     return found;
   }
 
-  #providing({ provider, linkName, providerLinkName = linkName }: LinkSpec): readonly Candidate[] {
+  /** Those that announce it; one that went from here to another host is asked there, announced or not. */
+  #providing(spec: LinkSpec): readonly Candidate[] {
+    const { peers } = this.#options.tables;
+    const { provider, linkName, providerLinkName = linkName } = spec;
+    const given = this.#options.tables.givenTo(spec);
+    const there = given && peers.get(given.host);
+    if (there) return [{ peer: there, room: 1 }];
     const found: Candidate[] = [];
-    for (const { peer } of this.#options.tables.peers.providersOf(provider, providerLinkName))
+    for (const { peer } of peers.providersOf(provider, providerLinkName))
       if (!peer.draining) found.push({ peer, room: 1 });
     return found;
   }

@@ -82,6 +82,12 @@ export class Seat {
     this.#remote?.server.providerChanged(spec);
   }
 
+  /** The same for one that took over from another. */
+  providerServes(id: string): void {
+    const spec = this.#parts.tables.providers.get(id)?.spec;
+    if (spec) this.providerStarted(spec);
+  }
+
   /** Calls of other hosts stop coming before those here are refused. */
   async leaveActor(id: string, ms: number): Promise<void> {
     const row = this.#parts.tables.placements.get(id);
