@@ -7,6 +7,7 @@ import {
   type LatticeConnection,
   nuid,
   type Subjects,
+  wholeReply,
 } from "../lattice/index.ts";
 import { type Document, type HostClient, parseAnswer, unwrap } from "./client.ts";
 
@@ -39,9 +40,10 @@ export class LatticeClient implements HostClient {
 
   async call(verb: string, parameters: object = {}, timeoutMs: number = usualTimeoutMs): Promise<Document> {
     const subject = this.#subjects.write("verb", { host: this.#host, verb });
+    const { bus } = this.#connection;
     try {
-      const reply = await this.#connection.bus.request(subject, await this.#body(parameters), { timeoutMs });
-      return unwrap(parseAnswer(textOf(reply), this.where, verb));
+      const reply = await bus.request(subject, await this.#body(parameters), { timeoutMs });
+      return unwrap(parseAnswer(textOf(await wholeReply(bus, reply, timeoutMs)), this.where, verb));
     } catch (error) {
       if (isLatticeError(error) && error.code === "NO_RESPONDERS") throw fail("HOST_ABSENT", this.where);
       throw error;
@@ -72,7 +74,7 @@ export class LatticeClient implements HostClient {
         }
         if (isAlive(message.headers)) continue;
         const isLast = message.headers.has(endHeader);
-        const text = textOf(message);
+        const text = textOf(message.payload);
         if (text !== "" && text !== "{}") yield unwrap(parseAnswer(text, this.where, verb));
         if (isLast) return;
         if (message.reply !== undefined) enough = message;
@@ -105,7 +107,7 @@ export class LatticeClient implements HostClient {
   }
 }
 
-function textOf({ payload }: BusMessage): string {
+function textOf(payload: Uint8Array): string {
   return Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString("utf8");
 }
 

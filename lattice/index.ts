@@ -13,6 +13,7 @@ export * from "./msgpack.ts";
 export * from "./subject-patterns.ts";
 export * from "./bus.ts";
 export * from "./memory-bus.ts";
+export * from "./long-replies.ts";
 export * from "./state.ts";
 export * from "./memory-state.ts";
 export * from "./blobs.ts";

@@ -2,6 +2,7 @@ import { describe } from "../../lattice/index.ts";
 import type { Host } from "../host.ts";
 import { inventory } from "../inventory.ts";
 import type { EventsOut } from "./events-out.ts";
+import { heartbeatAsInOtp, inventoryAsIn82 } from "./short-inventories.ts";
 
 /** Longest wait for the health of providers, in milliseconds, until the next look. */
 const lookMs = 1_000;
@@ -36,10 +37,16 @@ export class Beats {
     });
   }
 
-  /** The inventory, in which both kinds of clients find what they read. */
+  /** The inventory, in which both kinds of clients find what they read; of many actors only what one message holds. */
   async beat(): Promise<void> {
     try {
-      this.#out.tell("host_heartbeat", { ...(await inventory(this.#host)) });
+      const whole = await inventory(this.#host);
+      this.#out.tell(
+        "host_heartbeat",
+        () => ({ ...whole }),
+        () => inventoryAsIn82(whole),
+        () => heartbeatAsInOtp(whole),
+      );
       await this.#look(true);
     } catch (error) {
       this.#host.logger.warn(`a heartbeat is left out: ${describe(error)}`);
@@ -70,7 +77,7 @@ export class Beats {
       const before = this.#health.get(id);
       this.#health.set(id, healthy);
       if (before !== healthy) events.emit(healthy ? "health_check_passed" : "health_check_failed", data);
-      else if (beat) this.#out.tell("health_check_status", data);
+      else if (beat) this.#out.tell("health_check_status", () => data);
     }
   }
 }

@@ -42,16 +42,23 @@ export class ControlService {
     const subject = this.#subjects.parse(message.subject);
     const answer = subject ? await this.#answer(subject, message.payload) : this.#unknown(message.subject);
     if (!answer) return;
-    try {
-      message.respond(Buffer.from(JSON.stringify(answer)));
-    } catch (error) {
-      // An inventory may be larger than a message may be: that is told too.
-      message.respond(Buffer.from(JSON.stringify(refused(error))));
+    const { shorter } = (subject && this.#row(subject)) ?? {};
+    // What is larger than a message may be says less, and at least that.
+    const forms = [() => answer, ...(shorter ? [() => shorter(answer)] : [])];
+    let problem: unknown;
+    for (const form of forms) {
+      try {
+        message.respond(Buffer.from(JSON.stringify(form())));
+        return;
+      } catch (error) {
+        problem = error;
+      }
     }
+    message.respond(Buffer.from(JSON.stringify(refused(problem))));
   }
 
   async #answer(subject: ParsedSubject, payload: Uint8Array): Promise<object | undefined> {
-    const row = (controlTable as Readonly<Record<string, ControlRow<never> | undefined>>)[subject.kind];
+    const row = this.#row(subject);
     if (!row) return this.#unknown(subject.kind);
     const { host } = this.#desk;
     try {
@@ -63,6 +70,10 @@ export class ControlService {
       // Nobody waits for a refusal where every host is asked and the willing answer.
       return subject.kind.startsWith("auction") ? undefined : refused(error);
     }
+  }
+
+  #row({ kind }: ParsedSubject): ControlRow<never> | undefined {
+    return (controlTable as Readonly<Record<string, ControlRow<never> | undefined>>)[kind];
   }
 
   #unknown(subject: string): object {

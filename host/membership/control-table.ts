@@ -1,5 +1,5 @@
 import { fail, JsonFields, type ParsedSubject, type SubjectKind } from "../../lattice/index.ts";
-import { inventory } from "../inventory.ts";
+import { type Inventory, inventory } from "../inventory.ts";
 import { accepted, type Ack, refused } from "./acks.ts";
 import { bidForActor, bidForProvider } from "./auctions.ts";
 import { commands } from "./commands.ts";
@@ -7,6 +7,7 @@ import { clearConfig, deleteConfig, getAllConfig, getConfig, putConfig } from ".
 import type { Desk } from "./desk.ts";
 import { hostAnswer, linkAnswer } from "./answers.ts";
 import { putRegistries } from "./registries.ts";
+import { inventoryAsIn82 } from "./short-inventories.ts";
 
 /** One subject of the control interface and what answers it. */
 export interface ControlRow<K extends SubjectKind> {
@@ -14,6 +15,8 @@ export interface ControlRow<K extends SubjectKind> {
   readonly changes: boolean;
   /** Undefined: this host stays silent. What it throws becomes a refusal. */
   answer(desk: Desk, subject: Extract<ParsedSubject, { kind: K }>, payload: Uint8Array): Answer;
+  /** The same answer with less in it, for when it is over the server's limit. */
+  readonly shorter?: (answer: object) => object;
 }
 
 type Answer = object | undefined | Promise<object | undefined>;
@@ -26,7 +29,11 @@ type ControlTable = { readonly [K in SubjectKind]?: ControlRow<K> };
  */
 export const controlTable = {
   pingHosts: { changes: false, answer: (desk) => hostAnswer(desk) },
-  getInventory: { changes: false, answer: ({ host }) => inventory(host) },
+  getInventory: {
+    changes: false,
+    answer: ({ host }) => inventory(host),
+    shorter: (whole) => inventoryAsIn82(whole as Inventory),
+  },
   getClaims: { changes: false, answer: async ({ claims }) => ({ claims: await claims.list() }) },
   getLinks: { changes: false, answer: (desk) => linkAnswer(desk) },
   putLink: {

@@ -23,6 +23,9 @@ export interface Presence {
   readonly at: number;
   /** It leaves. */
   readonly gone?: boolean;
+  /** Which of how many messages this is, from 0; one that is whole has neither. */
+  readonly part?: number;
+  readonly parts?: number;
 }
 
 /** One actor key on that host. */
@@ -55,8 +58,8 @@ export interface PresentProvider {
 export const signatureHeader = "Lattice-Signature";
 
 /** Bounds against hostile messages. */
-const mostBytes = 4 * 1024 * 1024;
-const mostRows = 20_000;
+const mostBytes = 1_048_576;
+export const mostRows = 20_000;
 /** A longer promise would keep a host known after it is gone. */
 const longestEveryMs = 3_600_000;
 
@@ -88,8 +91,9 @@ export function readPresence(payload: Uint8Array, signature: string | undefined)
 
 /** Anybody can sign with a host key of his own; whose counts is decided by the hello inside. */
 function hasShape(found: Record<string, unknown>): found is Record<string, unknown> & Presence {
-  const { name, version, labels, hello, places, rpc, draining, actors, providers, everyMs, at } = found;
+  const { name, version, labels, hello, places, rpc, draining, actors, providers, everyMs, at, part, parts } = found;
   return (
+    [part, parts].every((each) => each === undefined || typeof each === "number") &&
     [name, version, hello].every((each) => typeof each === "string") &&
     isObject(labels) &&
     Object.values(labels).every((each) => typeof each === "string") &&

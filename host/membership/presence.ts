@@ -12,9 +12,16 @@ import { sumPlacements } from "../inventory.ts";
 import { version } from "../version.ts";
 import type { RpcMode } from "./settings.ts";
 import { type Presence, type PresentActor, readPresence, signatureHeader, signPresence } from "./presence-message.ts";
+import { inParts, PartsBook } from "./presence-parts.ts";
 
 /** Changes this close together are told once, in milliseconds. */
 const coalesceMs = 50;
+/** A host with thousands of actors waits longer: it announces no more than so many bytes in a millisecond. */
+const bytesPerMs = 2_000;
+/** Largest message, also where the server takes larger ones: others wait behind it. */
+const usualPartBytes = 524_288;
+/** What the headers of a message may need of the server's limit. */
+const headerBytes = 512;
 /** Beats of silence after which a host is gone. Source: design 6. */
 const beatsOfSilence = 2.5;
 /** Hosts that are followed; more would be an attack. */
@@ -44,8 +51,10 @@ export interface PresenceOptions {
 
 interface Known {
   readonly presence: Presence;
-  /** Of this thread's `performance.now()`. */
+  /** When its latest announcement came, of this thread's `performance.now()`. */
   readonly seen: number;
+  /** `at` of that one, which may not be whole yet. */
+  readonly latest: number;
 }
 
 /** Tells our other hosts what runs here, and keeps what they tell. */
@@ -53,6 +62,7 @@ export class PresenceBook {
   readonly #options: PresenceOptions;
   readonly #hellos: Hellos;
   readonly #known = new Map<string, Known>();
+  readonly #parts = new PartsBook();
   readonly #subscriptions: Subscription[] = [];
   readonly #warned = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
@@ -61,6 +71,9 @@ export class PresenceBook {
   #stopped = false;
   #publishing = Promise.resolve();
   #last = 0;
+  /** Of the last announcement. */
+  #bytes = 0;
+  #leftOut = "";
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -94,7 +107,7 @@ export class PresenceBook {
   connected(): void {
     // What was silent while we could not hear it has its time again.
     const now = performance.now();
-    for (const [host, { presence }] of this.#known) this.#known.set(host, { presence, seen: now });
+    for (const [host, known] of this.#known) this.#known.set(host, { ...known, seen: now });
     this.changed();
     this.#options.bus.publish(this.#options.subjects.write("askPresence"), new Uint8Array());
   }
@@ -102,10 +115,13 @@ export class PresenceBook {
   /** Something changed here: told soon, together with what else changes. */
   changed(): void {
     if (this.#stopped) return;
-    this.#soon ??= setTimeout(() => {
-      this.#soon = undefined;
-      void this.#publish();
-    }, coalesceMs).unref();
+    this.#soon ??= setTimeout(
+      () => {
+        this.#soon = undefined;
+        void this.#publish();
+      },
+      coalesceMs + this.#bytes / bytesPerMs,
+    ).unref();
   }
 
   /** Tells and hears no more. */
@@ -145,11 +161,23 @@ export class PresenceBook {
     if (bus.status !== "connected") return;
     try {
       const presence = await this.#own(gone);
-      const { payload, signature } = signPresence(presence, key);
-      bus.publish(subjects.write("presence"), payload, { headers: new Map([[signatureHeader, [signature]]]) });
+      const { parts, leftOut } = inParts(presence, Math.min(bus.maxPayloadBytes - headerBytes, usualPartBytes));
+      this.#bytes = 0;
+      for (const part of parts) {
+        const { payload, signature } = signPresence(part, key);
+        this.#bytes += payload.length;
+        bus.publish(subjects.write("presence"), payload, { headers: new Map([[signatureHeader, [signature]]]) });
+      }
+      this.#tellLeftOut(leftOut.join(", "));
     } catch (error) {
       host.logger.warn(`this host could not announce itself: ${describe(error)}`);
     }
+  }
+
+  #tellLeftOut(names: string): void {
+    if (names !== "" && names !== this.#leftOut)
+      this.#options.host.logger.warn(`other hosts do not see ${names}: one message of this server cannot hold it`);
+    this.#leftOut = names;
   }
 
   async #own(gone: boolean): Promise<Presence> {
@@ -182,13 +210,16 @@ export class PresenceBook {
   }
 
   #take(payload: Uint8Array, signature: string | undefined): void {
-    let presence: Presence;
+    let presence: Presence | undefined;
     try {
       presence = readPresence(payload, signature);
       if (presence.host === this.#options.host.id) return;
       // Anybody makes a host key; only a cluster key makes a host of ours.
       if (this.#hellos.accept(presence.hello).host !== presence.host)
         throw fail("PRESENCE_INVALID", `the hello of ${presence.host} is another host's`);
+      // It lives, whatever becomes of the other parts.
+      this.#hear(presence);
+      presence = this.#parts.take(presence);
     } catch (error) {
       this.#options.onRefused(error);
       const text = describe(error);
@@ -198,17 +229,23 @@ export class PresenceBook {
       }
       return;
     }
+    if (this.#stopped || !presence) return;
     const { host, at } = presence;
-    if (this.#stopped) return;
     const known = this.#known.get(host);
     if (known && known.presence.at >= at) return;
     if (presence.gone) return this.#forget(host, "it said goodbye");
     if (!known && this.#known.size >= mostPeers) return;
-    this.#known.set(host, { presence, seen: performance.now() });
+    this.#known.set(host, { presence, seen: performance.now(), latest: at });
     this.#options.onPeer(presence);
   }
 
+  #hear({ host, at }: Presence): void {
+    const known = this.#known.get(host);
+    if (known && at > known.latest) this.#known.set(host, { ...known, seen: performance.now(), latest: at });
+  }
+
   #forget(host: string, why: string): void {
+    this.#parts.forget(host);
     if (this.#known.delete(host)) this.#options.onGone(host, why);
   }
 }

@@ -5,6 +5,7 @@ import {
   fromWire,
   isLatticeError,
   type Subjects,
+  wholeReply,
   type WireError,
 } from "../../lattice/index.ts";
 import { aliveHeader, endHeader } from "./verb-service.ts";
@@ -27,7 +28,8 @@ export async function askVerb(
   const subject = subjects.write("verb", { host, verb });
   let payload: Uint8Array;
   try {
-    ({ payload } = await bus.request(subject, Buffer.from(JSON.stringify(params)), { timeoutMs }));
+    const reply = await bus.request(subject, Buffer.from(JSON.stringify(params)), { timeoutMs });
+    payload = await wholeReply(bus, reply, timeoutMs);
   } catch (error) {
     if (isLatticeError(error) && error.code === "NO_RESPONDERS") throw fail("HOST_ABSENT", host);
     throw error;

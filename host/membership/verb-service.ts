@@ -6,6 +6,7 @@ import {
   fail,
   failFrom,
   isLatticeError,
+  LongReplies,
   nuid,
   type Subjects,
   type Subscription,
@@ -42,6 +43,7 @@ export class VerbService {
   readonly #jobs: Jobs;
   readonly #refusals: Refusals;
   readonly #streams = new Set<AbortController>();
+  readonly #replies: LongReplies;
   #subscription: Subscription | undefined;
 
   constructor(host: Host, verbs: Verbs, bus: Bus, subjects: Subjects, jobs: Jobs, refusals: Refusals) {
@@ -51,6 +53,7 @@ export class VerbService {
     this.#subjects = subjects;
     this.#jobs = jobs;
     this.#refusals = refusals;
+    this.#replies = new LongReplies(bus);
   }
 
   start(): void {
@@ -128,10 +131,10 @@ export class VerbService {
     this.#reply(message, { success: false, error: text, ...rest }, ended);
   }
 
-  /** An answer over the server's limit becomes an error that says so. */
+  /** An answer that cannot be sent becomes an error that says so. */
   #reply(message: BusMessage, body: object, headers?: BusHeaders): void {
     try {
-      message.respond(Buffer.from(JSON.stringify(body)), headers);
+      this.#replies.respond(message, Buffer.from(JSON.stringify(body)), headers);
     } catch (error) {
       const { message: text, ...rest } = isLatticeError(error)
         ? error.toWire()

@@ -1,5 +1,5 @@
 import { connectNats, type LatticeConnection } from "../../lattice/index.ts";
-import { NatsServer } from "./nats-server.ts";
+import { NatsServer, type NatsServerOptions } from "./nats-server.ts";
 import { type Host, type HostOptions, startHost } from "../../host/index.ts";
 import { KeyPair } from "../../lattice/index.ts";
 import { until } from "./until.ts";
@@ -30,8 +30,8 @@ export class ControlLattice implements AsyncDisposable {
     });
   }
 
-  static async start(): Promise<ControlLattice> {
-    const server = await NatsServer.start();
+  static async start(options: NatsServerOptions = {}): Promise<ControlLattice> {
+    const server = await NatsServer.start(options);
     const client = await connectNats({ servers: server.url });
     await until(() => client.bus.status === "connected");
     return new ControlLattice(server, client);
