@@ -87,7 +87,8 @@ export type EngineChange =
   /** What another host of the lattice tells of itself. */
   | { readonly type: "put-peer"; readonly peer: PeerHost }
   /** Another host is gone: what waits for it fails. */
-  | { readonly type: "drop-peer"; readonly host: string }
+  /** `orderly`: it said goodbye, and answers what it got before. */
+  | { readonly type: "drop-peer"; readonly host: string; readonly orderly?: boolean }
   /** Call aliases, all of them, of actors on hosts that are not ours: the lattice's claims tell their keys. */
   | { readonly type: "put-aliases"; readonly aliases: Readonly<Record<string, string>> }
   /** Serves calls of other hosts and sends calls to them from now on. */

@@ -129,7 +129,7 @@ export class Engine implements EngineHandle {
         this.#seat.putPeer(change.peer);
         return undefined;
       case "drop-peer":
-        this.#seat.dropPeer(change.host);
+        this.#seat.dropPeer(change.host, change.orderly);
         return undefined;
       case "put-aliases":
         this.tables.putAliases(change.aliases);

@@ -101,7 +101,7 @@ export class Member {
       ready: () => this.#linksKnown || control.describe().jetStream === false,
       onRefused: (error) => this.#refusals.count(error),
       onPeer: (peer) => this.#peerIsHere(peer),
-      onGone: (peer, why) => this.#peerIsGone(peer, why),
+      onGone: (peer, why, orderly) => this.#peerIsGone(peer, why, orderly),
     });
     const desk = {
       host,
@@ -284,11 +284,11 @@ export class Member {
     );
   }
 
-  #peerIsGone(peer: string, why: string): void {
+  #peerIsGone(peer: string, why: string, orderly: boolean): void {
     this.#known.delete(peer);
     this.#inEffect.delete(peer);
     this.#host.events.emit("host_left", { host_id: peer, reason: why });
-    this.#apply(this.#host.fleet.apply({ type: "drop-peer", host: peer }), peer);
+    this.#apply(this.#host.fleet.apply({ type: "drop-peer", host: peer, orderly }), peer);
   }
 
   #apply(change: Promise<unknown>, peer: string): void {

@@ -46,7 +46,8 @@ export interface PresenceOptions {
   readonly onRefused: (error: unknown) => void;
   /** Each of our other hosts, when it comes or changes. */
   readonly onPeer: (peer: Presence) => void;
-  readonly onGone: (host: string, why: string) => void;
+  /** `orderly` when it said so itself. */
+  readonly onGone: (host: string, why: string, orderly: boolean) => void;
 }
 
 interface Known {
@@ -233,7 +234,7 @@ export class PresenceBook {
     const { host, at } = presence;
     const known = this.#known.get(host);
     if (known && known.presence.at >= at) return;
-    if (presence.gone) return this.#forget(host, "it said goodbye");
+    if (presence.gone) return this.#forget(host, "it said goodbye", true);
     if (!known && this.#known.size >= mostPeers) return;
     this.#known.set(host, { presence, seen: performance.now(), latest: at });
     this.#options.onPeer(presence);
@@ -244,9 +245,9 @@ export class PresenceBook {
     if (known && at > known.latest) this.#known.set(host, { ...known, seen: performance.now(), latest: at });
   }
 
-  #forget(host: string, why: string): void {
+  #forget(host: string, why: string, orderly = false): void {
     this.#parts.forget(host);
-    if (this.#known.delete(host)) this.#options.onGone(host, why);
+    if (this.#known.delete(host)) this.#options.onGone(host, why, orderly);
   }
 }
 

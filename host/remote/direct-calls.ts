@@ -31,6 +31,9 @@ export interface DirectCallsOptions {
 /** What is done when no host that was asked has begun the call: `refusal` is why the last one did not. */
 export type Otherwise = (refusal: unknown) => Promise<Uint8Array>;
 
+/** How long the last answers of a host that left in order may be on their way, in milliseconds. */
+const lastAnswersMs = 3_000;
+
 /** Hosts that are asked for one call. */
 const maxHosts = 2;
 
@@ -71,9 +74,11 @@ export class DirectCalls {
     return this.#next({ candidates, invocation, target, otherwise, asked: 0 }, undefined);
   }
 
-  /** A host is gone: what waits for it fails. */
-  hostGone({ host, name }: PeerHost): void {
-    this.#outstanding.lost(host, () => fail("HOST_LOST", name));
+  /** A host is gone: what waits for it fails; of one that left in order the last answers are on their way. */
+  hostGone({ host, name }: PeerHost, orderly: boolean): void {
+    const lost = () => fail("HOST_LOST", name);
+    if (orderly) this.#outstanding.leaving(host, lost, lastAnswersMs);
+    else this.#outstanding.lost(host, lost);
     this.#options.sessions.forget(host);
   }
 

@@ -9,6 +9,8 @@ interface Waiting {
 /** The calls that wait for an answer, by the host and place asked: they fail at once when that is gone. */
 export class Outstanding {
   readonly #byHost = new Map<string, Set<Waiting>>();
+  /** Of hosts that left in order: the last answers may still come. */
+  readonly #ending = new Set<Set<Waiting>>();
 
   count(host: string): number {
     return this.#byHost.get(host)?.size ?? 0;
@@ -47,7 +49,21 @@ export class Outstanding {
     for (const each of waiting) if (place === undefined || each.place === place) each.fail(why());
   }
 
+  /** Gives up what waits for a host now, unless it is answered within `ms`. */
+  leaving(host: string, why: () => LatticeError, ms: number): void {
+    const waiting = this.#byHost.get(host);
+    if (!waiting) return;
+    this.#byHost.delete(host);
+    this.#ending.add(waiting);
+    setTimeout(() => {
+      this.#ending.delete(waiting);
+      for (const each of waiting) each.fail(why());
+    }, ms).unref();
+  }
+
   stop(why: () => LatticeError): void {
     for (const host of this.#byHost.keys()) this.lost(host, why);
+    for (const waiting of this.#ending) for (const each of waiting) each.fail(why());
+    this.#ending.clear();
   }
 }

@@ -80,8 +80,8 @@ export class RemoteCalls implements Elsewhere {
   }
 
   /** A host is gone: what waits for it fails. */
-  hostGone(peer: PeerHost): void {
-    this.#direct.hostGone(peer);
+  hostGone(peer: PeerHost, orderly: boolean): void {
+    this.#direct.hostGone(peer, orderly);
   }
 
   /** The same of engines of a host that stays. */

@@ -21,6 +21,7 @@ import {
   type WireEntity,
   type RpcPolicy,
 } from "../../lattice/index.ts";
+import { within } from "../deadlines.ts";
 import type { ProviderSpec } from "../engine-messages.ts";
 import type { PlacementRow, Tables } from "../tables.ts";
 import { asLatticeError } from "../wire.ts";
@@ -48,6 +49,9 @@ export interface RemoteServerOptions {
   /** The engine's own door: calls are verified before they come here. */
   readonly invoke: (invocation: VerifiedInvocation) => Promise<Uint8Array>;
 }
+
+/** Longest wait for the server while the last calls come in, in milliseconds. */
+const lastAnswersMs = 2_000;
 
 /**
  * Calls of other hosts to what runs here: each is verified, enters dispatch as any other and gets one
@@ -117,12 +121,19 @@ export class RemoteServer {
     await Promise.all([...this.#shared.keys()].map((subject) => this.#leave(subject)));
   }
 
-  /** May be called twice. */
-  stop(): void {
+  /** Whoever asked before is told that nothing runs here any more, whoever asks later that nobody listens. May be called twice. */
+  async stop(): Promise<void> {
     this.#state = "stopped";
     for (const subscription of this.#shared.values()) subscription.unsubscribe();
     this.#shared.clear();
-    this.#directed?.unsubscribe();
+    if (!this.#directed) return;
+    const { bus } = this.#options;
+    await within(
+      this.#directed.drain().then(() => bus.flush()),
+      lastAnswersMs,
+      "the last calls",
+    ).catch(() => {});
+    this.#directed.unsubscribe();
   }
 
   #want(subject: string, wanted: boolean, queue: string, me: WireEntity): void {

@@ -123,13 +123,13 @@ export class Remote {
   }
 
   /** A host is gone: what waits for it fails. */
-  peerGone(peer: PeerHost): void {
-    this.calls.hostGone(peer);
+  peerGone(peer: PeerHost, orderly: boolean): void {
+    this.calls.hostGone(peer, orderly);
   }
 
   /** May be called twice. */
   async stop(): Promise<void> {
-    this.server.stop();
+    await this.server.stop();
     this.calls.stop();
     if (this.#own) await this.#connection.close();
   }

@@ -70,12 +70,12 @@ export class Seat {
     if (gone && gone.length > 0) this.#remote?.calls.placesGone(peer, gone);
   }
 
-  /** Another host is gone: what waits for it fails. */
-  dropPeer(host: string): void {
+  /** Another host is gone: what waits for it fails, a moment later when it left in order. */
+  dropPeer(host: string, orderly = false): void {
     const { tables } = this.#parts;
     const peer = tables.peers.get(host);
     tables.dropPeer(host);
-    if (peer) this.#remote?.peerGone(peer);
+    if (peer) this.#remote?.peerGone(peer, orderly);
   }
 
   providerStarted(spec: ProviderSpec): void {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Host, startHost } from "../../host/index.ts";
+import { KeyPair } from "../../lattice/index.ts";
 import { ControlLattice } from "../support/control-client.ts";
 import { edgeActor } from "../support/edge.ts";
 import { JoinedHosts } from "../support/joined-hosts.ts";
@@ -61,6 +62,32 @@ describe("losses in a lattice over NATS", { skip: natsSkip() }, () => {
     const soFar = load.calls;
     await until(() => load.calls > soFar + 50);
     assert.deepEqual(await load.end(), []);
+  });
+
+  test("hosts that come and leave in order by themselves, time and again, take no call of others with them", async () => {
+    await using server = await NatsServer.start();
+    const options = { nats: server.url, clusterSeed: KeyPair.generate("cluster").seed };
+    await using here = await startHost(options);
+    await using staying = await startHost(options);
+    const module = edgeActor({ name: "target" });
+    const { id } = await staying.startActor(module);
+    const hosts = () => here.fleet.caller.tables.peers.actorsOf(id).length;
+    await until(() => hosts() === 1, 15_000);
+    const loads = Array.from({ length: 16 }, () => caller(here, id));
+    try {
+      for (let turn = 0; turn < 3; turn++) {
+        await using leaving = await startHost({ ...options, engines: turn % 2 });
+        await leaving.startActor(module);
+        await until(() => hosts() === 2, 15_000);
+        const served = async () => (await leaving.fleet.stats()).some(({ remote }) => remote?.served.session ?? 0);
+        await until(served, 15_000);
+        await leaving.stop();
+        await until(() => hosts() === 1, 15_000);
+      }
+    } finally {
+      for (const load of loads) await load.end();
+    }
+    assert.deepEqual(new Set(loads.flatMap(({ errors }) => errors)), new Set());
   });
 
   test("an engine that is lost comes back to the lattice, and its host is reached meanwhile", async () => {
