@@ -63,19 +63,46 @@ export interface Compared {
   readonly ratio: number;
 }
 
+/** Measures once; the unit is the caller's. */
+export type Measure = () => number | Promise<number>;
+
 /** Measures both sides in turns, ours first, so that a busy machine troubles both alike; medians. */
-export async function inTurns(
-  rounds: number,
-  ours: () => number | Promise<number>,
-  peer: () => number | Promise<number>,
-): Promise<Compared> {
-  const pairs: { ours: number; peer: number }[] = [];
-  for (let round = 0; round < rounds; round++) pairs.push({ ours: await ours(), peer: await peer() });
-  return {
-    ours: median(pairs.map((pair) => pair.ours)),
-    peer: median(pairs.map((pair) => pair.peer)),
-    ratio: median(pairs.map((pair) => pair.ours / pair.peer)),
-  };
+export async function inTurns(rounds: number, ours: Measure, peer: Measure): Promise<Compared> {
+  const [compared] = await inTurnsAmong(rounds, ours, [peer]);
+  return compared!;
+}
+
+/** `inTurns` beside several peers: ours once in each round, compared with each of them. */
+export async function inTurnsAmong(rounds: number, ours: Measure, peers: readonly Measure[]): Promise<Compared[]> {
+  const found: { ours: number; peers: number[] }[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const one = { ours: await ours(), peers: [] as number[] };
+    for (const peer of peers) one.peers.push(await peer());
+    found.push(one);
+  }
+  return peers.map((_, at) => ({
+    ours: median(found.map((one) => one.ours)),
+    peer: median(found.map((one) => one.peers[at]!)),
+    ratio: median(found.map((one) => one.ours / one.peers[at]!)),
+  }));
+}
+
+/** Does some calls and says how many. */
+export type Ask = () => Promise<number>;
+
+/** Calls per second with so many askers under way. */
+export async function perSecond(concurrency: number, ms: number, ask: Ask): Promise<number> {
+  const begin = performance.now();
+  let count = 0;
+  await Promise.all(
+    Array.from({ length: concurrency }, async () => {
+      while (performance.now() - begin < ms) {
+        const more = await ask();
+        count += more;
+      }
+    }),
+  );
+  return (count / (performance.now() - begin)) * 1_000;
 }
 
 /**

@@ -8,6 +8,9 @@ import { httpRows } from "./http.ts";
 import { idleActors } from "./idle-actors.ts";
 import { idleHost } from "./idle-host.ts";
 import { instrumentCost } from "./instrument-cost.ts";
+import { latticeCall } from "./lattice.ts";
+import { latticeChurn } from "./lattice-churn.ts";
+import { manyHosts } from "./many-hosts.ts";
 import { metricsCost } from "./metrics-cost.ts";
 import { natsRequest } from "./nats-request.ts";
 import { httpRedis, redisCall } from "./redis.ts";
@@ -32,5 +35,8 @@ export const rows: readonly Row[] = [
   instrumentCost,
   idleHost,
   natsRequest,
+  latticeCall,
+  latticeChurn,
+  manyHosts,
   helpStart,
 ];

@@ -1,7 +1,7 @@
 import { connect } from "nats";
 import { connectNats } from "../../lattice/index.ts";
 import { findNatsServer, NatsServer } from "../../test/support/nats-server.ts";
-import { type BenchRun, type Figure, inTurns, type Row } from "../harness.ts";
+import { type Ask, type BenchRun, type Figure, inTurns, perSecond, type Row } from "../harness.ts";
 import { repositoryFile, startNode } from "../processes.ts";
 
 const payload = new Uint8Array(100).fill(7);
@@ -27,8 +27,14 @@ export const natsRequest: Row = {
     try {
       await ours.bus.flush();
       const asks = {
-        ours: async () => await ours.bus.request("echo.lattice", payload, { timeoutMs: 5_000 }),
-        theirs: async () => await theirs.request("echo.nats", payload, { timeout: 5_000 }),
+        ours: async () => {
+          await ours.bus.request("echo.lattice", payload, { timeoutMs: 5_000 });
+          return 1;
+        },
+        theirs: async () => {
+          await theirs.request("echo.nats", payload, { timeout: 5_000 });
+          return 1;
+        },
       };
       const figures: Figure[] = [];
       for (const concurrency of [1, 64, 256]) figures.push(await figure(run, concurrency, asks.ours, asks.theirs));
@@ -39,19 +45,14 @@ export const natsRequest: Row = {
   },
 };
 
-async function figure(
-  { short }: BenchRun,
-  concurrency: number,
-  ours: () => Promise<unknown>,
-  theirs: () => Promise<unknown>,
-): Promise<Figure> {
+async function figure({ short }: BenchRun, concurrency: number, ours: Ask, theirs: Ask): Promise<Figure> {
   const [rounds, ms] = short ? [3, 300] : [7, 1_000];
   await perSecond(concurrency, ms / 2, ours);
   await perSecond(concurrency, ms / 2, theirs);
   const compared = await inTurns(
     rounds,
-    async () => await perSecond(concurrency, ms, ours),
-    async () => await perSecond(concurrency, ms, theirs),
+    () => perSecond(concurrency, ms, ours),
+    () => perSecond(concurrency, ms, theirs),
   );
   return {
     row: "nats-request",
@@ -63,19 +64,4 @@ async function figure(
     budget: { of: "ratio", better: "higher", first: 0.9, goal: 1.5 },
     how: `own processes for both ends, one server; ${rounds} rounds of ${ms} ms in turns, median`,
   };
-}
-
-/** Requests per second with so many under way. */
-async function perSecond(concurrency: number, ms: number, ask: () => Promise<unknown>): Promise<number> {
-  const begin = performance.now();
-  let count = 0;
-  await Promise.all(
-    Array.from({ length: concurrency }, async () => {
-      while (performance.now() - begin < ms) {
-        await ask();
-        count++;
-      }
-    }),
-  );
-  return (count / (performance.now() - begin)) * 1_000;
 }
