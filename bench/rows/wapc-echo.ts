@@ -29,7 +29,15 @@ export const wapcEcho: Row = {
     const promised = () => pool.call(call);
     const budget: Budget = { of: "ratio", better: "higher", first: 5, goal: 15 };
     const sides = [
-      { figure: "one caller", calls: 1, ours: promised, theirs: invoke, by: "Pool.call", budget },
+      {
+        figure: "one caller",
+        calls: callers,
+        ours: chained(pool, call),
+        theirs: () => inTurn(invoke),
+        by: "Pool.submit, the next call when the last is answered",
+        budget,
+      },
+      { figure: "one caller, by promises", calls: 1, ours: promised, theirs: invoke, by: "Pool.call" },
       {
         figure: `${callers} callers`,
         calls: callers,
@@ -77,6 +85,32 @@ function together(call: () => Promise<unknown>): Promise<unknown> {
   let last: Promise<unknown> = Promise.resolve();
   for (let i = 0; i < callers; i++) last = call();
   return last;
+}
+
+/** `callers` calls one after another. */
+async function inTurn(call: () => Promise<unknown>): Promise<void> {
+  for (let i = 0; i < callers; i++) await call();
+}
+
+/** The same; resolves when the last is answered. */
+function chained(pool: Pool, call: GuestCall): () => Promise<void> {
+  let left = 0;
+  let done: () => void;
+  const capture = (resolve: () => void) => void (done = resolve);
+  const waiter: Waiter = {
+    answered: () => {
+      if (--left === 0) done();
+      else pool.submit(call, waiter);
+    },
+    failed: (error) => {
+      throw error;
+    },
+  };
+  return () => {
+    left = callers;
+    pool.submit(call, waiter);
+    return new Promise(capture);
+  };
 }
 
 /** `callers` calls at once, the next ones when the last is answered. */
