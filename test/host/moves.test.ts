@@ -40,7 +40,6 @@ class Hosts implements AsyncDisposable {
     nats: server.url,
     lattice: `moves-${++lattices}`,
     clusterSeed: KeyPair.generate("cluster").seed,
-    presenceMs: 300,
     logLevel: "silent",
   };
 
@@ -53,7 +52,11 @@ class Hosts implements AsyncDisposable {
   async add(options: HostOptions = {}): Promise<Host> {
     const host = await startHost({ ...this.#options, ...options });
     this.all.push(host);
-    await until(() => this.all.every((each) => each.member?.peers.length === this.all.length - 1), patience);
+    await until(
+      () =>
+        this.all.every((each) => each.member?.peers.filter(({ draining }) => !draining).length === this.all.length - 1),
+      patience,
+    );
     return host;
   }
 
