@@ -8,6 +8,7 @@ import type { LinkDefinition, Origin, Target, TraceContext, WireError } from "..
 import type { RemoteFigures } from "./remote/figures.ts";
 import type { PeerHost } from "./remote/peers.ts";
 import type { RemoteOptions } from "./remote/options.ts";
+import type { SealedEntries } from "./secret-bucket.ts";
 import type { SpyBatch, SpyWish } from "./spy.ts";
 import type { ProviderAnswer, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
 
@@ -66,6 +67,8 @@ export interface LinkSpec extends LinkDefinition {
   readonly providerLinkName?: string;
   /** Grows with each put on this host; whoever puts a link leaves it to the fleet. */
   readonly revision: number;
+  /** The lattice's secrets that its values refer to, for the engines alone; sealed still. The fleet adds them. */
+  readonly sealed?: SealedEntries;
 }
 
 /**

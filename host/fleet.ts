@@ -18,6 +18,7 @@ import type { Limits } from "./limits.ts";
 import type { Middleware } from "./middleware.ts";
 import { servePolicy, type SharedPolicy } from "./policy-relay.ts";
 import type { Policy } from "./policy.ts";
+import type { SealedEntries } from "./secret-bucket.ts";
 import type { SecretSources } from "./secrets.ts";
 import type { RemoteOptions } from "./remote/options.ts";
 import type { AnswerTo, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
@@ -41,6 +42,8 @@ export interface FleetOptions {
     text: string,
     fields?: Record<string, unknown>,
   ) => void;
+  /** The lattice's secrets that values of links refer to; fails while they cannot be known. */
+  readonly sealedFor?: (values: LinkSpec["values"]) => Promise<SealedEntries | undefined>;
   /** Calls that somebody watches. */
   readonly onSpied?: (batch: SpyBatch) => void;
   readonly onNews?: (place: Place, news: ProviderNews) => void;
@@ -120,9 +123,11 @@ export class Fleet {
 
   /**
    * Makes a change take effect in every engine. A put that fails in one is taken back in all.
-   * @throws LatticeError ENGINE_LOST when no engine that should run it comes back in time; STOPPED.
+   * @throws LatticeError ENGINE_LOST when no engine that should run it comes back in time; STOPPED; STATE_UNAVAILABLE
+   * for a link whose secrets the lattice keeps, and cannot be reached.
    */
-  async apply(change: EngineChange): Promise<LinkStatus | undefined> {
+  async apply(wanted: EngineChange): Promise<LinkStatus | undefined> {
+    const change = await this.#withSecrets(wanted);
     await this.#reach(this.#tables.placesOf(change));
     if (this.#state === "stopped") throw fail("STOPPED", "the host");
     const asked = this.#all();
@@ -139,6 +144,15 @@ export class Fleet {
       if (undo) await Promise.allSettled(this.#all().map((engine) => engine.apply(undo)));
       throw error;
     }
+  }
+
+  /** Only for links that open here. */
+  async #withSecrets(change: EngineChange): Promise<EngineChange> {
+    if (change.type !== "put-link" && change.type !== "stage-link") return change;
+    const { sealed: _before, ...link } = change.link;
+    if (link.providerId === undefined) return { ...change, link };
+    const sealed = await this.#options.sealedFor?.(link.values);
+    return { ...change, link: { ...link, ...(sealed && { sealed }) } };
   }
 
   /** Links open at their home first: what it took effect with (a real port) goes to the others. */

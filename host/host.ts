@@ -35,6 +35,7 @@ import { compileOptions, type HostConfig, type HostOptions } from "./options.ts"
 import { both, type Policy } from "./policy.ts";
 import type { ProviderNews } from "./provider-questions.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
+import { SecretBucket } from "./secret-bucket.ts";
 import { SecretWatch } from "./secret-watch.ts";
 import { SwapJournal } from "./swap-journal.ts";
 import { isOwnReference } from "./swap-reference.ts";
@@ -91,6 +92,8 @@ export class Host implements AsyncDisposable {
   readonly #turns = new Turns();
   readonly #actors: Actors;
   readonly #providers: Providers;
+  /** The lattice's secrets, sealed. */
+  readonly secretBucket: SecretBucket;
   readonly #secrets: SecretWatch;
   #state: "running" | "draining" | "stopped" = "running";
   #stopping: Promise<void> | undefined;
@@ -134,9 +137,18 @@ export class Host implements AsyncDisposable {
     this.#providers = this.swaps.providers;
     this.#actors = new Actors(parts, this.#providers, this.links);
     const renew = (link: string) => this.links.renewOne(link);
-    this.#secrets = new SecretWatch(this.wanted, config.secrets, config.limits.secretsMs, renew, (link) =>
-      values.of(link),
+    this.secretBucket = new SecretBucket(
+      () => void this.#secrets.look(),
+      (text) => logger.warn(text),
     );
+    this.#secrets = new SecretWatch({
+      wanted: this.wanted,
+      sources: config.secrets,
+      bucket: this.secretBucket,
+      everyMs: config.limits.secretsMs,
+      renew,
+      valuesOf: (link) => values.of(link),
+    });
   }
 
   static async start(options: HostOptions): Promise<Host> {
@@ -171,7 +183,8 @@ export class Host implements AsyncDisposable {
       engines,
       limits,
       strict,
-      secrets,
+      secrets: { ...secrets, keys: secrets.keys },
+      sealedFor: async (values) => host?.secretBucket.entriesFor(values),
       policy,
       ...(service ? { sharedPolicy: service } : {}),
       middleware,
@@ -437,6 +450,7 @@ export class Host implements AsyncDisposable {
       await this.#member?.goodbye();
       this.#state = "stopped";
       this.#secrets.stop();
+      this.secretBucket.stop();
       this.links.close();
       this.configurations.close();
       await this.fleet.stop();

@@ -85,10 +85,11 @@ export class LinkKeeper {
 
   #row(spec: LinkSpec, provider: ProviderRow | undefined, held: LinkRow | undefined): LinkRow {
     // Here alone, for the eyes of the provider: tables, events and inventory hold the references.
-    const values = provider?.provider ? resolveSecrets(spec.values, this.#secrets) : spec.values;
+    const { sealed, ...plain } = spec;
+    const values = provider?.provider ? resolveSecrets(spec.values, this.#secrets, sealed) : spec.values;
     return {
       spec,
-      link: { ...spec, values, linkedActor: this.#tables.actor(spec.actor) },
+      link: { ...plain, values, linkedActor: this.#tables.actor(spec.actor) },
       provider,
       deadlineMs: linkDeadline(spec),
       inFlight: new InFlight(),

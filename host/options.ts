@@ -1,7 +1,7 @@
 import { isAbsolute } from "node:path";
 import { arch, platform } from "node:process";
 import type { Registries } from "../actors/index.ts";
-import { fail, isPublicKey } from "../lattice/index.ts";
+import { fail, isPublicKey, KeyPair } from "../lattice/index.ts";
 import { compileLimits, type LimitName, type Limits } from "./limits.ts";
 import { type LogLevel, isLogLevel, logLevels } from "./log-levels.ts";
 import { compileLattice, type LatticeConfig, latticeOptionNames, type LatticeOptions } from "./membership/settings.ts";
@@ -47,7 +47,10 @@ export interface HostOptions extends LatticeOptions {
   readonly policy?: Policy | string;
   /** What runs around each call, in this order; module paths where engines are threads of their own. */
   readonly middleware?: readonly (Middleware | string)[];
-  /** Where references to secrets in link values may lead. Default: variables `LATTICE_SECRET_*`, no folder. */
+  /**
+   * Where references to secrets in link values may lead, and X keys that open those of the lattice. Default: variables
+   * `LATTICE_SECRET_*`, no folder, no key.
+   */
   readonly secrets?: Partial<SecretSources>;
   /** Seed of the host's own key (`SN...`). Default: a new key for each start. */
   readonly hostSeed?: string;
@@ -68,6 +71,7 @@ export interface HostConfig {
   readonly issuers: readonly string[] | undefined;
   readonly strict: boolean;
   readonly development: boolean;
+  /** Its `keys` are not enumerable. */
   readonly secrets: SecretSources;
   readonly metricsAddress: string | undefined;
   readonly controlSocket: boolean | string;
@@ -212,11 +216,13 @@ function list<T>(name: string, value: readonly T[]): readonly T[] {
 }
 
 function secretSources(value: Partial<SecretSources>): SecretSources {
-  const { variables, folders } = { ...defaultSecretSources, ...value };
+  const { variables, folders, keys } = { ...defaultSecretSources, ...value };
   for (const folder of list("secrets.folders", folders)) {
     if (!isAbsolute(text("secrets.folders", folder))) outOfRange("secrets.folders", folder, "absolute paths");
   }
-  return { variables: [...list("secrets.variables", variables)], folders: [...folders] };
+  for (const seed of list("secrets.keys", keys)) KeyPair.fromSeed(seed, "curve");
+  const sources = { variables: [...list("secrets.variables", variables)], folders: [...folders] };
+  return Object.defineProperty(sources, "keys", { value: [...keys], enumerable: false }) as unknown as SecretSources;
 }
 
 function callable(name: string, value: Policy | string): Policy | string {

@@ -1,55 +1,71 @@
 import type { LinkSpec } from "./engine-messages.ts";
+import type { SecretBucket } from "./secret-bucket.ts";
 import { refersToSecrets, secretStamp, type SecretSources } from "./secrets.ts";
 import type { Wanted } from "./wanted.ts";
 
+export interface SecretWatchOptions {
+  readonly wanted: Wanted;
+  readonly sources: SecretSources;
+  readonly bucket: SecretBucket;
+  readonly everyMs: number;
+  /** Puts a link again, so that its provider gets the values of now. */
+  readonly renew: (linkId: string) => Promise<void>;
+  /** What the link takes effect with. */
+  readonly valuesOf: (link: LinkSpec) => Readonly<Record<string, string>>;
+}
+
 /**
- * Looks now and then whether a secret that a link refers to has changed where it lies, so that a
- * rotated password reaches the provider by itself. One that cannot be read for the moment changes
+ * Looks now and then, and when the lattice's secrets changed, whether a secret that a link refers to has changed where
+ * it lies, so that a rotated password reaches the provider by itself. One that cannot be read for the moment changes
  * nothing: the provider goes on with what it has.
  */
 export class SecretWatch {
-  readonly #wanted: Wanted;
-  readonly #sources: SecretSources;
-  readonly #renew: (linkId: string) => Promise<void>;
-  readonly #valuesOf: (link: LinkSpec) => Readonly<Record<string, string>>;
+  readonly #options: SecretWatchOptions;
   readonly #stamps = new Map<string, string>();
   readonly #timer: NodeJS.Timeout;
+  #looking: Promise<void> = Promise.resolve();
+  /** Another look comes after the one under way. */
+  #again = false;
 
-  /** `renew` puts a link again, so that its provider gets the values of now. */
-  constructor(
-    wanted: Wanted,
-    sources: SecretSources,
-    everyMs: number,
-    renew: (linkId: string) => Promise<void>,
-    valuesOf: (link: LinkSpec) => Readonly<Record<string, string>> = ({ values }) => values,
-  ) {
-    this.#valuesOf = valuesOf;
-    this.#wanted = wanted;
-    this.#sources = sources;
-    this.#renew = renew;
-    this.#timer = setInterval(() => void this.look(), everyMs).unref();
+  constructor(options: SecretWatchOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.look(), options.everyMs).unref();
   }
 
-  /** Looks at once. Resolves when links whose secrets changed are put again. */
-  async look(): Promise<void> {
+  /** Looks as soon as no look is under way. Resolves when links whose secrets changed are put again. */
+  look(): Promise<void> {
+    if (!this.#again) {
+      this.#again = true;
+      this.#looking = this.#looking.then(() => {
+        this.#again = false;
+        return this.#look();
+      });
+    }
+    return this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    const { wanted, sources, bucket, renew } = this.#options;
     const changed: string[] = [];
-    for (const [id, { spec }] of this.#wanted.links) {
+    for (const [id, { spec }] of wanted.links) {
       const values = spec.providerId === undefined ? undefined : this.#valuesNow(spec);
       if (!values || !refersToSecrets(values)) continue;
-      const stamp = secretStamp(values, this.#sources);
+      // What cannot be known for the moment changes nothing.
+      const sealed = await bucket.entriesFor(values).catch(() => undefined);
+      const stamp = secretStamp(values, sources, sealed);
       if (stamp === undefined || stamp === this.#stamps.get(id)) continue;
       // Also at first sight: nobody knows what stood there when the link was put, a moment ago.
       this.#stamps.set(id, stamp);
       changed.push(id);
     }
-    for (const id of this.#stamps.keys()) if (!this.#wanted.links.has(id)) this.#stamps.delete(id);
-    for (const id of changed) await this.#renew(id);
+    for (const id of this.#stamps.keys()) if (!wanted.links.has(id)) this.#stamps.delete(id);
+    for (const id of changed) await renew(id);
   }
 
   /** Undefined while a configuration that it uses is away. */
   #valuesNow(link: LinkSpec): Readonly<Record<string, string>> | undefined {
     try {
-      return this.#valuesOf(link);
+      return this.#options.valuesOf(link);
     } catch {
       return undefined;
     }

@@ -1,22 +1,25 @@
 import { createHash } from "node:crypto";
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, sep } from "node:path";
-import { fail } from "../lattice/index.ts";
+import { fail, KeyPair, openSecret } from "../lattice/index.ts";
+import type { SealedEntries } from "./secret-bucket.ts";
 
-/** Where references to secrets may lead; by default nowhere but to variables made for it. */
+/** Where references to secrets may lead; by default nowhere but to variables made for it, and into the lattice. */
 export interface SecretSources {
   /** Names of environment variables that may be read, `*` for any text. Default `LATTICE_SECRET_*`. */
   readonly variables: readonly string[];
   /** Folders whose files may be read, as Kubernetes and systemd lay them out. */
   readonly folders: readonly string[];
+  /** Seeds of X keys (`SX...`) that open the lattice's secrets. Secret. */
+  readonly keys: readonly string[];
 }
 
-export const defaultSecretSources: SecretSources = { variables: ["LATTICE_SECRET_*"], folders: [] };
+export const defaultSecretSources: SecretSources = { variables: ["LATTICE_SECRET_*"], folders: [], keys: [] };
 
 const mostBytes = 64 * 1024;
-const whole = /^secret:(env|file):(.+)$/;
+const whole = /^secret:(env|file|nats):(.+)$/;
 /** Inside a longer value: `redis://:${secret:file:redis/password}@db`. */
-const within = /\$\{secret:(env|file):([^}]+)\}/g;
+const within = /\$\{secret:(env|file|nats):([^}]+)\}/g;
 
 type Values = Readonly<Record<string, string>>;
 
@@ -25,17 +28,38 @@ export function refersToSecrets(values: Values): boolean {
   return Object.values(values).some((value) => value.startsWith("secret:") || value.includes("${secret:"));
 }
 
+/** Names of the lattice's secrets that values refer to. */
+export function namesInLattice(values: Values): readonly string[] {
+  const names = Object.values(values).flatMap((value) => {
+    const [, kind, name] = whole.exec(value) ?? [];
+    const inside = [...value.matchAll(within)].map(([, each, inner]) => (each === "nats" ? inner : undefined));
+    return [kind === "nats" ? name : undefined, ...inside];
+  });
+  return [...new Set(names.filter((name) => name !== undefined))];
+}
+
 /**
  * The values with what their references mean: `secret:env:NAME`, `secret:file:PATH` with a path below
- * one of the folders, one line end at its end left out. Only for the eyes of the provider.
+ * one of the folders, one line end at its end left out, `secret:nats:NAME` of the lattice's secrets, of which `sealed`
+ * holds those that the values name. Only for the eyes of the provider.
  * @throws LatticeError SECRET_UNAVAILABLE naming every reference that cannot be read, never a value.
  */
-export function resolveSecrets(values: Values, sources: SecretSources): Values {
+export function resolveSecrets(values: Values, sources: SecretSources, sealed?: SealedEntries): Values {
+  return follow(values, { ...readers(sources), nats: (name) => fromLattice(name, sources, sealed) });
+}
+
+type Readers = Readonly<Record<string, (name: string) => string>>;
+
+function readers(sources: SecretSources): Readers {
+  return { env: (name) => fromVariable(name, sources), file: (name) => fromFile(name, sources) };
+}
+
+function follow(values: Values, from: Readers): Values {
   if (!refersToSecrets(values)) return values;
   const problems: string[] = [];
   const read = (kind: string, name: string): string => {
     try {
-      return kind === "env" ? fromVariable(name, sources) : fromFile(name, sources);
+      return from[kind]!(name);
     } catch (error) {
       problems.push(`${kind}:${name} ${error instanceof Refusal ? error.message : "cannot be read"}`);
       return "";
@@ -44,7 +68,8 @@ export function resolveSecrets(values: Values, sources: SecretSources): Values {
   const resolved = Object.entries(values).map(([key, value]) => {
     const reference = whole.exec(value);
     if (reference) return [key, read(reference[1]!, reference[2]!)] as const;
-    if (value.startsWith("secret:")) problems.push(`the value of ${key} is neither secret:env: nor secret:file:`);
+    if (value.startsWith("secret:"))
+      problems.push(`the value of ${key} is none of secret:env:, secret:file:, secret:nats:`);
     return [key, value.replaceAll(within, (_, kind: string, name: string) => read(kind, name))] as const;
   });
   if (problems.length > 0) throw fail("SECRET_UNAVAILABLE", problems.join("; "));
@@ -73,11 +98,12 @@ export function withoutValues(error: unknown, references: Values, resolved: Valu
   return error;
 }
 
-/** Changes when a secret does; undefined while one cannot be read. */
-export function secretStamp(values: Values, sources: SecretSources): string | undefined {
+/** Changes when a secret does; undefined while one cannot be read. What is sealed is not opened for it. */
+export function secretStamp(values: Values, sources: SecretSources, sealed?: SealedEntries): string | undefined {
+  const nats = (name: string) => Buffer.from(entryOf(name, sealed)).toString("base64");
   try {
     return createHash("sha256")
-      .update(JSON.stringify(resolveSecrets(values, sources)))
+      .update(JSON.stringify(follow(values, { ...readers(sources), nats })))
       .digest("hex");
   } catch {
     return undefined;
@@ -118,6 +144,22 @@ function fromFile(name: string, { folders }: SecretSources): string {
     return readFileSync(real, "utf8").replace(/\r?\n$/, "");
   }
   throw new Refusal("is not there");
+}
+
+function fromLattice(name: string, { keys }: SecretSources, sealed: SealedEntries | undefined): string {
+  const opened = openSecret(
+    entryOf(name, sealed),
+    keys.map((seed) => KeyPair.fromSeed(seed, "curve")),
+  );
+  if ("problem" in opened) throw new Refusal(opened.problem);
+  return opened.text;
+}
+
+function entryOf(name: string, sealed: SealedEntries | undefined): Uint8Array {
+  if (!sealed) throw new Refusal("is read only where the host has joined a lattice");
+  const entry = Object.hasOwn(sealed, name) ? sealed[name] : undefined;
+  if (!entry) throw new Refusal("is not among the secrets of the lattice");
+  return entry;
 }
 
 function isBelow(folder: string, path: string): boolean {

@@ -575,7 +575,12 @@ export const catalogue = {
   SECRET_UNAVAILABLE: {
     kind: "invalid",
     text: (problems: string) => `a secret cannot be read: ${problems}`,
-    hint: "Set the variable or write the file where the provider runs, and let its host read it: --secret-env NAME, --secret-dir FOLDER.",
+    hint: "Set the variable or write the file where the provider runs, and let its host read it: --secret-env NAME, --secret-dir FOLDER. Of the lattice: lattice secret put NAME, sealed for a key of that host (--secret-key FILE).",
+  },
+  SECRET_ABSENT: {
+    kind: "absent",
+    text: (name: string, lattice: string) => `lattice ${lattice} holds no secret ${name}`,
+    hint: "List those that it holds with lattice secret list, put one with lattice secret put NAME.",
   },
   ADDRESS_TAKEN: {
     kind: "invalid",

@@ -4,6 +4,7 @@ export * from "./contracts.ts";
 export * from "./links.ts";
 export * from "./invocations.ts";
 export * from "./nkeys.ts";
+export * from "./sealed-secrets.ts";
 export * from "./nuid.ts";
 export * from "./compile-cache.ts";
 export * from "./tokens.ts";

@@ -6,6 +6,7 @@ import {
   type KeyPair,
   type LatticeConnection,
   metadataBucket,
+  secretsBucket,
   Subjects,
 } from "../../lattice/index.ts";
 import type { ReadyCheck } from "../host-snapshot.ts";
@@ -133,6 +134,7 @@ export class Member {
     policy?.open(this.#host, bus);
     await this.#host.fleet.join(remote, rpc);
     await this.#host.configurations.open(control.state(configurationBucket(this.#host.config.lattice)));
+    this.#host.secretBucket.join(control.state(secretsBucket(this.#host.config.lattice)));
     await this.#host.links.join({
       state: control.state(metadataBucket(this.#host.config.lattice)),
       putAt: (peer, request) => this.ask(peer, "link.put", request),

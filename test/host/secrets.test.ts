@@ -13,7 +13,7 @@ import { until } from "../support/until.ts";
 const folder = mkdtempSync(join(tmpdir(), "secrets-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const sources = { variables: ["SECRET_TEST_*"], folders: [folder] };
+const sources = { variables: ["SECRET_TEST_*"], folders: [folder], keys: [] };
 process.env["SECRET_TEST_PIN"] = "4711";
 
 test("references are followed: variables, files, and within a longer value", () => {
@@ -49,7 +49,7 @@ test("nothing is read that the host was not told it may read, and every problem 
   assert.throws(() => resolveSecrets(values, sources), {
     code: "SECRET_UNAVAILABLE",
     message:
-      /env:HOME is not among.*SECRET_TEST_NONE is not set.*outside is not there.*passwd is not there.*link leads out.*value of f is neither/,
+      /env:HOME is not among.*SECRET_TEST_NONE is not set.*outside is not there.*passwd is not there.*link leads out.*value of f is none of/,
   });
   assert.throws(() => resolveSecrets({ a: "secret:file:password" }, { ...sources, folders: [] }), {
     message: /only where the host was given folders/,
