@@ -29,6 +29,7 @@ export function addLatticeSettings(command: Command): void {
     .addOption(new Option("--rpc <form>", "how hosts call each other").choices(["session", "wasmcloud", "both"]))
     .addOption(new Option("--ctl <level>", "what the lattice may ask of this host").choices(["full", "read", "off"]))
     .addOption(new Option("--allow-file-load", "let the lattice name files of this host"))
+    .addOption(new Option("--clear-link-values", "show the values of links in events and lists, as 0.x hosts do"))
     .addOption(new Option("--policy-topic <subject>", "ask the policy service on this subject"))
     .addOption(new Option("--policy-changes-topic <subject>", "where that service publishes changes"))
     .addOption(new Option("--config-service", "ask the lattice's config service at the start"));
@@ -62,6 +63,7 @@ export async function latticeOptions(
     ...oneOf("rpc", textOption(options, "rpc")),
     ...oneOf("ctl", textOption(options, "ctl")),
     ...(options.allowFileLoad === true || process.env.WASMCLOUD_ALLOW_FILE_LOAD === "true" ? { allowFiles: true } : {}),
+    ...(options.clearLinkValues === true ? { clearLinkValues: true } : {}),
     ...(options.configService === true || process.env.WASMCLOUD_CONFIG_SERVICE ? { configService: true } : {}),
     ...(topic ? { policyService: { topic, ...(changesTopic ? { changesTopic } : {}) } } : {}),
   };

@@ -99,6 +99,8 @@ export class Host implements AsyncDisposable {
   #stopping: Promise<void> | undefined;
   #faces: Faces | undefined;
   #member: Member | undefined;
+  /** Digests of the archives that providers are of. */
+  readonly #archives = new WeakMap<Provider, string>();
   #memory: MemoryOfHost | undefined;
   #registries: Registries | undefined;
 
@@ -332,7 +334,15 @@ export class Host implements AsyncDisposable {
 
   /** The provider of an archive, verified and not started yet. @throws LatticeError as `verifyArchive`, PRECONDITION. */
   openArchive(bytes: Uint8Array, origin: string): Provider {
-    return openArchive(bytes, origin, this.id, this.config);
+    const provider = openArchive(bytes, origin, this.id, this.config);
+    const digest = this.#memory?.keepArchive(bytes);
+    if (digest !== undefined) this.#archives.set(provider, digest);
+    return provider;
+  }
+
+  /** Digest of the signed archive that a provider is of, on a host that remembers. */
+  archiveDigest(provider: Provider): string | undefined {
+    return this.#archives.get(provider);
   }
 
   /**

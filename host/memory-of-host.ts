@@ -1,6 +1,6 @@
 import { describe, isLatticeError } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
-import { ModuleCache } from "./module-cache.ts";
+import { digestOf, ModuleCache } from "./module-cache.ts";
 import { StateStore } from "./state-store.ts";
 
 import {
@@ -10,6 +10,7 @@ import {
   readRemembered,
   type Remembered,
   type RememberedActor,
+  type RememberedProvider,
   type Texts,
 } from "./remembered.ts";
 
@@ -46,6 +47,7 @@ export class MemoryOfHost {
   readonly #name: string;
   readonly #end: () => void;
   #written = Promise.resolve();
+  #kept: Promise<unknown> = Promise.resolve();
   /** What did not come back yet: it stays wanted, and is tried again. */
   #missing = nothingRemembered;
   /** Why each of those does not come back, as it was told. */
@@ -73,6 +75,12 @@ export class MemoryOfHost {
       await StateStore.open(stateDirectory, warn),
       await ModuleCache.open(stateDirectory, warn),
     );
+  }
+
+  /** Keeps the bytes of an archive, and answers their digest at once. */
+  keepArchive(bytes: Uint8Array): string {
+    this.#kept = Promise.all([this.#kept, this.keep(bytes)]);
+    return digestOf(bytes);
   }
 
   /** Keeps the bytes of a module that may have to come back. */
@@ -104,7 +112,7 @@ export class MemoryOfHost {
   async close(): Promise<void> {
     this.#end();
     clearTimeout(this.#again);
-    await this.#written;
+    await Promise.all([this.#written, this.#kept]);
   }
 
   async #bringBack(waitMs: number): Promise<void> {
@@ -119,7 +127,7 @@ export class MemoryOfHost {
       providers: await this.#failing(
         providers,
         ({ reference }) => reference,
-        ({ reference, ...options }) => host.startProvider(reference, options),
+        (provider) => this.#startProvider(provider),
       ),
       actors: await this.#failing(
         actors,
@@ -174,6 +182,12 @@ export class MemoryOfHost {
     await this.#host.startActor(module, { instances, annotations, env, reference });
   }
 
+  async #startProvider({ reference, digest, ...options }: RememberedProvider): Promise<void> {
+    const kept = digest === undefined ? undefined : await this.#modules.get(digest);
+    const archive = kept && this.#host.openArchive(kept, reference);
+    await this.#host.startProvider(archive ?? reference, { reference, ...options });
+  }
+
   #write(): void {
     if (this.#restoring || this.#host.state !== "running") return;
     this.#written = this.#store.write(this.#name, version, this.#now()).catch((error: unknown) => {
@@ -191,14 +205,13 @@ export class MemoryOfHost {
       annotations,
       env: spec.env,
     }));
-    const providers = [...wanted.providers.values()]
-      .filter((record) => own(record) && record.spec.source.kind === "builtin")
-      .map(({ spec, annotations, reference }) => ({
-        reference,
-        linkName: spec.linkName,
-        config: spec.config,
-        annotations,
-      }));
+    const providers = [...wanted.providers.values()].filter(own).flatMap(({ spec, annotations, reference }) => {
+      const { id, source, linkName, config } = spec;
+      const object = this.#host.fleet.objects.get(id);
+      const digest = object && this.#host.archiveDigest(object);
+      if (source.kind !== "builtin" && digest === undefined) return [];
+      return [{ reference, ...(digest === undefined ? {} : { digest }), linkName, config, annotations }];
+    });
     const links = [...wanted.links.values()]
       .filter(({ spec }) => member === undefined && spec.placement === undefined)
       .map(({ spec: { actor, provider, contractId, linkName, values, config } }) => ({

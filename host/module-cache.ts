@@ -82,4 +82,4 @@ export class ModuleCache {
   }
 }
 
-const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+export const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");

@@ -9,8 +9,10 @@ export interface RememberedActor {
   readonly env: Texts;
 }
 
-interface RememberedProvider {
+export interface RememberedProvider {
   readonly reference: string;
+  /** Of the signed archive; absent of those that come with the host. */
+  readonly digest?: string;
   readonly linkName: string;
   readonly config: Texts;
   readonly annotations: Texts;

@@ -25,6 +25,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+const managed = { "wasmcloud.dev/managed-by": "somebody" };
 const host = (more = {}) => startHost({ nats: server.url, stateDirectory: folder, lattice: "shop", ...more });
 
 function par(bytes: Uint8Array = archiveOf()): string {
@@ -165,6 +166,34 @@ test("what may not run is refused before anything is unpacked or started", { ski
   const nonsense = archiveOf({ issuer: other, program: Buffer.from("no program") });
   await assert.rejects(shop.startProvider(par(nonsense)), { code: "PROVIDER_GONE" });
   assert.equal(shop.wanted.providers.size, 0);
+});
+
+test("a host that remembers runs its archives again, of the bytes that it had", { skip }, async () => {
+  const options = { hostSeed: KeyPair.generate("server").seed, remember: true, lattice: "kept" };
+  await using first = await host(options);
+  const file = par();
+  const provider = await first.startProvider(file, {
+    config: { size: "3" },
+    linkName: "kept",
+    annotations: { a: "b" },
+  });
+  await first.stop();
+  rmSync(file);
+
+  await using second = await host(options);
+  const [record] = [...second.wanted.providers.values()];
+  const { key, linkName, config } = record!.spec;
+  assert.deepEqual([key, linkName, config["size"]], [provider.id, "kept", "3"]);
+  assert.deepEqual([record!.reference, record!.annotations], [file, { a: "b" }]);
+  const actor = await second.startActor(edgeActor({ capabilities: ["demo:archive"] }), { annotations: managed });
+  await second.link(actor, provider.id, { linkName: "kept" });
+  const answer = await second.call(actor, "Call", askHost("demo:archive", "Echo", "hello", "kept"));
+  assert.equal(Buffer.from(answer).toString(), "hello");
+  await second.stopProvider(provider.id, "kept");
+  await second.stop();
+
+  await using third = await host(options);
+  assert.equal(third.wanted.providers.size, 0, "what was stopped stays stopped");
 });
 
 test("a program gets the credentials of the host's file, read at each start", { skip }, async () => {

@@ -3,6 +3,8 @@ import { test } from "node:test";
 import { memoryKeyvalue } from "../../capabilities/index.ts";
 import { startHost } from "../../host/index.ts";
 import { edgeActor } from "../support/edge.ts";
+import { ControlLattice } from "../support/control-client.ts";
+import { natsTest } from "../support/nats-server.ts";
 import { eventShapes, shapeProblems } from "../support/wire-shapes.ts";
 
 test("events of links have the members that 0.x clients read, and never what a value says", async () => {
@@ -24,3 +26,35 @@ test("events of links have the members that 0.x clients read, and never what a v
     assert.ok(!JSON.stringify(data).includes("hush"));
   }
 });
+
+natsTest(
+  "events and lists of the old form, by setting, tell values as they are, and of secrets only where they lie",
+  async () => {
+    await using lattice = await ControlLattice.start();
+    process.env.LATTICE_SECRET_LINK_EVENTS = "never to be told";
+    const values = { prefix: "hush-${secret:env:LATTICE_SECRET_LINK_EVENTS}" };
+    for (const [clearLinkValues, told] of [
+      [true, values],
+      [false, { prefix: "[redacted]" }],
+    ] as const) {
+      const host = await lattice.host({ clearLinkValues });
+      const actor = await host.startActor(edgeActor());
+      const store = await host.startProvider("builtin:keyvalue-memory");
+      await host.link(actor, store, { values });
+      const event = await lattice.event("linkdef_set", ({ source }) => source === host.id);
+      assert.deepEqual(event.data["values"], told);
+      if (clearLinkValues) {
+        const { links } = (await lattice.ask("get.links")) as { links: { values: object }[] };
+        assert.deepEqual(
+          links.map((link) => link.values),
+          [told],
+        );
+      }
+      await host.unlink(actor, "wasmcloud:keyvalue");
+      const gone = await lattice.event("linkdef_deleted", ({ source }) => source === host.id);
+      assert.deepEqual(gone.data["values"], told);
+      await host.stop();
+      lattice.hosts.splice(lattice.hosts.indexOf(host), 1);
+    }
+  },
+);
