@@ -24,6 +24,8 @@ const usualPartBytes = 524_288;
 const headerBytes = 512;
 /** Beats of silence after which a host is gone. Source: design 6. */
 const beatsOfSilence = 2.5;
+/** How often in a beat it is looked for silent hosts, so that one is missed little later than it should be. */
+const looksPerBeat = 10;
 /** Hosts that are followed; more would be an attack. */
 const mostPeers = 10_000;
 
@@ -66,7 +68,7 @@ export class PresenceBook {
   readonly #parts = new PartsBook();
   readonly #subscriptions: Subscription[] = [];
   readonly #warned = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timers: NodeJS.Timeout[] = [];
   #soon: NodeJS.Timeout | undefined;
   #endOfEvents: (() => void) | undefined;
   #stopped = false;
@@ -100,8 +102,10 @@ export class PresenceBook {
       if (type === "engine_lost") void this.#publish();
       else this.changed();
     });
-    this.#timer = setInterval(() => this.#beat(), everyMs);
-    this.#timer.unref();
+    this.#timers.push(
+      setInterval(() => void this.#publish(), everyMs).unref(),
+      setInterval(() => this.#missSilent(), Math.max(everyMs / looksPerBeat, 10)).unref(),
+    );
   }
 
   /** The server is there (again): everybody tells, ourselves first. */
@@ -128,7 +132,7 @@ export class PresenceBook {
   /** Tells and hears no more. */
   fallSilent(): void {
     this.#stopped = true;
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     clearTimeout(this.#soon);
     this.#endOfEvents?.();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
@@ -142,8 +146,7 @@ export class PresenceBook {
     await this.#send(true);
   }
 
-  #beat(): void {
-    void this.#publish();
+  #missSilent(): void {
     if (this.#options.bus.status !== "connected") return;
     const now = performance.now();
     for (const [host, { presence, seen }] of this.#known) {
