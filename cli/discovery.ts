@@ -137,6 +137,16 @@ export async function oneHost(options: Options, output?: Output, careful = false
   return host.client;
 }
 
+/** The one host that answers to a word: its id, the beginning of it, or its name. */
+export async function hostCalled(word: string, options: Options): Promise<HostClient | undefined> {
+  try {
+    const [{ client }] = await hostsFor({ ...choiceOf(options), hostId: word, socket: undefined });
+    return client;
+  } catch {
+    return undefined;
+  }
+}
+
 /** An actor or a provider, by whatever names it. */
 export interface Thing {
   readonly kind: "actor" | "provider" | "any";

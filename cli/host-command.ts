@@ -53,7 +53,7 @@ export function hostCommand({
 }
 
 /** The host that runs a thing; of several the first, saying which. */
-async function hostOf(options: Options, thing: Thing, output: Output): Promise<HostClient> {
+export async function hostOf(options: Options, thing: Thing, output: Output): Promise<HostClient> {
   const [host, ...others] = await hostsRunning(options, thing);
   if (others.length > 0) {
     const ids = [host, ...others].map(({ id }) => id).join(", ");

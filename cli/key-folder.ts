@@ -1,6 +1,6 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { constants, copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { describe, fail, failFrom, KeyPair, type KeyKind } from "../lattice/index.ts";
+import { describe, fail, failFrom, isLatticeError, KeyPair, type KeyKind, nuid } from "../lattice/index.ts";
 import { setting } from "./context.ts";
 import { readBytes, readInput } from "./files.ts";
 import type { Output } from "./output.ts";
@@ -64,21 +64,30 @@ export class KeyFolder {
   getOrMake(name: string, kind: KeyKind, make: boolean, output: Output): KeyPair {
     if (existsSync(this.#file(name)) || !make) return this.get(name, kind);
     const pair = KeyPair.generate(kind);
-    this.put(name, pair);
+    try {
+      this.put(name, pair);
+    } catch (error) {
+      // Another process made it a moment ago: all use one.
+      if (isLatticeError(error) && error.code === "KEY_EXISTS") return this.get(name, kind);
+      throw error;
+    }
     output.note(`Made ${kind} key ${pair.publicKey} in ${this.#file(name)}`);
     return pair;
   }
 
-  /** Writes a seed for this user alone; never over another one. @throws LatticeError KEY_EXISTS, FILE_UNWRITABLE. */
+  /** Writes a seed for this user alone, in one step; never over another one. @throws LatticeError KEY_EXISTS, FILE_UNWRITABLE. */
   put(name: string, pair: KeyPair): void {
     const file = this.#file(name);
+    const fresh = `${file}.${nuid()}`;
     try {
       mkdirSync(this.path, { recursive: true, mode: 0o700 });
-      writeFileSync(file, pair.seed, { mode: 0o600, flag: "wx" });
-      chmodSync(file, 0o600);
+      writeFileSync(fresh, pair.seed, { mode: 0o600, flag: "wx" });
+      linkOrCopy(fresh, file);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "EEXIST") throw fail("KEY_EXISTS", name, this.path);
       throw failFrom(error, "FILE_UNWRITABLE", file, describe(error));
+    } finally {
+      rmSync(fresh, { force: true });
     }
   }
 
@@ -86,6 +95,16 @@ export class KeyFolder {
     const plain = name.endsWith(suffix) ? name : `${name}${suffix}`;
     if (basename(plain) !== plain) throw fail("USAGE", `"${name}" is not the name of a key`);
     return join(this.path, plain);
+  }
+}
+
+/** Whoever reads `to` finds it whole, but on file systems without links. @throws EEXIST when it is there. */
+function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
+    copyFileSync(from, to, constants.COPYFILE_EXCL);
   }
 }
 

@@ -12,19 +12,25 @@ interface TableStyle {
   readonly wide: boolean;
   readonly headers: boolean;
   readonly paint: Paint;
+  /** Widths of the columns so far, kept here for rows that come later under the same head. */
+  readonly widths?: number[];
 }
 
 /** The lines of a table as kubectl draws them: columns two or more blanks apart, no frame, `-` for nothing. */
 export function renderTable<Row>(
   table: { readonly rows: readonly Row[]; readonly columns: readonly Column<Row>[] },
-  { wide, headers, paint }: TableStyle,
+  { wide, headers, paint, widths: kept = [] }: TableStyle,
 ): string[] {
   const columns = table.columns.filter((column) => wide || !column.wide);
   const body = table.rows.map((row) => columns.map((column) => cellText(column.cell(row))));
   const head = columns.map((column) => column.head);
   const widths = head.map((word, at) =>
-    body.reduce((widest, cells) => Math.max(widest, cells[at]?.length ?? 0), headers ? word.length : 0),
+    body.reduce(
+      (widest, cells) => Math.max(widest, cells[at]?.length ?? 0),
+      Math.max(kept[at] ?? 0, headers ? word.length : 0),
+    ),
   );
+  kept.splice(0, kept.length, ...widths);
   const line = (cells: readonly string[]) =>
     cells.map((cell, at) => (at === cells.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join("   ");
   return [...(headers ? [paint.bold(line(head))] : []), ...body.map(line)];

@@ -415,7 +415,7 @@ export class Host implements AsyncDisposable {
   }
 
   /** Takes a link back. Does nothing when there is none. */
-  unlink(actor: ActorHandle | string, contractId: string, linkName?: string): Promise<void> {
+  unlink(actor: ActorHandle | string, contractId: string, linkName?: string): Promise<number> {
     return this.links.delete(actor, contractId, linkName);
   }
 

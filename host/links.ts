@@ -3,6 +3,7 @@ import { type LinkSpec, type PlacementSpec, type ProviderSpec, slotOf } from "./
 import { type KnownLink, LinkBook } from "./link-book.ts";
 import { type Behind, findBehind, linkedKey } from "./link-ends.ts";
 import type { LinkValues } from "./link-values.ts";
+import { shortContract } from "./names.ts";
 import type { HostParts } from "./parts.ts";
 import { identityOf, sizeProblem, type StoredLink } from "./stored-links.ts";
 import type { ActorHandle, LinkRecord, ProviderHandle } from "./wanted.ts";
@@ -32,7 +33,7 @@ export interface SharedLinks {
   /** The lattice's bucket of metadata. */
   readonly state: State;
   /** Asks a host that runs the provider to put the link, so that the provider checks it; rejects with its refusal. */
-  readonly putAt: (host: string, request: LinkRequest) => Promise<unknown>;
+  readonly putAt: (host: string, request: LinkRequest) => Promise<{ readonly urls?: unknown }>;
   /** Told once, when the links that stand have taken effect here. */
   readonly onKnown?: () => void;
 }
@@ -131,11 +132,12 @@ export class Links {
       const why = `${own.module.claims.name} has configuration of its own, which only providers of its own host take`;
       throw fail("LINK_VALUES_INVALID", spec.provider, why);
     }
-    if (behind.host !== undefined && this.#putAt) await this.#putElsewhere(behind.host, spec);
+    let urls: readonly string[] = [];
+    if (behind.host !== undefined && this.#putAt) urls = await this.#putElsewhere(behind.host, spec);
     else await this.#inTurn(spec, async () => void (await this.#book.put(spec)));
     await this.#follow(spec.id);
     if (behind.host === undefined) this.#tell("linkdef_set", spec);
-    return this.#parts.wanted.links.get(spec.id) ?? { spec, urls: [] };
+    return { ...(this.#parts.wanted.links.get(spec.id) ?? { spec }), urls };
   }
 
   /** The provider checks and opens it, then everybody may know. */
@@ -164,10 +166,20 @@ export class Links {
     });
   }
 
-  async #putElsewhere(host: string, spec: LinkSpec): Promise<void> {
+  /** Answers where the link is served there. */
+  async #putElsewhere(host: string, spec: LinkSpec): Promise<readonly string[]> {
     const { id, actor, provider, contractId, linkName, values, config } = spec;
-    await this.#putAt?.(host, { actor, provider, contractId, linkName, values, ...(config ? { config } : {}) });
+    const answer = await this.#putAt?.(host, {
+      actor,
+      provider,
+      contractId,
+      linkName,
+      values,
+      ...(config ? { config } : {}),
+    });
     await this.#book.refresh(id);
+    const { urls } = answer ?? {};
+    return Array.isArray(urls) ? urls.filter((url) => typeof url === "string") : [];
   }
 
   /** What could not be shared does not stand here either. */
@@ -200,15 +212,23 @@ export class Links {
     );
   }
 
-  /** Takes a link back, with a handle only that of its placement. Does nothing when there is none. */
-  async delete(actor: ActorHandle | string, contractId: string, linkName: string = defaultLinkName): Promise<void> {
+  /**
+   * Takes a link back, with a handle only that of its placement. The contract may be said short, as
+   * `keyvalue`. Answers how many links there were: none is no error.
+   */
+  async delete(actor: ActorHandle | string, contractId: string, linkName: string = defaultLinkName): Promise<number> {
     const key = linkedKey(this.#parts, actor);
     const contract = canonicalContract(contractId);
-    for (const { spec } of this.#parts.wanted.links.values()) {
-      if (spec.actor !== key || canonicalContract(spec.contractId) !== contract || spec.linkName !== linkName) continue;
-      if (spec.placement !== undefined && typeof actor !== "string" && spec.placement !== actor.placement) continue;
-      await this.#delete(spec);
-    }
+    const isMeant = (each: string) => canonicalContract(each) === contract || shortContract(each) === contractId;
+    const meant = [...this.#parts.wanted.links.values()].filter(
+      ({ spec }) =>
+        spec.actor === key &&
+        isMeant(spec.contractId) &&
+        spec.linkName === linkName &&
+        (spec.placement === undefined || typeof actor === "string" || spec.placement === actor.placement),
+    );
+    for (const { spec } of meant) await this.#delete(spec);
+    return meant.length;
   }
 
   /** Links of one placement go with it: no other could use them. */

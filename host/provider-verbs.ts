@@ -110,8 +110,8 @@ export function providerVerbs(host: Host): Verbs {
       summary: "Takes a link back.",
       params: { actor: target, contractId: text(), linkName },
       run: async ({ actor, contractId, linkName: name }) => {
-        await host.unlink(actor, contractId, name ?? defaultLinkName);
-        return {};
+        const deleted = await host.unlink(actor, contractId, name ?? defaultLinkName);
+        return { deleted };
       },
     }),
   };

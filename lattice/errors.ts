@@ -596,6 +596,24 @@ export const catalogue = {
     text: (address: string, why: string) => `cannot listen on ${address}: ${why}`,
     hint: "Choose another port (0 takes any free one), or stop what uses it.",
   },
+  WAIT_TIMEOUT: {
+    kind: "unavailable",
+    http: 504,
+    text: (what: string, state: string, ms: number) => `${what} is not ${state} after ${ms} ms`,
+    hint: "See what there is: lattice get inventory, lattice get events; wait longer with --timeout.",
+  },
+  CONTEXT_ABSENT: {
+    kind: "absent",
+    text: (name: string, known: string) => `there is no context ${name}; known: ${known}`,
+    hint: "Make one: lattice ctx new NAME --nats nats://HOST:4222.",
+  },
+  CONTEXT_EXISTS: {
+    kind: "invalid",
+    exit: 6,
+    http: 409,
+    text: (name: string) => `context ${name} is there already`,
+    hint: "Change it with lattice ctx edit, or choose another name.",
+  },
   CONFIGURATION_ABSENT: {
     kind: "absent",
     text: (name: string) => `there is no configuration ${name}`,

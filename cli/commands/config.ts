@@ -1,4 +1,5 @@
 import { Option, type Command } from "commander";
+import { fail } from "../../lattice/index.ts";
 import { rowsOf, textOf, type Document } from "../client.ts";
 import { group, leaf, pairs } from "../command.ts";
 import { hostCommand } from "../host-command.ts";
@@ -23,6 +24,7 @@ function put(): Command {
     anyHost: true,
     more: "Example:\n  lattice config put store prefix=shop: && lattice link put counter wasmcloud:keyvalue --config-name store",
     work: async ({ output, words: [name = "", ...values], host, timeoutMs }) => {
+      if (values.length === 0) throw fail("USAGE", "lattice config put needs a NAME and at least one KEY=VALUE");
       const answer = await host.call("config.put", { name, values: pairs(values, "a value") }, timeoutMs);
       for (const problem of rowsOf(answer, "problems")) output.warn(problemText(problem));
       const links = rowsOf(configurationOf(answer), "links").length;

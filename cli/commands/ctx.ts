@@ -58,8 +58,7 @@ function make(): Command {
     options: settings,
     work: async ({ output, args: [word], options }) => {
       const name = nameOf(word);
-      if (existsSync(contextFile(name)))
-        throw fail("USAGE", `context ${name} is there; change it with lattice ctx edit`);
+      if (existsSync(contextFile(name))) throw fail("CONTEXT_EXISTS", name);
       const context = { name, ...given(options) };
       write(context);
       choose(name);
@@ -153,7 +152,7 @@ function read(name: string): Context {
   const file = contextFile(name);
   if (!existsSync(file)) {
     const known = existsSync(contextsFolder()) ? all().map((context) => context.name) : [];
-    throw fail("USAGE", `there is no context ${name}; known: ${known.join(", ") || "none"}`);
+    throw fail("CONTEXT_ABSENT", name, known.join(", ") || "none");
   }
   try {
     return { ...(JSON.parse(readFileSync(file, "utf8")) as object), name };

@@ -1,8 +1,8 @@
 import { Option } from "commander";
 import { fail } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
-import { leaf, textOption, type Call, type Options } from "../command.ts";
-import { choiceOf, hostsFor, hostsRunning, oneHost } from "../discovery.ts";
+import { leaf, textOption, type Call } from "../command.ts";
+import { hostCalled, hostsRunning, oneHost } from "../discovery.ts";
 import { addHostOptions, timeoutOf } from "../host-command.ts";
 import { Progress } from "../progress.ts";
 
@@ -23,20 +23,12 @@ export const command = () =>
         return drainProvider(call, second);
       }
       const named = first === "host" ? second : first;
-      if (named !== undefined && first !== "host" && !(await namesHost(named, call.options)))
+      // A word that no host answers to means a provider.
+      if (named !== undefined && first !== "host" && !(await hostCalled(named, call.options)))
         return drainProvider(call, named);
       return drainHost(call, named);
     },
   });
-
-/** A word that no host answers to means a provider. */
-async function namesHost(word: string, options: Options): Promise<boolean> {
-  try {
-    return (await hostsFor({ ...choiceOf(options), hostId: word, socket: undefined })).length > 0;
-  } catch {
-    return false;
-  }
-}
 
 async function drainHost({ output, options }: Call, named: string | undefined): Promise<void> {
   const host = await oneHost(named === undefined ? options : { ...options, hostId: named }, output, true);

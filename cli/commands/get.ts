@@ -1,4 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { Option, type Command } from "commander";
 import { describe } from "../../lattice/index.ts";
 import { type HostClient, rowsOf, textOf, type Document } from "../client.ts";
@@ -8,10 +7,8 @@ import { addHostOptions, hostCommand, takeHostKey, timeoutOf } from "../host-com
 import { latticeChoice } from "../lattice-access.ts";
 import { byTime, merged, type Told } from "../merge.ts";
 import type { Output } from "../output.ts";
-import { renderTable } from "../table.ts";
 import { viewOf, type Kind } from "../views.ts";
-
-const watchEveryMs = 1_000;
+import { Rows, watchRows, watchWhole } from "../watching.ts";
 
 export function command(): Command {
   return group("get", "list what a host holds", [
@@ -69,13 +66,11 @@ function inventory(): Command {
     work: async (call) => {
       const [hostId] = call.args;
       const options = typeof hostId === "string" ? { ...call.options, hostId } : call.options;
-      const print = async () =>
-        printInventories(call.output, await ask({ ...call, options }, "get.inventory", "inventories"));
-      await print();
-      while (call.options.watch === true) {
-        await pause(watchEveryMs);
-        await print();
-      }
+      const read = () => ask({ ...call, options }, "get.inventory", "inventories");
+      const print = (inventories: readonly Document[], isFirst = true) =>
+        printInventories(call.output, inventories, isFirst);
+      if (options.watch === true) await watchWhole(read, print);
+      else await print(await read());
     },
   }).alias("inventories");
 }
@@ -138,11 +133,8 @@ function events(): Command {
         const events = all.toSorted(byTime).map(named);
         return output.list({ document: { events }, rows: events, ...viewOf("events") });
       }
-      let headers = output.options.headers;
-      for await (const each of told) {
-        printRows(output, "events", [named(each)], headers);
-        headers = false;
-      }
+      const rows = new Rows(output, "events");
+      for await (const each of told) rows.print([named(each)]);
     },
   }).alias("event");
 }
@@ -172,51 +164,29 @@ async function ask(call: Call, verb: string, list: string, parameters: object = 
   });
 }
 
-/** Prints a list once; with --watch goes on with the rows that are new or have changed. */
+/** Prints a list once; with --watch goes on with what changes. */
 async function listing(call: Call, kind: Kind, read: () => Promise<Document[]>): Promise<void> {
   const { output, options } = call;
-  const view = viewOf(kind);
-  const first = await read();
-  await output.list({ document: { [kind]: first }, rows: first, ...view });
-  if (options.watch !== true) return;
-  let seen = new Map(first.map((row) => [view.name(row), JSON.stringify(row)]));
-  for (;;) {
-    await pause(watchEveryMs);
-    const now = await read();
-    printRows(
-      output,
-      kind,
-      now.filter((row) => seen.get(view.name(row)) !== JSON.stringify(row)),
-      false,
-    );
-    seen = new Map(now.map((row) => [view.name(row), JSON.stringify(row)]));
-  }
+  if (options.watch === true) return watchRows(output, kind, read);
+  const rows = await read();
+  await output.list({ document: { [kind]: rows }, rows, ...viewOf(kind) });
 }
 
-function printRows(output: Output, kind: Kind, changed: readonly Document[], headers: boolean): void {
-  if (changed.length === 0) return;
-  if (output.structured) for (const row of changed) output.line(row);
-  else if (output.format === "name") for (const row of changed) output.text(viewOf(kind).name(row));
-  else {
-    const style = { wide: output.format === "wide", headers, paint: output.paint };
-    output.text(renderTable({ rows: changed, columns: viewOf(kind).columns }, style).join("\n"));
-  }
-}
-
-async function printInventories(output: Output, inventories: readonly Document[]): Promise<void> {
+async function printInventories(output: Output, inventories: readonly Document[], isFirst: boolean): Promise<void> {
   if (output.structured) return output.document({ inventories });
   if (output.format === "name") {
     for (const one of inventories) output.text(textOf(one, "host_id") ?? "");
     return;
   }
-  for (const one of inventories) {
+  for (const [at, one] of inventories.entries()) {
+    if (at > 0 || !isFirst) output.text("");
     output.text(output.paint.bold(`Host ${textOf(one, "host_id")} (${textOf(one, "friendly_name")})`));
     for (const kind of ["actors", "providers"] as const) {
       const found = rowsOf(one, kind);
       if (found.length === 0) output.text(`\n${viewOf(kind).none}`);
       else {
         output.text("");
-        printRows(output, kind, found, output.options.headers);
+        new Rows(output, kind).print(found);
       }
     }
   }

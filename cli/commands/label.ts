@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { fail } from "../../lattice/index.ts";
 import { textOf } from "../client.ts";
-import { group, pair } from "../command.ts";
+import { group, type Options, pair } from "../command.ts";
+import { hostCalled, oneHost } from "../discovery.ts";
 import { hostCommand } from "../host-command.ts";
 
 /** Labels of a running host, by which auctions choose. */
@@ -14,8 +15,12 @@ function put(): Command {
     name: "put",
     summary: "set labels; those that are there change",
     args: [["<labels...>", "[HOST] KEY=VALUE ..."]],
+    host: ([first = "="], options, output) =>
+      oneHost(first.includes("=") ? options : { ...options, hostId: first }, output),
     work: async ({ output, words, host, timeoutMs }) => {
-      const labels = words.map((word) => pair(word, "a label"));
+      const given = words[0]?.includes("=") ? words : words.slice(1);
+      if (given.length === 0) throw fail("USAGE", "lattice label put needs a KEY=VALUE");
+      const labels = given.map((word) => pair(word, "a label"));
       for (const [key, value] of labels) await host.call("label.put", { key, value }, timeoutMs);
       const text = labels.map(([key, value]) => `${key}=${value}`).join(" ");
       await output.show({ labels: Object.fromEntries(labels) }, `Set ${text}`, text);
@@ -28,13 +33,21 @@ function del(): Command {
     name: "del",
     summary: "take labels back",
     args: [["<keys...>", "[HOST] KEY ..."]],
-    work: async ({ output, words, host, timeoutMs }) => {
-      if (words.length === 0) throw fail("USAGE", "lattice label del needs a KEY");
-      for (const key of words) {
+    host: async (words, options, output) =>
+      oneHost((await startsWithHost(words, options)) ? { ...options, hostId: words[0] } : options, output),
+    work: async ({ output, words, options, host, timeoutMs }) => {
+      const keys = (await startsWithHost(words, options)) ? words.slice(1) : words;
+      if (keys.length === 0) throw fail("USAGE", "lattice label del needs a KEY");
+      for (const key of keys) {
         const answer = await host.call("label.del", { key }, timeoutMs);
         output.detail(textOf(answer, "key") ?? key);
       }
-      await output.show({ keys: words }, `Took back ${words.join(" ")}`, words.join(" "));
+      await output.show({ keys }, `Took back ${keys.join(" ")}`, keys.join(" "));
     },
   });
+}
+
+async function startsWithHost(words: readonly string[], options: Options): Promise<boolean> {
+  const [first = "", ...keys] = words;
+  return keys.length > 0 && (await hostCalled(first, options)) !== undefined;
 }

@@ -70,7 +70,8 @@ function del(): Command {
     work: async ({ output, words: [actor = "", contractId = ""], host, options, timeoutMs }) => {
       const linkName = textOption(options, "linkName") ?? "default";
       const answer = await host.call("link.del", { actor, contractId, linkName }, timeoutMs);
-      await output.show(answer, `Took back the link of ${actor} to ${contractId}, link name ${linkName}`, actor);
+      const link = `link of ${actor} to ${contractId}, link name ${linkName}`;
+      await output.show(answer, answer.deleted === 0 ? `There was no ${link}` : `Took back the ${link}`, actor);
     },
   });
 }

@@ -2,8 +2,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Option } from "commander";
 import { fail, isLatticeError } from "../../lattice/index.ts";
 import { rowsOf, type Document } from "../client.ts";
-import { leaf, textOption } from "../command.ts";
-import { choiceOf, hostsFor } from "../discovery.ts";
+import { leaf, textOption, type Options } from "../command.ts";
+import { choiceOf, hostsFor, isCalled } from "../discovery.ts";
 import { addHostOptions, timeoutOf } from "../host-command.ts";
 import { Progress } from "../progress.ts";
 
@@ -29,50 +29,51 @@ export const command = () =>
       const kind = kinds.find((known) => known === kindWord);
       if (kind === undefined) throw fail("USAGE", `lattice wait waits for ${kinds.join(", ")}`);
       const target = typeof targetWord === "string" ? targetWord : undefined;
-      const wanted = textOption(options, "for") !== "gone";
+      const wanted = textOption(options, "for") === "gone" ? "gone" : "running";
       const timeoutMs = timeoutOf(options) ?? defaultWaitMs;
       const until = performance.now() + timeoutMs;
       const what = target === undefined ? kind : `${kind} ${target}`;
       const progress = new Progress(output);
-      progress.step(`Waiting for ${what} to ${wanted ? "run" : "be gone"}`);
+      progress.step(`Waiting for ${what} to ${wanted === "running" ? "run" : "be gone"}`);
       try {
-        while ((await isThere(kind, target, options)) !== wanted) {
-          if (performance.now() > until) throw fail("DEADLINE_EXCEEDED", what, timeoutMs);
+        while ((await stateOf(kind, target, options)) !== wanted) {
+          if (performance.now() > until) throw fail("WAIT_TIMEOUT", what, wanted, timeoutMs);
           await pause(lookEveryMs);
         }
       } finally {
         progress.done();
       }
-      const state = wanted ? "running" : "gone";
-      await output.show({ kind, target: target ?? null, state }, `${what} is ${state}`, target);
+      await output.show({ kind, target: target ?? null, state: wanted }, `${what} is ${wanted}`, target);
     },
   });
 
-async function isThere(
+/** Of several that fit one that runs is enough; nothing is gone while one that fits is there in any state. */
+async function stateOf(
   kind: Kind,
   target: string | undefined,
-  options: Parameters<typeof choiceOf>[0],
-): Promise<boolean> {
-  try {
-    const found = await hostsFor(choiceOf(options));
-    const inventories = await Promise.all(
-      found.map(async ({ client }) => rowsOf(await client.call("get.inventory", {}, 5_000), "inventories")),
-    );
-    const all = inventories.flat();
-    if (kind === "host") return all.some((one) => fits(one, ["host_id", "friendly_name"], target));
-    const rows = all.flatMap((one) => rowsOf(one, kind === "actor" ? "actors" : "providers"));
-    return rows.some((row) => fits(row, ["id", "name", "call_alias", "contract_id"], target));
-  } catch (error) {
-    // A host that is not there yet, or just left, is what is waited for.
-    if (isLatticeError(error) && ["HOST_ABSENT", "STOPPED", "DRAINING"].includes(error.code)) return false;
-    throw error;
-  }
+  options: Options,
+): Promise<"running" | "there" | "gone"> {
+  const rows = (await inventoriesOf(options)).flatMap((one) => {
+    if (kind === "host") return [{ id: one.host_id, name: one.friendly_name, state: one.state }];
+    return rowsOf(one, kind === "actor" ? "actors" : "providers");
+  });
+  const fitting = rows.filter((row) => target === undefined || isCalled(row, target));
+  if (fitting.length === 0) return "gone";
+  // An actor that is in the inventory runs; a provider on trial serves.
+  return fitting.some(({ state = "running" }) => state === "running" || state === "on trial") ? "running" : "there";
 }
 
-function fits(row: Document, names: readonly string[], target: string | undefined): boolean {
-  if (target === undefined) return true;
-  return names.some((name) => {
-    const value = row[name];
-    return typeof value === "string" && value.toLowerCase().startsWith(target.toLowerCase());
-  });
+/** A host that is not there yet, or just left, is what is waited for. */
+async function inventoriesOf(options: Options): Promise<Document[]> {
+  const answers = await Promise.allSettled(
+    (await hostsFor(choiceOf(options)).catch(absentAsNone)).map(async ({ client }) =>
+      rowsOf(await client.call("get.inventory", {}, 5_000), "inventories"),
+    ),
+  );
+  return answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : absentAsNone(answer.reason)));
+}
+
+function absentAsNone(error: unknown): never[] {
+  if (isLatticeError(error) && ["HOST_ABSENT", "STOPPED", "DRAINING"].includes(error.code)) return [];
+  throw error;
 }

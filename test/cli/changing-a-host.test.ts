@@ -47,7 +47,7 @@ describe("changing a host", () => {
     assert.equal((await home.run(["stop", "actor", hostId, id])).code, 0);
     assert.equal((await home.run(["wait", "actor", "Dice", "--for", "gone", "--timeout", "5s"])).code, 0);
     const again = await home.run(["wait", "actor", "Dice", "--timeout", "300ms", "-o", "json"]);
-    assert.deepEqual([again.code, failureOf(again).code], [5, "DEADLINE_EXCEEDED"]);
+    assert.deepEqual([again.code, failureOf(again).code], [5, "WAIT_TIMEOUT"]);
     assert.match((await home.run(["logs", "Dice"])).stdout, /makes/, "kept after the stop");
   });
 

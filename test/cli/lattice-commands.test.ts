@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { failureOf } from "../support/cli.ts";
+import { example } from "../support/examples.ts";
+import { LatticeProcesses, linesOf } from "../support/lattice-processes.ts";
+import { natsSkip } from "../support/nats-server.ts";
+import { until } from "../support/until.ts";
+
+const request = '{"method":"GET","path":"/","queryString":"","header":{},"body":""}';
+const longestMs = 20_000;
+
+describe("commands about hosts elsewhere on a lattice", { skip: natsSkip() }, () => {
+  let world: LatticeProcesses;
+  let [front, back, backName] = ["", "", ""];
+
+  before(async () => {
+    world = await LatticeProcesses.start(["--engines", "1"], ["--engines", "0"]);
+    [front = "", back = ""] = world.hosts;
+    const hosts = await world.rows("hosts", "get", "hosts");
+    backName = String(hosts.find(({ id }) => id === back)?.friendly_name);
+    await world.json("start", "actor", example("kvcounter-rust"), "--host-id", back);
+    await world.json("start", "provider", "builtin:keyvalue-memory", "--host-id", front);
+  });
+  after(() => world[Symbol.asyncDispose]());
+
+  test("a named configuration reaches links whose provider runs on any host", async () => {
+    const at = ["--host-id", back];
+    const links = () => world.rows("links", "get", "links", "--host-id", front);
+    await world.json("config", "put", "store", "prefix=one:", "token=secret:env:LATTICE_SECRET_NONE", ...at);
+    const link = ["link", "put", "kvcounter", "wasmcloud:keyvalue", "--config-name", "store", ...at];
+    const refused = await world.run(...link);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /LATTICE_SECRET_NONE/, "a secret is looked for where the provider runs");
+    await world.json("config", "put", "store", "prefix=one:", ...at);
+    await world.json(...link);
+    const { configuration } = await world.json("config", "get", "store", "--host-id", front);
+    const { values, links: users } = configuration as { values: object; links: object[] };
+    assert.deepEqual([values, users.length], [{ prefix: "one:" }, 1]);
+
+    const broken = await world.run("config", "put", "store", "token=secret:env:LATTICE_SECRET_NONE", ...at);
+    assert.match(broken.stderr, /stays as it was: .*LATTICE_SECRET_NONE/);
+    assert.match(String((await links())[0]?.problem), /LATTICE_SECRET_NONE/);
+    assert.equal((await world.run("config", "del", "store", ...at)).code, 6);
+    await world.json("config", "put", "store", "prefix=two:", ...at);
+    assert.equal((await links())[0]?.problem, undefined);
+
+    assert.match((await world.run("link", "del", "kvcounter", "keyvalue", ...at)).stdout, /Took back/);
+    assert.match((await world.run("link", "del", "kvcounter", "keyvalue", ...at)).stdout, /There was no link/);
+    await world.json("config", "del", "store", ...at);
+    assert.equal((await world.run("config", "get", "store", ...at)).code, 3);
+    assert.equal(
+      (await world.run("config", "put", "store", ...at)).code,
+      2,
+      "nothing to set is not meant as nothing set",
+    );
+  });
+
+  test("a link put at any host answers with the URL that its provider serves elsewhere", async () => {
+    await world.json("start", "provider", "builtin:httpserver", "--host-id", back);
+    const put = ["link", "put", "kvcounter", "wasmcloud:httpserver", "address=127.0.0.1:0", "--host-id", front];
+    const { urls } = await world.json(...put);
+    assert.match(String(urls), /^http:\/\/127\.0\.0\.1:\d+$/);
+    assert.match((await world.run(...put)).stdout, /http:\/\/127\.0\.0\.1:\d+/);
+  });
+
+  test("a host elsewhere is described by its key, the beginning of it, or its name", async () => {
+    for (const words of [[back.slice(0, 12)], [backName], ["host", back]]) {
+      const { kind, host } = await world.json("describe", ...words);
+      assert.deepEqual([kind, (host as { id: string }).id], ["host", back], words.join(" "));
+    }
+    const { kind } = await world.json("describe", "kvcounter");
+    assert.equal(kind, "actor");
+  });
+
+  test("labels of a host elsewhere are set and taken back by its name", async () => {
+    await world.json("label", "put", backName, "rack=r1", "zone=b");
+    await world.json("label", "del", backName, "rack");
+    const hosts = await world.rows("hosts", "get", "hosts");
+    const labels = (id: string) => hosts.find((host) => host.id === id)?.labels as Record<string, string>;
+    assert.deepEqual([labels(back).zone, labels(back).rack, labels(front).zone], ["b", undefined, undefined]);
+  });
+
+  test("a watch prints each row once, again when it has changed, and says when it is gone", async () => {
+    await world.json("start", "actor", example("dice-rust"), "--host-id", front);
+    await world.json("start", "actor", example("dice-rust"), "--host-id", back);
+    const dice = (host: string) => (row: Record<string, unknown>) => row.name === "Dice" && row.host_id === host;
+    const [actors, hosts, table] = [
+      world.start("get", "actors", "-w", "-o", "jsonl"),
+      world.start("get", "hosts", "-w", "-o", "jsonl"),
+      world.start("get", "providers", "-w"),
+    ];
+    await until(() => linesOf(actors).length >= 3 && linesOf(hosts).length >= 2 && table.stdout() !== "", longestMs);
+    await world.run("call", "Dice", "HttpServer.HandleRequest", request, "--host-id", back);
+    await until(() => linesOf(actors).filter(dice(back)).length >= 2, longestMs);
+    await world.json("stop", "actor", "Dice", "--host-id", front);
+    const gone = await until(() => linesOf(actors).find((row) => row.gone === true), longestMs);
+    assert.ok(dice(front)(gone));
+    const printed = linesOf(actors).map((row) => JSON.stringify(row));
+    assert.equal(new Set(printed).size, printed.length, "no row comes twice");
+    await world.json("start", "provider", "builtin:numbergen", "--host-id", back);
+    await until(() => table.stdout().includes("number generator"), longestMs);
+    await world.json("stop", "provider", "number", "--host-id", back);
+    await until(() => table.stdout().includes("number generator is gone"), longestMs);
+    const lines = table.stdout().split("\n");
+    assert.equal(lines.filter((line) => line.startsWith("NAME")).length, 1);
+    const [head = "", first = ""] = lines;
+    const added = lines.find((line) => line.startsWith("number generator ")) ?? "";
+    assert.equal(added.indexOf("VCJC"), head.indexOf("ID"), "columns stay where they were");
+    assert.equal(first.indexOf("V"), head.indexOf("ID"));
+    assert.equal(linesOf(hosts).length, 2, "that time passes is no change");
+    for (const { child } of [actors, hosts, table]) child.kill("SIGINT");
+    for (const { finished } of [actors, hosts, table]) assert.equal((await finished).code, 130);
+  });
+
+  test("logs of an actor on several hosts come merged, with the host that told them", async () => {
+    await world.json("start", "actor", example("dice-rust"), "--host-id", front);
+    const following = world.start("logs", "Dice", "-f", "-o", "jsonl");
+    await until(async () => {
+      for (const host of [front, back])
+        await world.run("call", "Dice", "HttpServer.HandleRequest", request, "--host-id", host);
+      return new Set(linesOf(following).map(({ host_id: host }) => host)).size === 2;
+    }, longestMs);
+    const times = linesOf(following).map(({ time }) => String(time));
+    assert.deepEqual(times, times.toSorted());
+    following.child.kill("SIGINT");
+    await following.finished;
+    const { stdout } = await world.run("logs", "Dice", "-n", "1", "--host-id", backName);
+    assert.equal(stdout.trim().split("\n").length, 1);
+  });
+
+  test("waiting finds things by what other commands call them, and says what did not come", async () => {
+    for (const words of [
+      ["provider", "keyvalue"],
+      ["actor", "kvcounter"],
+      ["host", backName],
+      ["actor", "nobody", "--for", "gone"],
+    ])
+      assert.equal((await world.run("wait", ...words, "--timeout", "20s")).code, 0, words.join(" "));
+    const late = await world.run("wait", "provider", "nobody", "--timeout", "300ms", "-o", "json");
+    assert.deepEqual([late.code, failureOf(late).code], [5, "WAIT_TIMEOUT"]);
+    await world.json("drain", "provider", "keyvalue", "--host-id", front);
+    const drained = await world.run("wait", "provider", "keyvalue", "--timeout", "300ms");
+    assert.equal(drained.code, 5, "one that takes no more calls does not run");
+    await world.json("stop", "provider", "keyvalue", "--host-id", front);
+    assert.equal((await world.run("wait", "provider", "keyvalue", "--for", "gone", "--timeout", "20s")).code, 0);
+  });
+
+  test("top shows every actor of every host", async () => {
+    const { stdout, code } = await world.run("top", "-n", "1", "-o", "jsonl", "--every", "200ms");
+    assert.equal(code, 0);
+    const rows = stdout.trim().split("\n");
+    assert.deepEqual(
+      new Set(rows.map((row) => (JSON.parse(row) as { host_id: string }).host_id)),
+      new Set([front, back]),
+    );
+  });
+
+  test("one of several hosts is drained and stopped by its name only", async () => {
+    for (const words of [["stop", "host"]]) {
+      const { code, stderr } = await world.run(...words);
+      assert.equal(code, 2, words.join(" "));
+      assert.match(stderr, /HOST_AMBIGUOUS/);
+    }
+    await world.json("drain", backName);
+    assert.equal((await world.run("wait", "host", backName, "--timeout", "300ms")).code, 5);
+    await world.json("stop", "host", backName);
+    assert.equal((await world.run("wait", "host", backName, "--for", "gone", "--timeout", "20s")).code, 0);
+    assert.deepEqual(
+      (await world.rows("hosts", "get", "hosts")).map(({ id }) => id),
+      [front],
+    );
+  });
+});
