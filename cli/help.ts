@@ -65,6 +65,11 @@ export const commandGroups: readonly { readonly title: string; readonly commands
         summary: "Values that links share under names; settings and where each comes from",
         words: ["put", "get", "list", "del", "view"],
       },
+      {
+        name: "secret",
+        summary: "Keep secrets of links in the lattice, sealed",
+        words: ["put", "get", "list", "del"],
+      },
     ],
   },
   {

@@ -6,6 +6,7 @@ import { fail, type KeyKind } from "../lattice/index.ts";
 import { collect, listOption, pair, pairs, textOption, wholeNumber, type Options } from "./command.ts";
 import { setting } from "./context.ts";
 import { keyFromReference } from "./key-folder.ts";
+import { addSecretKeyOption, secretKeys } from "./secret-keys.ts";
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 type LogLevel = (typeof logLevels)[number];
@@ -45,6 +46,7 @@ export function addHostSettings(command: Command): void {
     .addOption(new Option("--log-level <level>", "how much is logged").choices(logLevels))
     .addOption(new Option("--structured", "log JSON lines"))
     .addOption(new Option("--enable-structured-logging", "as --structured").hideHelp());
+  addSecretKeyOption(command);
 }
 
 /** What those options amount to. @throws LatticeError USAGE, KEY_MALFORMED. */
@@ -63,7 +65,7 @@ export async function hostOptions(options: Options): Promise<HostOptions> {
     logLevel: logLevel(options),
     structured: structured || setting("structured_logs").value === "true",
     ...(issuers.length === 0 ? {} : { issuers }),
-    secrets: secretSources(options),
+    secrets: await secretSources(options),
     ...(options.strict === true ? { strict: true } : {}),
     ...(metrics === undefined ? {} : { metricsAddress: metrics }),
     ...(seed === undefined ? {} : { hostSeed: seed }),
@@ -72,11 +74,12 @@ export async function hostOptions(options: Options): Promise<HostOptions> {
 }
 
 /** Systemd and others name their folder of secrets themselves. */
-function secretSources(options: Options): Partial<SecretSources> {
+async function secretSources(options: Options): Promise<Partial<SecretSources>> {
   const variables = listOption(options, "secretEnv");
   const folders = listOption(options, "secretDir").map((folder) => resolve(folder));
   const { CREDENTIALS_DIRECTORY: given } = process.env;
   return {
+    keys: (await secretKeys(options)).map(({ seed }) => seed),
     ...(variables.length === 0 ? {} : { variables }),
     folders: given ? [...folders, resolve(given)] : folders,
   };

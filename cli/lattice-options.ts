@@ -1,12 +1,12 @@
 import { connect } from "node:net";
 import { Option, type Command } from "commander";
 import type { HostOptions } from "../host/index.ts";
-import { isSubjectName } from "../lattice/index.ts";
-import { fail } from "../lattice/index.ts";
+import { fail, isLatticeError, isSubjectName } from "../lattice/index.ts";
 import { collect, listOption, textOption, type Options } from "./command.ts";
 import { setting } from "./context.ts";
 import { KeyFolder, keyFromReference } from "./key-folder.ts";
 import type { Output } from "./output.ts";
+import { secretKeyName } from "./secret-keys.ts";
 
 /** Where a server is looked for when none was asked for, and how long. */
 const usualAddress = { host: "127.0.0.1", port: 4222 } as const;
@@ -97,7 +97,19 @@ async function clusterSeed(options: Options, output: Output): Promise<string> {
   const given = textOption(options, "clusterSeed") ?? value;
   if (given !== "")
     return (await keyFromReference(given, "cluster", "--cluster-seed", origin.startsWith("$") && given === value)).seed;
-  return new KeyFolder().getOrMake(clusterKeyName, "cluster", true, output).seed;
+  const folder = new KeyFolder();
+  const { seed } = folder.getOrMake(clusterKeyName, "cluster", true, output);
+  makeSecretKey(folder, output);
+  return seed;
+}
+
+/** Who relies on the folder for the one key relies on it for the other; a folder that cannot be written has none. */
+function makeSecretKey(folder: KeyFolder, output: Output): void {
+  try {
+    folder.getOrMake(secretKeyName, "curve", true, output);
+  } catch (error) {
+    if (!isLatticeError(error) || error.code !== "FILE_UNWRITABLE") throw error;
+  }
 }
 
 function oneOf<T extends "rpc" | "ctl">(name: T, value: string | undefined): Partial<HostOptions> {

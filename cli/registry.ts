@@ -26,6 +26,7 @@ export const commandFiles: Readonly<Record<string, () => Promise<CommandFile>>> 
   par: () => import("./commands/par.ts"),
   run: () => import("./commands/run.ts"),
   scale: () => import("./commands/scale.ts"),
+  secret: () => import("./commands/secret.ts"),
   spy: () => import("./commands/spy.ts"),
   start: () => import("./commands/start.ts"),
   stop: () => import("./commands/stop.ts"),

@@ -1,4 +1,4 @@
-import { configurationBucket, metadataBucket, payloadStore, Subjects } from "../../lattice/index.ts";
+import { configurationBucket, metadataBucket, payloadStore, secretsBucket, Subjects } from "../../lattice/index.ts";
 
 /** Who connects to the servers of a lattice. */
 export const roles = {
@@ -37,7 +37,8 @@ export function permissionsOf(lattice: string): Readonly<Record<Role, Permission
   const store = payloadStore(lattice);
   const payloads = [`$O.${store}.>`, ...streamApi(`OBJ_${store}`)];
   const modules = [`$O.MODULES_${lattice}.>`, ...streamApi(`OBJ_MODULES_${lattice}`)];
-  const state = buckets.flatMap((bucket) => [`$KV.${bucket}.>`, ...streamApi(`KV_${bucket}`)]);
+  const state = buckets.flatMap(bucketApi);
+  const secrets = bucketApi(secretsBucket(lattice));
   const jetStream = ["$JS.API.INFO", flowControl];
   return {
     host: {
@@ -48,6 +49,7 @@ export function permissionsOf(lattice: string): Readonly<Record<Role, Permission
         ...presence,
         subjects.write("configService"),
         ...state,
+        ...secrets,
         ...payloads,
         ...modules,
         ...jetStream,
@@ -61,6 +63,7 @@ export function permissionsOf(lattice: string): Readonly<Record<Role, Permission
         `${control}.>`,
         `wasmlattice.ctl.${lattice}.>`,
         subjects.write("askPresence"),
+        ...secrets,
         ...modules,
         ...jetStream,
         inbox,
@@ -84,6 +87,10 @@ export function permissionsText(lattice: string, all: Readonly<Record<Role, Perm
       `  publish: [\n${list(publish)}\n  ]\n  subscribe: [\n${list(subscribe)}\n  ]\n}`,
   );
   return blocks.join("\n\n");
+}
+
+function bucketApi(bucket: string): string[] {
+  return [`$KV.${bucket}.>`, ...streamApi(`KV_${bucket}`)];
 }
 
 /** What using one stream takes, and making it when it is missing. */

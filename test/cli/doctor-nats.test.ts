@@ -3,7 +3,14 @@ import { describe, test } from "node:test";
 import { examine } from "../../cli/doctor/checks.ts";
 import { thisMachine } from "../../cli/doctor/machine.ts";
 import { permissionsOf, permissionsText, type Role } from "../../cli/doctor/permissions.ts";
-import { controlSubscriptions, KeyPair, metadataBucket, payloadStore, Subjects } from "../../lattice/index.ts";
+import {
+  controlSubscriptions,
+  KeyPair,
+  metadataBucket,
+  payloadStore,
+  secretsBucket,
+  Subjects,
+} from "../../lattice/index.ts";
 import { Home } from "../support/cli.ts";
 import { watchedConnection, type WatchedConnection } from "../support/nats-connections.ts";
 import { natsSkip, NatsServer } from "../support/nats-server.ts";
@@ -71,6 +78,11 @@ void describe("doctor about NATS", { skip: natsSkip() }, () => {
     await blobs.delete("x");
     for (const each of [client, observer])
       await each.bus.request(subjects.write("pingHosts"), new Uint8Array(), { timeoutMs: 5_000 });
+    const secrets = client.state(secretsBucket("shop"));
+    await secrets.put("x", new Uint8Array(1));
+    assert.equal((await secrets.list()).length, 1);
+    await secrets.delete("x");
+    assert.equal(await host.state(secretsBucket("shop")).get("x"), undefined);
     await client.bus.request(subjects.write("putLink"), new Uint8Array(), { timeoutMs: 5_000 });
     assert.deepEqual(
       [host, client, observer].flatMap(({ problems }) => problems),
