@@ -4,6 +4,7 @@ import { describe, type LatticeError, fail } from "../../lattice/index.ts";
 import type { Report } from "../keyvalue/linked-stores.ts";
 import type { Health } from "../provider.ts";
 import type { RedisPlace } from "./address.ts";
+import { loadClient } from "./load-client.ts";
 
 export interface RedisConnectionOptions {
   /** Certificate authority of TLS servers, a PEM file; default: those that Node trusts. */
@@ -42,7 +43,7 @@ export class RedisConnection {
 
   /** Resolves when the server answers or the first attempt has failed. @throws LatticeError FILE_UNREADABLE. */
   static async open(place: RedisPlace, options: RedisConnectionOptions, report: Report): Promise<RedisConnection> {
-    const { Redis } = await import("ioredis");
+    const Redis = await loadClient();
     const { host, port, database, tls, username, password, title } = place;
     const { caFile, silenceMs = 5_000 } = options;
     const client = new Redis({
