@@ -14,6 +14,7 @@ export class SecretBucket {
   readonly #entries = new Map<string, Uint8Array>();
   #state: State | undefined;
   #watch: Promise<StateWatch | undefined> | undefined;
+  #isTold = false;
 
   /** `onChange` is told after an entry came, changed or went. */
   constructor(onChange: () => void, warn: (text: string) => void) {
@@ -63,7 +64,9 @@ export class SecretBucket {
         this.#onChange();
       });
     } catch (error) {
-      this.#warn(`the secrets of the lattice are not followed yet: ${describe(error)}`);
+      // It is tried again with each look, which is often.
+      if (!this.#isTold) this.#warn(`the secrets of the lattice are not followed yet: ${describe(error)}`);
+      this.#isTold = true;
       return undefined;
     }
   }

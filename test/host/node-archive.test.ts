@@ -112,6 +112,53 @@ test("one that dies is brought back, and from what was signed, whatever lies in 
   assert.ok(!isAlive(pid));
 });
 
+test("it takes over from a provider in process with its entries, and gives them back, under calls", async () => {
+  const counter = (name: string) => `
+    export default () => {
+      const held = new Map();
+      return {
+        contractId: "demo:archive", name: "${name}",
+        handle({ operation }) {
+          if (operation === "Add") held.set("n", (held.get("n") ?? 0) + 1);
+          return Buffer.from(String(held.get("n") ?? 0));
+        },
+        async *exportEntries() { for (const [key, value] of held) yield { key, kind: "value", value: Buffer.from(String(value)) }; },
+        async importEntries(entries) { let count = 0; for await (const { key, value } of entries) { held.set(key, Number(Buffer.from(value).toString())); count++; } return count; },
+        countEntries: () => held.size,
+      };
+    };`;
+  const file = join(folder, "counter.mjs");
+  writeFileSync(file, counter("near"));
+  await using host = await start();
+  const { loadProvider } = await import("../../host/index.ts");
+  const actor = await host.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  const provider = await host.startProvider(await loadProvider(file));
+  await host.link(actor, provider);
+  const add = async () => {
+    const answer = Buffer.from(await host.call(actor, "Call", askHost("demo:archive", "Add", ""))).toString();
+    assert.match(answer, /^\d+$/);
+    return Number(answer);
+  };
+  let calls = 0;
+  let ended = false;
+  const load = (async () => {
+    while (!ended) {
+      await add();
+      calls++;
+    }
+  })();
+  load.catch(() => {});
+  const archive = host.openArchive(archiveOf({ module: counter("far") }), "far.par");
+  await host.swapProvider(provider, archive, { copyState: true, trialMs: 0 });
+  assert.ok("pid" in archive && isAlive(archive.pid as number));
+  const { pid } = archive as { pid?: number };
+  await host.swapProvider(provider, await loadProvider(file), { copyState: true, trialMs: 0 });
+  ended = true;
+  await load;
+  assert.equal(await add(), calls + 1);
+  await until(() => !isAlive(pid));
+});
+
 test("a module that is another provider than was signed does not start, and leaves no process", async () => {
   await using host = await start();
   const object = host.openArchive(archiveOf({ contractId: "demo:other" }), "within.par");
