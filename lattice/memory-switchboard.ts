@@ -1,5 +1,5 @@
 import type { BusHeaders, BusMessage, MessageHandler, Subscription } from "./bus.ts";
-import { isPattern, subjectMatches } from "./subject-patterns.ts";
+import { isPattern, tokensMatch } from "./subject-patterns.ts";
 
 /** Knows who listens on what, and hands messages over in the order in which they came. */
 export class MemorySwitchboard {
@@ -42,10 +42,9 @@ export class MemorySwitchboard {
 
   /** Every subscription without a queue, and of each queue one member by lot. */
   #receivers(subject: string): MemorySubscription[] {
-    const all = [
-      ...(this.#exact.get(subject) ?? []),
-      ...[...this.#patterns].filter((candidate) => subjectMatches(candidate.pattern, subject)),
-    ];
+    const all = [...(this.#exact.get(subject) ?? [])];
+    const tokens = subject.split(".");
+    for (const candidate of this.#patterns) if (tokensMatch(candidate.tokens, tokens)) all.push(candidate);
     const queues = Map.groupBy(all, ({ queue }) => queue);
     return [...queues].flatMap(([queue, members]) =>
       queue === undefined ? members : [members[Math.floor(Math.random() * members.length)]!],
@@ -88,6 +87,7 @@ export interface SubscriptionOwner {
 /** One listener on the switchboard. */
 export class MemorySubscription implements Subscription {
   readonly pattern: string;
+  readonly tokens: readonly string[];
   readonly queue: string | undefined;
   /** Messages queued for it or in its handler. */
   pending = 0;
@@ -98,6 +98,7 @@ export class MemorySubscription implements Subscription {
 
   constructor(bus: SubscriptionOwner, pattern: string, handler: MessageHandler, queue: string | undefined) {
     this.pattern = pattern;
+    this.tokens = pattern.split(".");
     this.queue = queue;
     this.#bus = bus;
     this.#handler = handler;

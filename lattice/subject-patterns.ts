@@ -28,12 +28,16 @@ export function isPattern(text: string): boolean {
 
 /** Whether a pattern covers a subject. Both must be well-formed. */
 export function subjectMatches(pattern: string, subject: string): boolean {
-  const wanted = pattern.split(".");
-  const found = subject.split(".");
+  return tokensMatch(pattern.split("."), subject.split("."));
+}
+
+/** `subjectMatches` of what was split before: for whoever compares one with many. */
+export function tokensMatch(wanted: readonly string[], found: readonly string[]): boolean {
   const rest = wanted.at(-1) === ">";
   if (rest ? found.length < wanted.length : found.length !== wanted.length) return false;
-  const compared = rest ? wanted.slice(0, -1) : wanted;
-  return compared.every((token, index) => token === "*" || token === found[index]);
+  const compared = rest ? wanted.length - 1 : wanted.length;
+  for (let at = 0; at < compared; at++) if (wanted[at] !== "*" && wanted[at] !== found[at]) return false;
+  return true;
 }
 
 function checkTokens(text: string): string[] {

@@ -1,4 +1,5 @@
-import { type Era, fail, type GuestLanguage, isPublicKey, type KeyPair, verifySignature } from "../../lattice/index.ts";
+import { type Era, fail, type GuestLanguage, isPublicKey, type KeyPair } from "../../lattice/index.ts";
+import { verifyOnce } from "./proven-lately.ts";
 import type { RpcMode } from "./settings.ts";
 
 /** What a host tells our other hosts of itself. */
@@ -83,7 +84,7 @@ export function readPresence(payload: Uint8Array, signature: string | undefined)
   if (!isObject(found)) throw fail("PRESENCE_INVALID", "it is no object");
   const { host } = found;
   if (typeof host !== "string" || !isPublicKey(host, "server")) throw fail("PRESENCE_INVALID", "it names no host");
-  if (signature === undefined || !verifySignature(host, payload, Buffer.from(signature, "base64url")))
+  if (signature === undefined || !verifyOnce(host, payload, signature))
     throw fail("PRESENCE_INVALID", `it is not signed by ${host}`);
   if (!hasShape(found)) throw fail("PRESENCE_INVALID", `that of ${host} lacks a member or has a wrong one`);
   return found;
