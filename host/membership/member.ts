@@ -6,6 +6,7 @@ import {
   type KeyPair,
   type LatticeConnection,
   metadataBucket,
+  payloadStore,
   secretsBucket,
   Subjects,
 } from "../../lattice/index.ts";
@@ -19,6 +20,7 @@ import { startAsConfigured } from "./config-start.ts";
 import type { Connections } from "./connections.ts";
 import { ControlService } from "./control-service.ts";
 import { EventsOut } from "./events-out.ts";
+import { Leftovers } from "./leftovers.ts";
 import type { PolicyService } from "./policy-service.ts";
 import { PresenceBook } from "./presence.ts";
 import type { Presence } from "./presence-message.ts";
@@ -64,6 +66,7 @@ export class Member {
   readonly #events: EventsOut;
   readonly #beats: Beats;
   readonly #presence: PresenceBook;
+  readonly #leftovers: Leftovers;
   readonly #services: readonly { start(): void; stop(): void }[];
   readonly #ends: (() => void)[] = [];
   readonly #refusals = new Refusals();
@@ -104,6 +107,9 @@ export class Member {
       onPeer: (peer) => this.#peerIsHere(peer),
       onGone: (peer, why, orderly) => this.#peerIsGone(peer, why, orderly),
     });
+    this.#leftovers = new Leftovers(connections.rpc.blobs(payloadStore(lattice)), membership.payloadAgeMs, (text) =>
+      host.logger.debug(text),
+    );
     const desk = {
       host,
       cluster: keys.cluster.publicKey,
@@ -131,6 +137,7 @@ export class Member {
     this.#ends.push(bus.onStatus((status) => this.#statusIs(status)));
     for (const service of this.#services) service.start();
     this.#presence.start();
+    this.#leftovers.start();
     policy?.open(this.#host, bus);
     await this.#host.fleet.join(remote, rpc);
     await this.#host.configurations.open(control.state(configurationBucket(this.#host.config.lattice)));
@@ -232,6 +239,7 @@ export class Member {
     this.#left ??= (async () => {
       await this.goodbye();
       this.#beats.stop();
+      this.#leftovers.stop();
       this.#events.stop();
       this.claims.close();
       for (const end of this.#ends) end();
@@ -243,6 +251,7 @@ export class Member {
   /** Ends its connections without a word, as a process that is killed. For tests. */
   async disappear(): Promise<void> {
     this.#presence.fallSilent();
+    this.#leftovers.stop();
     await this.#connections.close();
   }
 

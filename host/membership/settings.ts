@@ -18,6 +18,8 @@ export interface LatticeOptions {
   readonly heartbeatMs?: number;
   /** Time between announcements to our own hosts in milliseconds, 10 to 3 600 000. Default 5 000. */
   readonly presenceMs?: number;
+  /** How long a large payload may lie unfetched before hosts delete it, in milliseconds, 10 to 86 400 000. Default 600 000. */
+  readonly payloadAgeMs?: number;
   /** Whether events and lists carry the values of links as they are. Default false: they are redacted. */
   readonly clearLinkValues?: boolean;
   /** Whether the lattice may name files of this host (`file://`). Default false. */
@@ -59,6 +61,7 @@ export interface LatticeConfig {
   readonly ctl: CtlLevel;
   readonly heartbeatMs: number;
   readonly presenceMs: number;
+  readonly payloadAgeMs: number;
   readonly clearLinkValues: boolean;
   readonly allowFiles: boolean;
   readonly policyService:
@@ -77,6 +80,7 @@ export const latticeOptionNames: readonly (keyof LatticeOptions)[] = [
   "ctl",
   "heartbeatMs",
   "presenceMs",
+  "payloadAgeMs",
   "clearLinkValues",
   "allowFiles",
   "policyService",
@@ -94,6 +98,7 @@ export function compileLattice(options: LatticeOptions): LatticeConfig {
     ctl: oneOf("ctl", options.ctl ?? "full", ["full", "read", "off"]),
     heartbeatMs: milliseconds("heartbeatMs", options.heartbeatMs ?? 30_000, 10, 3_600_000),
     presenceMs: milliseconds("presenceMs", options.presenceMs ?? 5_000, 10, 3_600_000),
+    payloadAgeMs: milliseconds("payloadAgeMs", options.payloadAgeMs ?? 600_000, 10, 86_400_000),
     clearLinkValues: flag("clearLinkValues", options.clearLinkValues ?? false),
     allowFiles: flag("allowFiles", options.allowFiles ?? false),
     policyService: policyService(options.policyService),
