@@ -323,7 +323,7 @@ export class Host implements AsyncDisposable {
    * Starts a provider: one of ours by reference (`builtin:keyvalue-memory`, or a contract id for our
    * default), which runs in the engines; an archive by reference, which runs in a process of its own (its
    * program needs NATS, a module for Node does not); or an object of the caller's, which runs in this thread.
-   * @throws LatticeError PROVIDER_ABSENT, PROVIDER_CONFLICT, POLICY_REFUSED; of an archive those of `fetch` and `openArchive`.
+   * @throws LatticeError BUILTIN_ABSENT, PROVIDER_CONFLICT, POLICY_REFUSED; of an archive those of `fetch` and `openArchive`.
    */
   async startProvider(provider: Provider | string, options: StartProviderOptions = {}): Promise<ProviderHandle> {
     this.#mustRun();
@@ -354,8 +354,10 @@ export class Host implements AsyncDisposable {
   }
 
   /** Lets a provider finish what it holds and gives it no more calls; it and its links stay. */
-  drainProvider(target: ProviderHandle | string, linkName?: string, drainMs?: number): Promise<ProviderHandle> {
-    return this.#providers.drain(target, linkName, drainMs);
+  async drainProvider(target: ProviderHandle | string, linkName?: string, drainMs?: number): Promise<ProviderHandle> {
+    const drained = await this.#providers.drain(target, linkName, drainMs);
+    this.member?.changed();
+    return drained;
   }
 
   /**
@@ -364,7 +366,7 @@ export class Host implements AsyncDisposable {
    * old one stops. `next` is an object, a reference of ours or of an archive, or `memory`, `sqlite:FILE`,
    * `redis://HOST`, `nats`. Handles of the old one mean the new one from then on. With `toHost` the new
    * one runs on another host of the lattice; without `next` it is the same with the same settings.
-   * @throws LatticeError SWAP_REFUSED with all problems, SWAP_PAUSE, PROVIDER_ABSENT, PROVIDER_CONFLICT, HOST_ABSENT; nothing has changed then.
+   * @throws LatticeError SWAP_REFUSED with all problems, SWAP_PAUSE, PROVIDER_ABSENT, BUILTIN_ABSENT, PROVIDER_CONFLICT, HOST_ABSENT; nothing has changed then.
    */
   async swapProvider(
     target: ProviderHandle | string,

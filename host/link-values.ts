@@ -27,12 +27,14 @@ export class LinkValues {
   }
 
   /**
-   * The link as engines get it. Where its provider runs on another host its values are of no use, so
-   * there a missing configuration does not matter.
+   * The link as engines get it. Where its provider runs on another host only `deadline` matters, so a
+   * configuration that is missing there is passed over.
    * @throws LatticeError LINK_VALUES_INVALID.
    */
   effective(spec: LinkSpec): LinkSpec {
-    return spec.config && spec.providerId !== undefined ? { ...spec, values: this.of(spec) } : spec;
+    if (!spec.config) return spec;
+    if (spec.providerId === undefined && spec.config.some((name) => !this.#configurations.find(name))) return spec;
+    return { ...spec, values: this.of(spec) };
   }
 
   /** Changes when a configuration of the link does. */

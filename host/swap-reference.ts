@@ -1,5 +1,6 @@
 import { type Builtin, builtins, findBuiltin } from "../capabilities/index.ts";
 import { canonicalContract, fail } from "../lattice/index.ts";
+import { didYouMean } from "./nearest-name.ts";
 
 /** Whether `swapReference` knows it. */
 export function isOwnReference(text: string, contractId: string): boolean {
@@ -9,7 +10,7 @@ export function isOwnReference(text: string, contractId: string): boolean {
 /**
  * What a swap shall start, of a reference or of a short form for the contract of the running
  * provider: `memory`, `sqlite:FILE`, `redis://HOST`, `nats` or `nats://HOST`.
- * @throws LatticeError PROVIDER_ABSENT when none of ours is meant.
+ * @throws LatticeError BUILTIN_ABSENT when none of ours is meant.
  */
 export function swapReference(
   text: string,
@@ -17,7 +18,7 @@ export function swapReference(
 ): { readonly provider: string; readonly config: Readonly<Record<string, string>> } {
   if (findBuiltin(text)) return { provider: text, config: {} };
   const short = shortForm(text, contractId);
-  if (!short) throw fail("PROVIDER_ABSENT", withoutPassword(text));
+  if (!short) throw fail("BUILTIN_ABSENT", withoutPassword(text), didYouMean(text, builtins.keys()));
   const { builtin, kind, rest } = short;
   if (rest === "") return { provider: builtin.reference, config: {} };
   return { provider: builtin.reference, config: kind === "sqlite" ? { path: rest } : { url: text } };

@@ -2,6 +2,7 @@ import { actorVerbs } from "./actor-verbs.ts";
 import { configurationVerbs } from "./configuration-verbs.ts";
 import type { Host } from "./host.ts";
 import { moveVerbs } from "./moves/move-verbs.ts";
+import { withNearestNames } from "./nearest-thing.ts";
 import { optional, text, wholeNumber } from "./parameters.ts";
 import { providerVerbs } from "./provider-verbs.ts";
 import { readingVerbs } from "./reading-verbs.ts";
@@ -9,7 +10,7 @@ import { type Verbs, verb } from "./verb-table.ts";
 
 /** Everything that can be asked of a host, from the control socket or the lattice: one table, one host. */
 export function verbsOf(host: Host, onStop: () => void = () => {}): Verbs {
-  return {
+  return withNearestNames(host, {
     ...readingVerbs(host),
     ...actorVerbs(host),
     ...providerVerbs(host),
@@ -52,5 +53,5 @@ export function verbsOf(host: Host, onStop: () => void = () => {}): Verbs {
         return { host: { id: host.id } };
       },
     }),
-  };
+  });
 }

@@ -201,6 +201,11 @@ export const catalogue = {
       lattice === undefined ? `no provider ${name} runs here` : `no host of lattice ${lattice} runs provider ${name}`,
     hint: "See what runs: lattice get providers.",
   },
+  BUILTIN_ABSENT: {
+    kind: "absent",
+    text: (reference: string, near: string) => `there is no provider ${reference} to start${near}`,
+    hint: "Say a builtin:NAME of ours, a contract id for its default, or a signed archive (.par).",
+  },
   PLACEMENT_ABSENT: {
     kind: "absent",
     text: (id: string) => `no placement ${id}`,
@@ -311,7 +316,7 @@ export const catalogue = {
   NATS_UNREACHABLE: {
     kind: "unavailable",
     text: (server: string, why: string) => `the NATS server ${server} is not reached: ${why}`,
-    hint: "What is local is served meanwhile and connecting goes on; see lattice doctor.",
+    hint: "Start the server, or correct its URL; a host serves what is local meanwhile. See lattice doctor.",
   },
   NATS_REFUSED: {
     kind: "refused",

@@ -69,8 +69,10 @@ function provider(): Command {
         .addOption(annotate())
         .addOption(constrain())
         .addOption(skipWait()),
-    host: ([reference = ""], options, output) => {
+    host: async ([reference = ""], options, output) => {
       const linkName = textOption(options, "linkName") ?? defaultLinkName;
+      // Nobody would bid for it, and nobody would say why.
+      if (reference.startsWith("builtin:")) await checkBuiltin(reference);
       return hostByAuction(options, { kind: "provider", reference, linkName }, constraintsOf(options), output);
     },
     work: async (call) => {
@@ -94,6 +96,13 @@ function provider(): Command {
       await output.show(answer, text, textOf(started, "id"));
     },
   });
+}
+
+async function checkBuiltin(reference: string): Promise<void> {
+  const { builtins } = await import("../../capabilities/index.ts");
+  if (builtins.has(reference)) return;
+  const { didYouMean } = await import("../../host/index.ts");
+  throw fail("BUILTIN_ABSENT", reference, didYouMean(reference, builtins.keys()));
 }
 
 /** The host's answer, or undefined when nobody wanted to wait for it and no refusal came at once. */

@@ -53,6 +53,8 @@ export interface PresentProvider {
   readonly linkName: string;
   readonly contractId: string;
   readonly name: string;
+  /** Takes no new calls. */
+  readonly draining?: boolean;
 }
 
 /** Header with the host's signature over the whole message, so that nobody speaks for another. */
@@ -125,8 +127,11 @@ function isActor(row: Record<string, unknown>): boolean {
   );
 }
 
-function isProvider({ key, linkName, contractId, name }: Record<string, unknown>): boolean {
-  return [key, linkName, contractId, name].every((each) => typeof each === "string" && each.length <= 1_024);
+function isProvider({ key, linkName, contractId, name, draining }: Record<string, unknown>): boolean {
+  return (
+    [key, linkName, contractId, name].every((each) => typeof each === "string" && each.length <= 1_024) &&
+    (draining === undefined || typeof draining === "boolean")
+  );
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -201,11 +201,12 @@ export class PresenceBook {
       actors: gone ? [] : await actorsOf(host),
       providers: gone
         ? []
-        : [...wanted.providers.values()].map(({ spec: { key, linkName, contractId, name } }) => ({
+        : [...wanted.providers.values()].map(({ spec: { key, linkName, contractId, name }, draining }) => ({
             key,
             linkName,
             contractId,
             name,
+            ...(draining ? { draining } : {}),
           })),
       everyMs,
       at: this.#last,

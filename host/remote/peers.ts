@@ -47,6 +47,8 @@ export interface PeerProvider {
   readonly linkName: string;
   readonly contractId: string;
   readonly name: string;
+  /** Takes no new calls. */
+  readonly draining?: boolean;
 }
 
 export interface ActorElsewhere {

@@ -1,6 +1,6 @@
 import type { Host } from "../host.ts";
 import type { LinkRow, Tables } from "../tables.ts";
-import type { ActorElsewhere, PeerHost } from "./peers.ts";
+import type { ActorElsewhere, PeerHost, ProviderElsewhere } from "./peers.ts";
 
 /** Where a call would be answered, by the tables that dispatch reads. */
 export interface Whereabouts {
@@ -27,7 +27,11 @@ export function whereProvider(host: Host, { spec, provider }: LinkRow): Whereabo
   if (provider) return { ok: true, text: "here" };
   const { tables, dispatch } = host.fleet.caller;
   const others = tables.peers.providersOf(spec.provider, spec.providerLinkName ?? spec.linkName);
-  if (others.length > 0) return { ok: true, text: `on ${others.map(({ peer }) => named(peer)).join(", ")}` };
+  if (others.length > 0) {
+    const taking = others.filter(({ peer, provider: { draining } }) => !peer.draining && !draining);
+    const drained = { ok: false, code: "DRAINING", text: `on ${hosts(others)}, where it drains` };
+    return taking.length > 0 ? { ok: true, text: `on ${hosts(taking)}` } : drained;
+  }
   return nowhere(host, dispatch.elsewhere !== undefined, "PROVIDER_ABSENT");
 }
 
@@ -40,6 +44,10 @@ export function findElsewhere(tables: Tables, target: string): readonly ActorEls
 export function hostsText(others: readonly ActorElsewhere[]): string {
   const hosts = others.map(({ peer, actor }) => `${named(peer)} with room for ${actor.room}`);
   return `on ${hosts.join(", ")}`;
+}
+
+function hosts(others: readonly ProviderElsewhere[]): string {
+  return others.map(({ peer }) => named(peer)).join(", ");
 }
 
 function named({ name, draining }: PeerHost): string {

@@ -68,8 +68,9 @@ describe("commands about hosts elsewhere on a lattice", { skip: natsSkip() }, ()
       const { kind, host } = await world.json("describe", ...words);
       assert.deepEqual([kind, (host as { id: string }).id], ["host", back], words.join(" "));
     }
-    const { kind } = await world.json("describe", "kvcounter");
-    assert.equal(kind, "actor");
+    const near = await world.run("describe", "kvcountr", "--host-id", front);
+    assert.equal(near.code, 3);
+    assert.match(near.stderr, /did you mean kvcounter\?/);
   });
 
   test("labels of a host elsewhere are set and taken back by its name", async () => {
@@ -138,11 +139,20 @@ describe("commands about hosts elsewhere on a lattice", { skip: natsSkip() }, ()
       assert.equal((await world.run("wait", ...words, "--timeout", "20s")).code, 0, words.join(" "));
     const late = await world.run("wait", "provider", "nobody", "--timeout", "300ms", "-o", "json");
     assert.deepEqual([late.code, failureOf(late).code], [5, "WAIT_TIMEOUT"]);
+    await world.json("link", "put", "kvcounter", "wasmcloud:keyvalue", "--host-id", front);
     await world.json("drain", "provider", "keyvalue", "--host-id", front);
+    const why = async () => (await world.run("explain", "kvcounter", "wasmcloud:keyvalue", "--host-id", back)).stdout;
+    await until(async () => /where it drains \(DRAINING\)/.test(await why()), longestMs);
     const drained = await world.run("wait", "provider", "keyvalue", "--timeout", "300ms");
     assert.equal(drained.code, 5, "one that takes no more calls does not run");
     await world.json("stop", "provider", "keyvalue", "--host-id", front);
     assert.equal((await world.run("wait", "provider", "keyvalue", "--for", "gone", "--timeout", "20s")).code, 0);
+  });
+
+  test("a builtin that there is not is refused with the nearest name, whoever would have run it", async () => {
+    const { code, stderr } = await world.run("start", "provider", "builtin:keyvalue-memry");
+    assert.equal(code, 3);
+    assert.match(stderr, /did you mean builtin:keyvalue-memory\?/);
   });
 
   test("top shows every actor of every host", async () => {

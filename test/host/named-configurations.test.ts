@@ -172,6 +172,13 @@ natsTest("configurations are the lattice's: changed at any host, taken up once w
 
   await ask(front, "config.put", { name: "store", values: { password: "secret:env:LATTICE_SECRET_X", size: "2" } });
   assert.deepEqual(store.told.length, 2, "the change has taken effect at the provider's host when it is answered");
+  await ask(front, "config.put", { name: "patience", values: { deadline: "700ms" } });
+  await front.link(actor, id, { config: ["store", "patience"], values: { own: "yes" } });
+  const callers = () => [...front.fleet.caller.tables.links.values()].map(({ deadlineMs }) => deadlineMs);
+  await until(() => callers().includes(700));
+  await ask(front, "config.put", { name: "patience", values: { deadline: "900ms" } });
+  await until(() => callers().includes(900));
+  store.told.splice(2);
   const late = await lattice.host();
   await until(() => late.configurations.find("store")?.values.size === "2");
   await until(() => [...late.wanted.links.values()][0]?.spec.config?.[0] === "store");
