@@ -75,12 +75,14 @@ export function actorVerbs(host: Host): Verbs {
         bytes: optional(bytes(host.config.limits.moduleBytes)),
         force: optional(flag()),
         sameCapabilities: optional(flag()),
+        trialMs: optional(wholeNumber(0, 3_600_000)),
       },
-      run: async ({ target: name, reference, bytes: given, force, sameCapabilities }, { from }) => {
+      run: async ({ target: name, reference, bytes: given, force, sameCapabilities, trialMs }, { from }) => {
         const module = await loadFrom(host, "update", reference, given, from);
         const handle = await host.updateActor(name, module, reference, {
           onlyNewer: force !== true,
           sameCapabilities: sameCapabilities ?? false,
+          trialMs: trialMs ?? 0,
         });
         return { actor: { id: handle.id, name: handle.name } };
       },

@@ -22,6 +22,8 @@ import type { Links } from "./links.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
 import { placementLimits } from "./placement-limits.ts";
 import type { Providers } from "./providers.ts";
+import type { Trial } from "./swap-trial.ts";
+import { callFigures, updateTrial } from "./update-trial.ts";
 import { type ActorHandle, actorHandle, isPrepared, type PlacementRecord } from "./wanted.ts";
 
 export interface StartActorOptions {
@@ -45,13 +47,23 @@ export interface UpdateActorOptions {
   readonly sameIssuer?: boolean;
   /** Refuses a module that claims other capabilities. Default false. */
   readonly sameCapabilities?: boolean;
+  /**
+   * How long the new module is watched, in milliseconds: the one before returns when too many of its calls fail.
+   * Whatever else is asked of the actor meanwhile ends the trial, and the new one stays. Default 0: no trial.
+   */
+  readonly trialMs?: number;
 }
+
+/** What an update replaced, by the records that it changed. */
+type Replaced = ReadonlyMap<PlacementRecord, PlacementRecord>;
 
 /** The verbs of one host about actors. */
 export class Actors {
   readonly #parts: HostParts;
   readonly #providers: Providers;
   readonly #links: Links;
+  /** Of updates, by actor key. */
+  readonly #trials = new Map<string, Trial>();
   #last = 0;
   /** Signs unsigned modules on load; made anew for each start, known to nobody else. */
   readonly #developmentKey: KeyPair | undefined;
@@ -92,6 +104,7 @@ export class Actors {
     const limits = placementLimits(this.#parts.config.limits, given);
     const prepared = this.#admit(module, limits.memoryBytes);
     const reference = options.reference ?? (isPrepared(module) ? prepared.claims.name : module.origin);
+    this.#trials.get(prepared.key)?.conclude();
     return this.#parts.turns.take(prepared.key, () => this.#start(prepared, limits, options, reference));
   }
 
@@ -144,7 +157,7 @@ export class Actors {
 
   /**
    * Replaces an actor's module under the same key: the new one is warm before the old one drains.
-   * @throws LatticeError TOKEN_KIND when the key differs.
+   * @throws LatticeError TOKEN_KIND when the key differs; UPDATE_RETURNED when it failed its trial.
    */
   async update(
     target: ActorHandle | string,
@@ -161,15 +174,48 @@ export class Actors {
     if (portableProvider !== running.module.claims.portableProvider)
       throw fail("TOKEN_KIND", name, "an actor cannot become a portable provider, nor a portable provider an actor");
     const origin = reference ?? (isPrepared(module) ? undefined : module.origin);
-    return this.#parts.turns.take(key, () => {
+    this.#trials.get(key)?.conclude();
+    return this.#parts.turns.take(key, async () => {
       const records = this.#records(key, target);
       for (const { spec } of records) checkUpdate(spec.module.claims, prepared.claims, options);
-      return this.#update(records, prepared, origin);
+      const { trialMs = 0 } = options;
+      if (trialMs === 0) {
+        await this.#update(records, prepared, origin);
+      } else {
+        const ids = records.map(({ spec }) => spec.id);
+        const trial = updateTrial(this.#parts.fleet, ids, await callFigures(this.#parts.fleet, ids));
+        this.#trials.set(key, trial);
+        try {
+          await this.#try(trial, trialMs, await this.#update(records, prepared, origin));
+        } finally {
+          this.#trials.delete(key);
+        }
+      }
+      return actorHandle(records[0]!);
     });
   }
 
+  /** @throws LatticeError UPDATE_RETURNED when what was replaced runs again. */
+  async #try(trial: Trial, trialMs: number, replaced: Replaced): Promise<void> {
+    const [[first, before] = []] = [...replaced];
+    if (!first || !before) return;
+    const { key, claims } = first.spec.module;
+    const why = await trial.run(trialMs);
+    if (why === undefined) return;
+    const { events, fleet, id } = this.#parts;
+    const told = { public_key: key, revision: claims.revision ?? 0, instance_id: first.spec.id };
+    for (const [record, { spec, reference }] of replaced) {
+      await fleet.apply({ type: "put-placement", spec });
+      const failed = { ...record };
+      Object.assign(record, { spec, reference });
+      events.tell(toldUpdate(id, record, failed));
+    }
+    events.emit("actor_update_failed", { ...told, reason: why, error: why });
+    throw fail("UPDATE_RETURNED", claims.name, revisionText(claims), revisionText(before.spec.module.claims), why);
+  }
+
   /** All of them or, when one cannot take the new module, none. */
-  async #update(records: readonly PlacementRecord[], prepared: PreparedModule, origin?: string): Promise<ActorHandle> {
+  async #update(records: readonly PlacementRecord[], prepared: PreparedModule, origin?: string): Promise<Replaced> {
     const { wanted, fleet, events } = this.#parts;
     const { key, claims } = prepared;
     const before = new Map<PlacementRecord, PlacementSpec>();
@@ -193,12 +239,19 @@ export class Actors {
       events.emit("actor_update_failed", { ...told, reason: describe(error), error: describe(error) });
       throw error;
     }
+    const replaced = new Map<PlacementRecord, PlacementRecord>();
     for (const record of records) {
-      const replaced: PlacementRecord = { ...record, spec: before.get(record) ?? record.spec };
+      const held: PlacementRecord = { ...record, spec: before.get(record) ?? record.spec };
+      replaced.set(record, held);
       record.reference = origin ?? record.reference;
-      events.tell(toldUpdate(this.#parts.id, record, replaced));
+      events.tell(toldUpdate(this.#parts.id, record, held));
     }
-    return actorHandle(records[0]!);
+    return replaced;
+  }
+
+  /** Ends all trials, for a host that stops: the new modules stay. */
+  settle(): void {
+    for (const trial of this.#trials.values()) trial.conclude();
   }
 
   /** Instances per engine, 1 to the host's limit; calls beyond them wait. */
@@ -209,6 +262,7 @@ export class Actors {
     const { key, claims } = wanted.findActor(target).spec.module;
     if (claims.portableProvider && instances !== 1)
       throw fail("OPTION_OUT_OF_RANGE", "instances", instances, `1 for ${claims.name}, a portable provider`);
+    this.#trials.get(key)?.conclude();
     await turns.take(key, async () => {
       for (const record of this.#records(key, target)) {
         const before = record.spec.limits.instances;
@@ -222,6 +276,7 @@ export class Actors {
   /** Lets the calls in flight finish, then stops. Links stay, but for those of a placement with configuration of its own. */
   async stop(target: ActorHandle | string): Promise<void> {
     const { key } = this.#parts.wanted.findActor(target).spec.module;
+    this.#trials.get(key)?.conclude();
     await this.#parts.turns.take(key, async () => {
       for (const record of this.#records(key, target)) await this.#stop(record);
     });

@@ -297,7 +297,7 @@ export class Host implements AsyncDisposable {
 
   /**
    * Replaces an actor's module under the same key: the new one is warm before the old one drains.
-   * @throws LatticeError TOKEN_KIND when the key differs; REVISION_NOT_GREATER, UPDATE_REFUSED as `options` ask.
+   * @throws LatticeError TOKEN_KIND when the key differs; REVISION_NOT_GREATER, UPDATE_REFUSED, UPDATE_RETURNED as `options` ask.
    */
   async updateActor(
     target: ActorHandle | string,
@@ -451,6 +451,7 @@ export class Host implements AsyncDisposable {
       this.events.emit("host_draining", { host_id: this.id });
     }
     this.swaps.stop();
+    this.#actors.settle();
     await this.fleet.drain(deadlineMs);
   }
 

@@ -730,6 +730,12 @@ export const catalogue = {
       `the update of ${actor} stopped at host ${host}: ${why}; updated: ${done}; not asked: ${left}`,
     hint: "Set right what it says and update again; hosts that have the revision take it again with force only.",
   },
+  UPDATE_RETURNED: {
+    kind: "guest",
+    text: (actor: string, tried: string, kept: string, why: string) =>
+      `${actor} is at ${kept} again, since ${tried} failed its trial: ${why}`,
+    hint: "Read what the new module logged: lattice logs.",
+  },
   UPDATE_REFUSED: {
     kind: "refused",
     text: (actor: string, why: string) => `${actor} is not updated: ${why}`,

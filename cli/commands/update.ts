@@ -1,12 +1,16 @@
 import { Option } from "commander";
 import { describe, fail, failFrom } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
-import { leaf, type Options } from "../command.ts";
+import { leaf, textOption, type Options } from "../command.ts";
+import { parseDuration } from "../durations.ts";
 import { type FoundHost, hostsRunning } from "../discovery.ts";
 import { referenceParameters } from "../files.ts";
 import { addHostOptions, takeHostKey, timeoutOf } from "../host-command.ts";
 import { nameOf } from "../merge.ts";
 import { Progress } from "../progress.ts";
+
+/** For fetching, verifying and warming it. */
+const usualTimeoutMs = 60_000;
 
 export const command = () =>
   leaf({
@@ -19,6 +23,9 @@ export const command = () =>
         .addOption(new Option("--all-hosts", "on every host that runs it, one after the other, until one fails"))
         .addOption(new Option("--force", "also to a revision that is not newer"))
         .addOption(new Option("--same-capabilities", "refuse a module that claims other capabilities"))
+        .addOption(
+          new Option("--trial <duration>", "how long the new module is watched; the one before returns when it fails"),
+        )
         .addOption(new Option("--skip-wait", "accepted for wash").hideHelp());
     },
     work: async (call) => {
@@ -34,14 +41,16 @@ export const command = () =>
           `${target} runs on ${hosts.length} hosts (${names}): choose one with --host-id, or update all with --all-hosts`,
         );
       }
-      const parameters = { target, ...(await referenceParameters(reference)), ...wishes(options) };
+      const trialMs = parseDuration(textOption(options, "trial") ?? "0s", "--trial");
+      const parameters = { target, ...(await referenceParameters(reference)), ...wishes(options, trialMs) };
+      const timeoutMs = timeoutOf(options) ?? usualTimeoutMs + trialMs;
       const progress = new Progress(output);
       const done: FoundHost[] = [];
       let actor: Document = {};
       try {
         for (const host of hosts) {
           progress.step(hosts.length === 1 ? `Updating ${target}` : `Updating ${target} on ${nameOf(host)}`);
-          const answer = await host.client.call("update", parameters, timeoutOf(options)).catch((error: unknown) => {
+          const answer = await host.client.call("update", parameters, timeoutMs).catch((error: unknown) => {
             if (hosts.length === 1) throw error;
             throw halfDone(error, target, host, done, hosts);
           });
@@ -58,8 +67,13 @@ export const command = () =>
     },
   });
 
-function wishes({ force, sameCapabilities }: Options): object {
-  return { ...(force === true ? { force } : {}), ...(sameCapabilities === true ? { sameCapabilities } : {}) };
+function wishes(options: Options, trialMs: number): object {
+  const { force, sameCapabilities } = options;
+  return {
+    ...(force === true ? { force } : {}),
+    ...(sameCapabilities === true ? { sameCapabilities } : {}),
+    ...(trialMs === 0 ? {} : { trialMs }),
+  };
 }
 
 function withoutKind(words: readonly (string | undefined)[]): string[] {

@@ -51,15 +51,23 @@ export const commands: Readonly<Record<string, Command>> = {
     return accepted;
   },
 
-  /** Answers after the work. The new module must be the same actor's, and newer. */
+  /**
+   * Answers after the work. The new module must be the same actor's, and newer unless `force` is true; ours beside
+   * it are `same_capabilities` and `trial_ms`.
+   */
   upd: async (desk, payload) => {
     const { host, connection } = desk;
     const request = JsonFields.parse(payload, "upd");
     const reference = request.text("new_actor_ref");
     const found = placementsOf(desk, request.text("actor_id"), request.texts("annotations"));
+    const asked = (name: string) => request.has(name) && request.flag(name);
+    const options = {
+      onlyNewer: !asked("force"),
+      sameCapabilities: asked("same_capabilities"),
+      trialMs: request.wholeNumberOr("trial_ms", 3_600_000, 0),
+    };
     const module = await resolveReference(reference, host, connection);
-    for (const record of found)
-      await host.updateActor(actorHandle(record), module, reference, { onlyNewer: !request.has("force") });
+    for (const record of found) await host.updateActor(actorHandle(record), module, reference, options);
     return accepted;
   },
 

@@ -158,5 +158,11 @@ natsTest("an update is answered after the work, in the order of events of 0.82, 
   const foreign = shelf.put("other.wasm", obedient({ name: "Other", issuer, revision: 9 }));
   assert.equal((await update(foreign))["accepted"], false, "another actor's module");
   assert.equal((await update(make(4), { annotations: { a: "b" } }))["accepted"], false, "nothing has that annotation");
+  assert.match(String((await update(first, { force: false }))["error"]), /is not greater/);
+  assert.match(String((await update(first, { force: "yes" }))["error"]), /force must be true or false/);
   assert.equal([...host.wanted.placements.values()][0]!.spec.module.claims.revision, 2);
+  assert.deepEqual(await update(first, { force: true, same_capabilities: true, trial_ms: 1 }), {
+    accepted: true,
+    error: "",
+  });
 });
