@@ -1,4 +1,4 @@
-import { fail, type LatticeError } from "../lattice/index.ts";
+import { fail, type LatticeError, Slots } from "../lattice/index.ts";
 
 /** How late a deadline may be noticed, in milliseconds. */
 const sweepMs = 10;
@@ -10,6 +10,7 @@ const sweepMs = 10;
 export const graceMs = 30;
 
 interface Wait {
+  number: number;
   readonly deadline: number;
   readonly end: (why: LatticeError | undefined) => void;
 }
@@ -19,7 +20,7 @@ interface Wait {
  * call: while anything waits, one interval looks at the deadlines.
  */
 export class Deadlines {
-  readonly #waits = new Set<Wait>();
+  readonly #waits = new Slots<Wait>();
   #timer: NodeJS.Timeout | undefined;
 
   /**
@@ -27,10 +28,11 @@ export class Deadlines {
    * reason when nobody waits any more. What it returns ends the watch, and answers whether it came in time.
    */
   watch(deadline: number, end: (why: LatticeError | undefined) => void): () => boolean {
-    const wait: Wait = { deadline, end };
-    this.#waits.add(wait);
+    const wait: Wait = { number: 0, deadline, end };
+    const number = this.#waits.add(wait);
+    wait.number = number;
     this.#timer ??= setInterval(() => this.#sweep(), sweepMs);
-    return () => this.#waits.delete(wait);
+    return () => this.#waits.take(number) !== undefined;
   }
 
   /** What `work` answers, or the error of `late`; then the answer is dropped when it comes. */
@@ -53,7 +55,7 @@ export class Deadlines {
     clearInterval(this.#timer);
     this.#timer = undefined;
     for (const wait of this.#waits) {
-      this.#waits.delete(wait);
+      this.#waits.take(wait.number);
       wait.end(why);
     }
   }
@@ -62,7 +64,7 @@ export class Deadlines {
     const now = performance.now();
     for (const wait of this.#waits) {
       if (now < wait.deadline) continue;
-      this.#waits.delete(wait);
+      this.#waits.take(wait.number);
       wait.end(undefined);
     }
     if (this.#waits.size > 0) return;

@@ -7,6 +7,7 @@ import {
   describe,
   localInvocation,
   remoteInvocation,
+  Slots,
   type LatticeError,
   type VerifiedInvocation,
 } from "../lattice/index.ts";
@@ -27,9 +28,8 @@ interface Waiting {
  */
 export class Wire implements Peer {
   readonly #port: MessagePort;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new Slots<Waiting>();
   readonly #other: Place;
-  #nextCall = 1;
   #closed = false;
 
   constructor(port: MessagePort, other: Place, answer: AnswerCall) {
@@ -57,10 +57,9 @@ export class Wire implements Peer {
     away: boolean,
   ): Promise<Uint8Array> {
     if (this.#closed) return Promise.reject(fail("ENGINE_LOST", String(this.#other)));
-    const callId = this.#nextCall++;
     const budgetMs = deadline - performance.now();
     return new Promise((resolve, reject) => {
-      this.#waiting.set(callId, { resolve, reject });
+      const callId = this.#waiting.add({ resolve, reject });
       // The port clones whole buffers, and guest memory is one: send just these bytes.
       this.#send({
         type: "invoke",
@@ -83,8 +82,7 @@ export class Wire implements Peer {
     if (this.#closed) return;
     this.#closed = true;
     this.#port.close();
-    for (const waiting of this.#waiting.values()) waiting.reject(fail("ENGINE_LOST", String(this.#other)));
-    this.#waiting.clear();
+    for (const waiting of this.#waiting) waiting.reject(fail("ENGINE_LOST", String(this.#other)));
   }
 
   #receive(message: WireMessage, answer: AnswerCall): void {
@@ -102,8 +100,7 @@ export class Wire implements Peer {
       );
       return;
     }
-    const waiting = this.#waiting.get(message.callId);
-    this.#waiting.delete(message.callId);
+    const waiting = this.#waiting.take(message.callId);
     switch (message.type) {
       case "reply":
         return waiting?.resolve(message.payload);

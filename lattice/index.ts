@@ -6,6 +6,7 @@ export * from "./invocations.ts";
 export * from "./nkeys.ts";
 export * from "./sealed-secrets.ts";
 export * from "./nuid.ts";
+export * from "./slots.ts";
 export * from "./compile-cache.ts";
 export * from "./tokens.ts";
 export * from "./claims.ts";

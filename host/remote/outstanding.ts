@@ -1,4 +1,4 @@
-import type { LatticeError } from "../../lattice/index.ts";
+import { type LatticeError, Slots } from "../../lattice/index.ts";
 
 interface Waiting {
   readonly place: string;
@@ -8,9 +8,9 @@ interface Waiting {
 
 /** The calls that wait for an answer, by the host and place asked: they fail at once when that is gone. */
 export class Outstanding {
-  readonly #byHost = new Map<string, Set<Waiting>>();
+  readonly #byHost = new Map<string, Slots<Waiting>>();
   /** Of hosts that left in order: the last answers may still come. */
-  readonly #ending = new Set<Set<Waiting>>();
+  readonly #ending = new Set<Slots<Waiting>>();
 
   count(host: string): number {
     return this.#byHost.get(host)?.size ?? 0;
@@ -19,14 +19,14 @@ export class Outstanding {
   /** The answer; `otherwise` is told why there is none, also when the place is lost, and throws that or asks somebody else. */
   wait<T>(host: string, place: string, answer: Promise<T>, otherwise: (error: unknown) => Promise<T>): Promise<T> {
     let waiting = this.#byHost.get(host);
-    if (!waiting) this.#byHost.set(host, (waiting = new Set()));
+    if (!waiting) this.#byHost.set(host, (waiting = new Slots()));
     const others = waiting;
     return new Promise<T>((resolve, reject) => {
       const own: Waiting = {
         place,
         fail: (error) => {
           // What was given up gets no second answer.
-          if (!others.delete(own)) return;
+          if (others.take(number) === undefined) return;
           try {
             resolve(otherwise(error));
           } catch (reason) {
@@ -34,9 +34,9 @@ export class Outstanding {
           }
         },
       };
-      others.add(own);
+      const number = others.add(own);
       answer.then((value) => {
-        others.delete(own);
+        others.take(number);
         resolve(value);
       }, own.fail);
     });

@@ -5,17 +5,21 @@ export interface Ending {
   late(): void;
 }
 
+interface Waits extends Iterable<Ending> {
+  readonly size: number;
+}
+
 /**
  * One timer for all who wait, since one of its own would cost each more than the rest of a small
  * request. It is set for the earliest deadline known; who has ended before is looked over then.
  */
 export class EndTimer {
-  readonly #waits: ReadonlyMap<number, Ending>;
+  readonly #waits: Waits;
   #timer: NodeJS.Timeout | undefined;
   #at = Infinity;
 
   /** Looks over `waits`, which others fill and empty. */
-  constructor(waits: ReadonlyMap<number, Ending>) {
+  constructor(waits: Waits) {
     this.#waits = waits;
   }
 
@@ -42,7 +46,7 @@ export class EndTimer {
     const now = performance.now();
     let next = Infinity;
     // A timer may come a little early.
-    for (const wait of this.#waits.values()) {
+    for (const wait of this.#waits) {
       if (wait.deadline <= now + 1) wait.late();
       else if (wait.deadline < next) next = wait.deadline;
     }

@@ -4,6 +4,7 @@ import type { LatticeError } from "../errors.ts";
 import { EndTimer } from "./end-timer.ts";
 import type { Ending } from "./end-timer.ts";
 import { nuid } from "../nuid.ts";
+import { Slots } from "../slots.ts";
 import { NatsMessage, tailNumber } from "./message.ts";
 import type { Responder } from "./message.ts";
 import type { RawMessage } from "./parser.ts";
@@ -31,9 +32,8 @@ export class Requests implements Interest {
   readonly overlaps = true;
   readonly #prefix: string;
   readonly #responder: Responder;
-  readonly #waits = new Map<number, Wait>();
+  readonly #waits = new Slots<Wait>();
   readonly #timer = new EndTimer(this.#waits);
-  #last = 0;
   #idle: (() => void)[] = [];
 
   constructor(sid: number, inboxPrefix: string, responder: Responder) {
@@ -83,16 +83,16 @@ export class Requests implements Interest {
     if (wait === undefined) return;
     const message = new NatsMessage(raw, this.#responder);
     if (message.payload.length === 0 && message.status === noResponders) {
-      this.#end(number, wait);
+      this.#end(wait);
       wait.handler.nobody();
-    } else if (wait.handler.reply(message) !== false) this.#end(number, wait);
+    } else if (wait.handler.reply(message) !== false) this.#end(wait);
   }
 
   /** Fails those who wait, all or those of one subject. */
   failAll(problem: (subject: string) => LatticeError, subject?: string): void {
-    for (const [number, wait] of this.#waits) {
+    for (const wait of this.#waits) {
       if (subject !== undefined && wait.handler.subject !== subject) continue;
-      this.#end(number, wait);
+      this.#end(wait);
       wait.handler.fail(problem(wait.handler.subject));
     }
   }
@@ -111,31 +111,37 @@ export class Requests implements Interest {
   ): void {
     if (!(timeoutMs >= 1)) throw fail("OPTION_OUT_OF_RANGE", "timeoutMs", timeoutMs, "at least 1");
     if (signal?.aborted) throw fail("CALLER_GONE", subject);
-    const number = ++this.#last;
-    send(subject, payload, this.#prefix + number, headers, () => this.#waits.has(number));
     const now = performance.now();
     const wait: Wait = {
+      number: 0,
       handler,
       deadline: now + timeoutMs,
       late: () => {
-        this.#end(number, wait);
+        this.#end(wait);
         handler.late();
       },
       signal,
       gone:
         signal &&
         (() => {
-          this.#end(number, wait);
+          this.#end(wait);
           handler.fail(fail("CALLER_GONE", subject));
         }),
     };
+    const number = this.#waits.add(wait);
+    wait.number = number;
+    try {
+      send(subject, payload, this.#prefix + number, headers, () => this.#waits.get(number) !== undefined);
+    } catch (error) {
+      this.#waits.take(number);
+      throw error;
+    }
     if (signal && wait.gone) signal.addEventListener("abort", wait.gone);
-    this.#waits.set(number, wait);
     this.#timer.begun(wait.deadline, now);
   }
 
-  #end(number: number, { signal, gone }: Wait): void {
-    this.#waits.delete(number);
+  #end({ number, signal, gone }: Wait): void {
+    this.#waits.take(number);
     if (signal && gone) signal.removeEventListener("abort", gone);
     if (this.#waits.size > 0) return;
     this.#timer.idle();
@@ -153,6 +159,7 @@ interface Handler {
 }
 
 interface Wait extends Ending {
+  number: number;
   readonly handler: Handler;
   readonly signal: AbortSignal | undefined;
   readonly gone: (() => void) | undefined;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EndTimer, type Ending } from "../../lattice/nats/end-timer.ts";
+import { Slots } from "../../lattice/slots.ts";
 import { until } from "../support/until.ts";
 
 interface Waiting extends Disposable {
-  readonly waits: Map<number, Ending>;
   readonly ended: readonly number[];
   readonly early: readonly number[];
   readonly begin: (number: number, ms: number) => void;
@@ -12,7 +12,7 @@ interface Waiting extends Disposable {
 
 /** Waits by number, each of which tells that its time was over, and when. */
 function waiting(): Waiting {
-  const waits = new Map<number, Ending>();
+  const waits = new Slots<Ending>();
   const timer = new EndTimer(waits);
   const ended: number[] = [];
   const early: number[] = [];
@@ -20,15 +20,15 @@ function waiting(): Waiting {
     const now = performance.now();
     const deadline = now + ms;
     const late = (): void => {
-      waits.delete(number);
+      waits.take(place);
       if (waits.size === 0) timer.idle();
       ended.push(number);
       if (performance.now() < deadline - 1) early.push(number);
     };
-    waits.set(number, { deadline, late });
+    const place = waits.add({ deadline, late });
     timer.begun(deadline, now);
   };
-  return { waits, ended, early, begin, [Symbol.dispose]: () => timer.idle() };
+  return { ended, early, begin, [Symbol.dispose]: () => timer.idle() };
 }
 
 test("each ends at its own time, in whatever order they began, and none before", async () => {
@@ -45,12 +45,13 @@ test("each ends at its own time, in whatever order they began, and none before",
 
 test("who begins when all others have ended is not forgotten, nor who waits longer than a timer can", async () => {
   using all = waiting();
-  const { waits, ended, begin } = all;
-  begin(1, 2 ** 40);
-  begin(2, 10);
+  const { ended, begin } = all;
+  begin(1, 10);
   await until(() => ended.length === 1, 15_000);
-  waits.delete(1);
+  begin(2, 2 ** 40);
   begin(3, 10);
   await until(() => ended.length === 2, 15_000);
-  assert.deepEqual(ended, [2, 3]);
+  begin(4, 10);
+  await until(() => ended.length === 3, 15_000);
+  assert.deepEqual(ended, [1, 3, 4]);
 });
