@@ -1,5 +1,5 @@
 import { type Host, type RpcMode, startHost } from "../host/index.ts";
-import { KeyPair, pack } from "../lattice/index.ts";
+import { KeyPair } from "../lattice/index.ts";
 import { calling } from "../test/support/actors.ts";
 import { edgeActor } from "../test/support/edge.ts";
 import { until } from "../test/support/until.ts";
@@ -20,7 +20,7 @@ export interface LatticePair extends AsyncDisposable {
   readonly actor: Ask;
   /** An actor here calls one there once, and a failure says why. */
   readonly single: Ask;
-  /** An actor here asks a store there. */
+  /** An actor here asks a store there, ten times. */
   readonly provider: Ask;
   /** How many hosts run the actor that is called, as far as this one knows. */
   readonly hosts: () => number;
@@ -41,11 +41,14 @@ export async function latticePair(servers: string, rpc: RpcMode): Promise<Lattic
   await until(() => peers().some(({ providers, actors }) => providers.length + actors.length === 2), startMs);
   const caller = await host.startActor(preparedGuest(assembled("caller"), { name: "caller" }), { instances: 256 });
   const asker = await host.startActor(edgeActor({ name: "asker" }), { instances: 256 });
-  await host.link(asker, contract);
+  const storeCaller = await host.startActor(
+    preparedGuest(assembled("store-caller"), { name: "store-caller", capabilities: [contract] }),
+    { instances: 256 },
+  );
+  await host.link(storeCaller, contract);
   const count = new Uint8Array(Uint32Array.of(inner).buffer);
-  const get = calling(contract, "Get", pack({ key: "nothing" }));
   const echoed = calling("bench/echo", "Echo", Buffer.alloc(100, 7));
-  const expected = await answer(host, asker.id, get);
+  const expected = Buffer.from(await host.call(storeCaller, "Run", count));
   const held = undo.move();
   return {
     actor: async () => {
@@ -59,9 +62,9 @@ export async function latticePair(servers: string, rpc: RpcMode): Promise<Lattic
       return 1;
     },
     provider: async () => {
-      const reply = await answer(host, asker.id, get);
-      if (reply !== expected) throw new Error(`${reply} in place of ${expected}`);
-      return 1;
+      const reply = await host.call(storeCaller, "Run", count, { timeoutMs: 30_000 });
+      if (!expected.equals(reply)) throw new Error(`a reply of ${reply.length} bytes that is another than before`);
+      return inner;
     },
     hosts: () => peers().filter(({ actors }) => actors.length > 0).length,
     another,

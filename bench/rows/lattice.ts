@@ -56,7 +56,7 @@ export const latticeCall: Row = {
     }
     const [provider] = await turns(run, 64, sealed.provider, [nats.ask]);
     const store = "actor -> key-value in memory on another host, c=64";
-    figures.push(figure(store, beside.nats.name, provider!, "the call of the actor that asks is inside"));
+    figures.push(figure(store, beside.nats.name, provider!, "a key that is not there; sealed sessions"));
     await using signed = await latticePair(server.url, "wasmcloud");
     const [forms] = await turns(run, 64, sealed.actor, [signed.actor]);
     const form = "actor -> actor on two hosts, sealed under a session, c=64";
