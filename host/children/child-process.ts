@@ -6,6 +6,7 @@ import { describe, fail, fromWire, type LatticeError, type WireError } from "../
 import { threadEntry } from "../thread-entry.ts";
 import { Channel } from "./channel.ts";
 import { Guardian } from "./guardian.ts";
+import { isHttpFromChild } from "./http-messages.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 import { OutputLines } from "./output-lines.ts";
 import type { FromChild, Request, ToChild } from "./messages.ts";
@@ -260,7 +261,7 @@ function isFromChild(value: unknown): value is FromChild {
     case "actor-log":
       return typeof id === "number" && typeof record === "object" && record !== null;
     default:
-      return false;
+      return isHttpFromChild(value as Record<string, unknown>);
   }
 }
 

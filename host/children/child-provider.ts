@@ -4,6 +4,7 @@ import { describe, fail, type LatticeError } from "../../lattice/index.ts";
 import { within } from "../deadlines.ts";
 import { type ChildLimits, ChildRun } from "./child-process.ts";
 import { copiesOver } from "./child-copy.ts";
+import { HttpDesk, mayListen } from "./http-desk.ts";
 import type { FromChild, Introduction, Opened, Request } from "./messages.ts";
 import { asLattice, introduction, linkData, linkStatus, logRecord, traceOf } from "./plain-data.ts";
 import type { ChildPermissions } from "./permissions.ts";
@@ -68,6 +69,7 @@ export class ChildProvider implements Provider {
   readonly #calls = new Map<number, ProviderCall>();
   /** By link id; "" is that of the provider's own configuration. */
   readonly #storeNames = new Map<string, string>();
+  readonly #http = new HttpDesk();
   #about: Introduction = { contractId: "", name: "", key: null, members: [] };
   #run: ChildRun | undefined;
   #context: ProviderContext | undefined;
@@ -111,6 +113,7 @@ export class ChildProvider implements Provider {
       },
     );
     this.#run = run;
+    this.#http.open((message, payload) => run.tell(message, payload));
     const { loadMs } = this.#limits;
     try {
       const loading = run.ask(
@@ -221,6 +224,7 @@ export class ChildProvider implements Provider {
     this.#run = undefined;
     this.#links.clear();
     await run?.stop();
+    await this.#http.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -249,6 +253,7 @@ export class ChildProvider implements Provider {
   }
 
   #lost(error: LatticeError): void {
+    this.#http.lost();
     this.#log("error", error.message);
     this.#options.onGone?.(error);
   }
@@ -264,15 +269,32 @@ export class ChildProvider implements Provider {
         return undefined;
       }
       case "invoke":
-        this.#invoke(message, payload).then(
-          (reply) => run.tell({ type: "invoked", id: message.id }, reply),
-          (error: unknown) =>
-            run.tell({ type: "invoke-failed", id: message.id, error: asLattice(error, message.operation).toWire() }),
-        );
-        return undefined;
+        return this.#settle(run, message.id, message.operation, this.#invoke(message, payload));
+      case "claim":
+        return this.#settle(run, message.id, "claim", this.#claim(message));
+      case "release":
+        return this.#settle(run, message.id, "release", this.#http.release(message.claim));
+      case "http-continue":
+      case "http-head":
+      case "http-part":
+      case "http-end":
+        return this.#http.hear(message, payload);
       default:
         return message satisfies never;
     }
+  }
+
+  #settle(run: ChildRun, id: number, operation: string, work: Promise<Uint8Array>): void {
+    work.then(
+      (reply) => run.tell({ type: "invoked", id }, reply),
+      (error: unknown) => run.tell({ type: "invoke-failed", id, error: asLattice(error, operation).toWire() }),
+    );
+  }
+
+  async #claim({ id, address, owner }: Extract<FromChild, { type: "claim" }>): Promise<Uint8Array> {
+    mayListen(this.#options.network, address);
+    if (!this.#context) throw fail("STOPPED", this.name);
+    return this.#http.claim(this.#context.listeners, id, address, owner);
   }
 
   async #invoke(message: Extract<FromChild, { type: "invoke" }>, payload: Uint8Array): Promise<Uint8Array> {

@@ -1,8 +1,18 @@
 import type { Duplex } from "node:stream";
-import type { InvokeOptions, Link, Provider, ProviderCall, ProviderContext } from "../../capabilities/index.ts";
+import type {
+  HttpHandler,
+  InvokeOptions,
+  Link,
+  ListenerLease,
+  ListenerOwner,
+  Provider,
+  ProviderCall,
+  ProviderContext,
+} from "../../capabilities/index.ts";
 import { describe, fail, fromWire, isLatticeError } from "../../lattice/index.ts";
 import { Channel } from "./channel.ts";
 import { CopyDesk, copyMembers } from "./child-copy.ts";
+import { HttpSide } from "./http-side.ts";
 import type { ChildError, FromChild, Introduction, Opened, Request, ToChild } from "./messages.ts";
 import { importAlone } from "./own-imports.ts";
 import { loadProvider } from "./provider-module.ts";
@@ -27,6 +37,7 @@ export class ChildSide {
   /** Ids of calls in flight, by the object that the provider got. */
   readonly #calls = new WeakMap<ProviderCall, number>();
   readonly #copies = new CopyDesk();
+  readonly #http = new HttpSide((message, payload) => this.#send(message, payload));
   #provider: Provider | undefined;
   #nextInvoke = 1;
 
@@ -51,6 +62,10 @@ export class ChildSide {
         return this.#settle(message.id)?.resolve(payload);
       case "invoke-failed":
         return this.#settle(message.id)?.reject(fromWire(message.error));
+      case "http":
+      case "http-body":
+      case "http-gone":
+        return this.#http.receive(message, payload);
       case "call":
         return this.#call(message, payload);
       case "load":
@@ -165,8 +180,8 @@ export class ChildSide {
       config,
       signal: this.#abort.signal,
       listeners: {
-        claim: (address) =>
-          Promise.reject(fail("PRECONDITION", `${address} cannot be opened for a provider in a process of its own`)),
+        claim: (address, owner, handler) => this.#claim(address, owner, handler),
+        // The host counts what it sends.
         answered: () => {},
       },
       invoke: (link, operation, payload, options) => this.#invoke(link, operation, payload, options),
@@ -204,6 +219,33 @@ export class ChildSide {
         },
         payload,
       );
+    });
+  }
+
+  async #claim(address: string, owner: ListenerOwner, handler: HttpHandler): Promise<ListenerLease> {
+    const { id: ownerId, name, joins = false, route = null, tls = null } = owner;
+    const claim = this.#nextInvoke++;
+    // A request may be here before the answer.
+    this.#http.serve(claim, handler);
+    const data = { id: ownerId, name, joins, route: route && { ...route }, tls: tls && { ...tls } };
+    const reply = await this.#told(claim, { type: "claim", id: claim, address, owner: data });
+    const { address: bound, url } = JSON.parse(Buffer.from(reply).toString()) as Omit<ListenerLease, "release">;
+    return {
+      address: bound,
+      url,
+      release: async () => {
+        const id = this.#nextInvoke++;
+        await this.#told(id, { type: "release", id, claim });
+        this.#http.forget(claim);
+      },
+    };
+  }
+
+  /** Sends what the host answers under `id`. */
+  #told(id: number, message: FromChild): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      this.#invoking.set(id, { resolve, reject });
+      this.#send(message);
     });
   }
 

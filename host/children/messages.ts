@@ -4,6 +4,7 @@
  */
 import type { LinkedActor, LogRecord, StoreEntry } from "../../capabilities/index.ts";
 import type { CopyMember } from "./child-copy.ts";
+import type { HttpFromChild, HttpToChild } from "./http-messages.ts";
 import type { Era, LinkDefinition, Origin, TraceContext, WireError } from "../../lattice/index.ts";
 
 /** A link as plain data. */
@@ -62,6 +63,7 @@ export type Request =
 
 export type ToChild =
   | (Request & { readonly id: number })
+  | HttpToChild
   | { readonly type: "abort" }
   /** Answer to `invoke`, with the reply. */
   | { readonly type: "invoked"; readonly id: number }
@@ -87,6 +89,7 @@ export interface Opened {
 export type ChildError = { readonly wire: WireError } | { readonly text: string };
 
 export type FromChild =
+  | HttpFromChild
   /** With the reply where a call was answered. */
   | { readonly type: "done"; readonly id: number; readonly result: unknown }
   | { readonly type: "failed"; readonly id: number; readonly error: ChildError }

@@ -35,7 +35,8 @@ export async function swapChaos({ seed, increments, short }: ChaosOptions): Prom
   say(`seed ${seed}, ${increments} increments`);
   await using resources = new AsyncDisposableStack();
   const stores = await openStores(resources);
-  const host = resources.use(await startHost({ engines: 1 }));
+  // A machine that has no time for the engine is no fault of a swap.
+  const host = resources.use(await startHost({ engines: 1, limits: { engineSilenceMs: 30_000 } }));
   const pick = numbers(seed);
   let store = stores[0]!;
   const handle = await host.startProvider("builtin:keyvalue-memory");
@@ -71,6 +72,11 @@ export async function swapChaos({ seed, increments, short }: ChaosOptions): Prom
   for (const { pair, outcome } of swaps) {
     if (outcome.outcome === "returned") problems.push(`${pair} returned: ${outcome.reason}`);
     if (outcome.lost > 0) problems.push(`${pair} lost ${outcome.lost} calls`);
+  }
+  if (swaps.length < wanted) problems.push(`only ${swaps.length} swaps of ${wanted}`);
+  if (!short) {
+    const visited = new Set(swaps.map(({ pair }) => pair.split(" -> ")[1]));
+    for (const { name } of stores) if (!visited.has(name)) problems.push(`no swap led to ${name}`);
   }
   report(host, swaps, calm, swapping);
   for (const problem of problems.slice(0, 20)) say(`WRONG: ${problem}`);

@@ -1,7 +1,5 @@
 /** Providers that change under load: nobody who calls notices, nothing is lost or counted twice. */
 import assert from "node:assert/strict";
-import { Agent, get } from "node:http";
-import { createServer, type AddressInfo } from "node:net";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import {
@@ -16,6 +14,7 @@ import {
 import { Counting } from "../support/counting.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
 import { fileBytes } from "../support/actors.ts";
+import { freePort, Requests, statusOf } from "../support/http-load.ts";
 import { codeOf } from "../support/journey.ts";
 import { until } from "../support/until.ts";
 
@@ -115,53 +114,6 @@ for (const { way, engines } of ways) {
     const ends = await Promise.all(loads.map((load) => load.stop()));
     assert.deepEqual(ends, [[], []]);
   });
-}
-
-/** Requests one after the other on several connections; keeps what went wrong. */
-class Requests {
-  answered = 0;
-  readonly #agent: Agent;
-  readonly #wrong: string[] = [];
-  readonly #callers: Promise<unknown>;
-  #stopped = false;
-
-  constructor(url: string, kept: boolean) {
-    this.#agent = new Agent({ keepAlive: kept });
-    this.#callers = Promise.all(Array.from({ length: 4 }, () => this.#ask(url)));
-  }
-
-  async stop(): Promise<readonly string[]> {
-    this.#stopped = true;
-    await this.#callers;
-    this.#agent.destroy();
-    return this.#wrong;
-  }
-
-  async #ask(url: string): Promise<void> {
-    while (!this.#stopped) {
-      const problem = await new Promise<string | undefined>((resolve) => {
-        get(url, { agent: this.#agent }, (response) => {
-          response.on("error", (error) => resolve(error.message));
-          response.on("end", () => resolve(response.statusCode === 200 ? undefined : `status ${response.statusCode}`));
-          response.resume();
-        }).on("error", (error) => resolve(error.message));
-      });
-      if (problem === undefined) this.answered++;
-      else this.#wrong.push(problem);
-    }
-  }
-}
-
-async function statusOf(url: string, body: string): Promise<number> {
-  return (await fetch(url, { method: "POST", body, headers: { connection: "close" } })).status;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 test("engines that die while providers swap come back with the provider of now", async () => {
