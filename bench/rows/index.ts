@@ -13,6 +13,7 @@ import { latticeChurn } from "./lattice-churn.ts";
 import { manyHosts } from "./many-hosts.ts";
 import { metricsCost } from "./metrics-cost.ts";
 import { natsRequest } from "./nats-request.ts";
+import { providerCall } from "./provider-call.ts";
 import { httpRedis, redisCall } from "./redis.ts";
 import { startCommand } from "./start-command.ts";
 import { swap } from "./swap.ts";
@@ -24,6 +25,7 @@ export const rows: readonly Row[] = [
   ...httpRows,
   httpRedis,
   redisCall,
+  providerCall,
   childProviderRow,
   actorCall,
   firstReply,
