@@ -4,10 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Link, Provider } from "../../capabilities/index.ts";
-import { type Host, startHost } from "../../host/index.ts";
+import { type ActorHandle, type Host, startHost } from "../../host/index.ts";
 import { verbsOf } from "../../host/verbs.ts";
 import { configurationBucket, KeyPair } from "../../lattice/index.ts";
 import { ControlLattice } from "../support/control-client.ts";
+import { Counting } from "../support/counting.ts";
+import { edgeActor } from "../support/edge.ts";
 import { example } from "../support/examples.ts";
 import { natsTest } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
@@ -123,6 +125,27 @@ test("a link of one placement follows its configurations too", async () => {
     { GREETING: "hello", a: "2" },
   ]);
 });
+
+for (const engines of [0, 1])
+  test(`no call is lost while configurations change under load (${engines} engines)`, async () => {
+    await using host = await startHost({ engines, logLevel: "silent" });
+    const actors: ActorHandle[] = [];
+    const store = await host.startProvider("builtin:keyvalue-memory");
+    await host.configurations.put("base", { note: "0" });
+    for (const name of ["one", "two"]) {
+      const actor = await host.startActor(edgeActor({ name }));
+      await host.link(actor, store, { config: ["base"] });
+      actors.push(actor);
+    }
+    const counting = new Counting(host, { actors, callers: 4, keys: 5 });
+    for (let change = 1; change <= 20; change++) {
+      const before = counting.done;
+      await until(() => counting.done > before + 20, 20_000);
+      await host.configurations.put("base", { note: String(change) });
+    }
+    await counting.stop();
+    assert.deepEqual([counting.errors, counting.wrong, await counting.differences()], [0, [], []]);
+  });
 
 test("references to secrets are shown, what sounds like a secret itself is not", async () => {
   await using host = await startHost({ logLevel: "silent" });
