@@ -92,41 +92,41 @@ async function shown(host: Host, actor: string): Promise<string> {
 
 test("the provider alone sees it, and each new one at once; the lattice holds neither", { skip }, async () => {
   const { lattice, put, secrets, host } = room();
-  await put("db.password", "first-4711");
+  await put("db.password", "first-hush4711");
   await using shop = await host();
   const actor = await shop.startActor(edgeActor());
   const provider = store();
   const values = { password: "secret:nats:db.password", url: "redis://:${secret:nats:db.password}@db" };
   await shop.link(actor, await shop.startProvider(provider), { values });
   const { seen } = provider;
-  assert.deepEqual(seen.at(-1)!.values, { password: "first-4711", url: "redis://:first-4711@db" });
+  assert.deepEqual(seen.at(-1)!.values, { password: "first-hush4711", url: "redis://:first-hush4711@db" });
   assert.ok(!("sealed" in seen.at(-1)!));
   // No look by time within this test: the change itself tells.
-  await put("db.password", "second-4711");
-  await until(() => seen.at(-1)!.values["password"] === "second-4711", patient);
-  assert.equal(seen.at(-1)!.values["url"], "redis://:second-4711@db");
+  await put("db.password", "second-hush4711");
+  await until(() => seen.at(-1)!.values["password"] === "second-hush4711", patient);
+  assert.equal(seen.at(-1)!.values["url"], "redis://:second-hush4711@db");
   assert.ok(seen.at(-1)!.revision > seen[0]!.revision);
   await secrets.delete("db.password");
   await put("db.other", "x");
-  await put("db.password", "third-4711");
-  await until(() => seen.at(-1)!.values["password"] === "third-4711", patient);
+  await put("db.password", "third-hush4711");
+  await until(() => seen.at(-1)!.values["password"] === "third-hush4711", patient);
   assert.ok(
-    seen.every(({ values: each }) => /4711/.test(each["password"]!)),
+    seen.every(({ values: each }) => /hush/.test(each["password"]!)),
     "a deleted one changes nothing",
   );
 
-  assert.doesNotMatch(await shown(shop, actor.id), /4711|SX[A-Z2-7]{56}/);
+  assert.doesNotMatch(await shown(shop, actor.id), /hush|SX[A-Z2-7]{56}/);
   for (const bucket of [secretsBucket(lattice), metadataBucket(lattice)]) {
     const entries = await connection.state(bucket).list();
     assert.ok(entries.length > 0);
-    for (const { value } of entries) assert.ok(!Buffer.from(value).includes("4711"));
+    for (const { value } of entries) assert.ok(!Buffer.from(value).includes("hush4711"));
   }
 });
 
 test("what cannot be opened or is not there is refused with all of it, and what stood goes on", { skip }, async () => {
   const { put, secrets, host } = room();
   const other = KeyPair.generate("curve");
-  await put("good", "4711");
+  await put("good", "hush4711");
   await put("foreign", "x", other.publicKey);
   await secrets.put("nonsense", Buffer.from("plain text"));
   await using shop = await host();
@@ -151,29 +151,43 @@ test("what cannot be opened or is not there is refused with all of it, and what 
       "nats:no name is not among the secrets",
     ])
       assert.ok(error.message.includes(expected), error.message);
-    assert.doesNotMatch(error.message, /4711|plain text|SX[A-Z2-7]{56}/);
+    assert.doesNotMatch(error.message, /hush|plain text|SX[A-Z2-7]{56}/);
     return true;
   });
-  assert.deepEqual(provider.seen.at(-1)!.values, { a: "4711" });
+  assert.deepEqual(provider.seen.at(-1)!.values, { a: "hush4711" });
   // One that does not open any more leaves the provider with what it has.
   await secrets.put("good", Buffer.from("altered"));
-  await put("later", "4712");
+  await put("later", "hush4712");
   await shop.link(actor, handle, { linkName: "later", values: { a: "secret:nats:later" } });
-  assert.ok(provider.seen.every(({ values }) => /^471[12]$/.test(values["a"]!)));
+  assert.ok(provider.seen.every(({ values }) => /^hush471[12]$/.test(values["a"]!)));
 });
 
 test("whoever takes a link over gets it too", { skip }, async () => {
   const { put, host } = room();
-  await put("pin", "4711");
+  await put("pin", "hush4711");
   await using shop = await host();
   const actor = await shop.startActor(edgeActor());
   const [before, next] = [store(), store()];
   const handle = await shop.startProvider(before);
   await shop.link(actor, handle, { values: { pin: "secret:nats:pin" } });
   await shop.swapProvider(handle, next, { trialMs: 0 });
-  assert.equal(next.seen.at(-1)!.values["pin"], "4711");
-  await put("pin", "4712");
-  await until(() => next.seen.at(-1)!.values["pin"] === "4712", patient);
+  assert.equal(next.seen.at(-1)!.values["pin"], "hush4711");
+  await put("pin", "hush4712");
+  await until(() => next.seen.at(-1)!.values["pin"] === "hush4712", patient);
+});
+
+test("a configuration that links share may refer to it, too", { skip }, async () => {
+  const { put, host } = room();
+  await put("pin", "hush4711");
+  await using shop = await host();
+  await shop.configurations.put("store", { pin: "secret:nats:pin" });
+  const actor = await shop.startActor(edgeActor());
+  const provider = store();
+  await shop.link(actor, await shop.startProvider(provider), { config: ["store"] });
+  assert.equal(provider.seen.at(-1)!.values["pin"], "hush4711");
+  await put("pin", "hush4712");
+  await until(() => provider.seen.at(-1)!.values["pin"] === "hush4712", patient);
+  assert.doesNotMatch(await shown(shop, actor.id), /hush/);
 });
 
 test("a host that stands alone says so", async () => {
@@ -210,7 +224,7 @@ test("an engine in a thread of its own opens it, and the one that takes its plac
 
 test("only the host where the provider runs opens it, whoever puts the link", { skip }, async () => {
   const { put, host } = room();
-  await put("pin", "4711");
+  await put("pin", "hush4711");
   await using near = await host({ secrets: {} });
   await using far = await host();
   const provider = store();
@@ -225,10 +239,10 @@ test("only the host where the provider runs opens it, whoever puts the link", { 
       ),
     patient,
   );
-  await until(() => provider.seen.at(-1)?.values["pin"] === "4711", patient);
-  for (const each of [near, far]) assert.doesNotMatch(await shown(each, actor.id), /4711/);
-  await put("pin", "4712");
-  await until(() => provider.seen.at(-1)?.values["pin"] === "4712", patient);
+  await until(() => provider.seen.at(-1)?.values["pin"] === "hush4711", patient);
+  for (const each of [near, far]) assert.doesNotMatch(await shown(each, actor.id), /hush/);
+  await put("pin", "hush4712");
+  await until(() => provider.seen.at(-1)?.values["pin"] === "hush4712", patient);
 });
 
 test(
@@ -236,7 +250,7 @@ test(
   { skip },
   async () => {
     const { put, host } = room();
-    await put("pin", "4711-of-child");
+    await put("pin", "hush4711-of-child");
     const module = join(folder, "echo.mjs");
     writeFileSync(
       module,
@@ -247,17 +261,17 @@ test(
     const provider = await childProvider(module);
     await shop.link(actor, await shop.startProvider(provider), { values: { pin: "secret:nats:pin" } });
     const ask = async () => Buffer.from(await shop.call(actor, "Call", askHost("demo:echo", "Ask", ""))).toString();
-    assert.equal(await ask(), "4711-of-child");
+    assert.equal(await ask(), "hush4711-of-child");
     if (process.platform === "linux") {
       const of = (file: string) => readFileSync(`/proc/${provider.pid}/${file}`, "utf8");
       assert.match(of("cmdline"), /permission/);
       for (const file of ["cmdline", "environ"]) {
-        assert.ok(!of(file).includes("4711-of-child"));
+        assert.ok(!of(file).includes("hush4711-of-child"));
         assert.ok(!of(file).includes(key.seed));
       }
     }
-    await put("pin", "4712-of-child");
-    await until(async () => (await ask()) === "4712-of-child", patient);
+    await put("pin", "hush4712-of-child");
+    await until(async () => (await ask()) === "hush4712-of-child", patient);
   },
 );
 
@@ -271,7 +285,7 @@ test(
       await there.state(secretsBucket("away")).put("pin", sealSecret(text, [key.publicKey]));
       await there.close();
     };
-    await secrets("4711");
+    await secrets("hush4711");
     await using shop = await startHost({
       lattice: "away",
       nats: { servers: own.url, reconnectMaxMs: 100, stateTimeoutMs: 500 },
@@ -283,9 +297,9 @@ test(
     await shop.link(actor, await shop.startProvider(provider), { values: { pin: "secret:nats:pin" } });
     await own.kill();
     await until(() => shop.member!.report.status !== "connected", patient);
-    assert.equal(provider.seen.at(-1)!.values["pin"], "4711");
+    assert.equal(provider.seen.at(-1)!.values["pin"], "hush4711");
     await own.run();
-    await secrets("4712");
-    await until(() => provider.seen.at(-1)!.values["pin"] === "4712", patient);
+    await secrets("hush4712");
+    await until(() => provider.seen.at(-1)!.values["pin"] === "hush4712", patient);
   },
 );
