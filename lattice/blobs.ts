@@ -24,6 +24,12 @@ export interface Blobs extends AsyncDisposable {
   /** Every object, in no order. */
   list(): Promise<BlobInfo[]>;
 
+  /**
+   * Takes the whole store away with every object in it, whoever wrote it; one that was never made stays absent.
+   * A later put makes it anew. @throws LatticeError STOPPED.
+   */
+  destroy(): Promise<void>;
+
   /** What was put stays. May be called twice. */
   close(): Promise<void>;
 }

@@ -60,6 +60,11 @@ class MemoryBlobs implements Blobs {
     return Array.from(this.#held, ([name, held]) => infoOf(name, held));
   }
 
+  async destroy(): Promise<void> {
+    this.#checkOpen();
+    this.#held.clear();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
   }

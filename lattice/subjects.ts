@@ -101,11 +101,12 @@ export class Subjects {
   readonly lattice: string;
   readonly controlPrefix: string;
 
-  constructor(lattice: string, controlPrefix: string = defaultControlPrefix) {
-    checkSubjectName("lattice", lattice);
+  /** `within`: a lattice whose permissions cover this one; its name and a dot stand before this one's on the wire. */
+  constructor(lattice: string, controlPrefix: string = defaultControlPrefix, within?: string) {
+    for (const each of within === undefined ? [lattice] : [lattice, within]) checkSubjectName("lattice", each);
     if (!controlPrefix.split(".").every(isSubjectName))
       throw fail("SUBJECT_INVALID", controlPrefix, "a prefix is names between dots");
-    this.lattice = lattice;
+    this.lattice = within === undefined ? lattice : `${within}.${lattice}`;
     this.controlPrefix = controlPrefix;
   }
 
@@ -121,7 +122,7 @@ export class Subjects {
     return this.#fill(kind, parts, (_, several) => (several ? ">" : "*"));
   }
 
-  /** Undefined for what is no subject of this lattice. */
+  /** Undefined for what is no subject of this lattice, and for those of one within another. */
   parse(subject: string): ParsedSubject | undefined {
     const parsed = parseSubject(subject, this.controlPrefix);
     return parsed?.lattice === this.lattice ? parsed : undefined;
@@ -132,7 +133,7 @@ export class Subjects {
     return templates[kind].replaceAll(/\{(\w+)(\.\.\.)?\}/g, (_, hole: string, several: string | undefined) => {
       const value = given[hole];
       if (typeof value !== "string") return missing(hole, several !== undefined);
-      if (hole !== "control" && !fits(hole, value)) {
+      if (hole !== "control" && hole !== "lattice" && !fits(hole, value)) {
         if (hole === "linkName") throw fail("NAME_INVALID", "link name", value);
         throw fail("SUBJECT_INVALID", value, `it does not fit as ${hole} of ${kind}`);
       }

@@ -1,7 +1,6 @@
 import type { Link, ProviderContext } from "../../capabilities/index.ts";
 import {
   actorEntity,
-  type Bus,
   type BusMessage,
   decodeInvocation,
   describe,
@@ -13,12 +12,12 @@ import {
   InvocationVerifier,
   isLatticeError,
   type LatticeError,
-  type Subjects,
   successResponse,
   traceOfHeaders,
   unknownInvocationId,
   type WireEntity,
 } from "../../lattice/index.ts";
+import type { PrivateLattice } from "./private-lattice.ts";
 
 export interface ActorCallsOptions {
   readonly linkOf: (actor: string) => Link | undefined;
@@ -27,16 +26,14 @@ export interface ActorCallsOptions {
 
 /** What an archive's program asks of actors: signed with its own key, for itself, and then through dispatch like any call. */
 export class ActorCalls {
-  readonly #bus: Bus;
-  readonly #subjects: Subjects;
+  readonly #between: PrivateLattice;
   readonly #verifier: InvocationVerifier;
   readonly #provider: WireEntity;
   readonly #options: ActorCallsOptions;
 
   /** `issuer`: the only key whose invocations are believed. */
-  constructor(bus: Bus, subjects: Subjects, issuer: string, provider: WireEntity, options: ActorCallsOptions) {
-    this.#bus = bus;
-    this.#subjects = subjects;
+  constructor(between: PrivateLattice, issuer: string, provider: WireEntity, options: ActorCallsOptions) {
+    this.#between = between;
     this.#verifier = new InvocationVerifier({ issuers: [issuer] });
     this.#provider = provider;
     this.#options = options;
@@ -44,26 +41,30 @@ export class ActorCalls {
 
   /** Until the bus closes. */
   listen(): void {
-    this.#bus.subscribe(this.#subjects.pattern("actorRpc"), (message) => this.#answer(message));
+    const { connection, subjects } = this.#between;
+    connection.bus.subscribe(subjects.pattern("actorRpc"), (message) => this.#answer(message));
   }
 
   async #answer(message: BusMessage): Promise<void> {
+    const { subjects, large } = this.#between;
     let id = unknownInvocationId;
     try {
       const invocation = decodeInvocation(message.payload);
       id = invocation.id;
-      const target = this.#subjects.parse(message.subject);
-      if (target?.kind !== "actorRpc") throw fail("INVOCATION_MISDIRECTED", id, message.subject);
-      const proven = this.#verifier.prove(this.#verifier.check(invocation, actorEntity(target.actor)));
+      const actor = invocation.target.publicKey;
+      if (message.subject !== subjects.write("actorRpc", { actor }))
+        throw fail("INVOCATION_MISDIRECTED", id, message.subject);
+      const checked = this.#verifier.check(invocation, actorEntity(actor));
+      const proven = this.#verifier.prove(checked, await large.payloadOf(checked));
       if (entityUrl(proven.origin) !== entityUrl(this.#provider)) throw fail("INVOCATION_ORIGIN_ALTERED", id);
-      const link = this.#options.linkOf(target.actor);
+      const link = this.#options.linkOf(actor);
       if (!link) {
         const { contractId, linkName } = this.#provider;
-        throw fail("LINK_ABSENT", target.actor, contractId, linkName);
+        throw fail("LINK_ABSENT", actor, contractId, linkName);
       }
       const trace = proven.trace ?? traceOfHeaders(message.headers);
       const reply = await this.#options.context.invoke(link, proven.operation, proven.payload, trace ? { trace } : {});
-      message.respond(encodeResponse(successResponse(id, reply)));
+      message.respond(encodeResponse(await large.offloadResponse(successResponse(id, reply))));
     } catch (error) {
       message.respond(encodeResponse(failureResponse(id, asLattice(error))));
     }

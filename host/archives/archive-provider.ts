@@ -1,10 +1,9 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { binaryOf, type VerifiedArchive } from "../../actors/index.ts";
 import type { Health, Link, Provider, ProviderCall, ProviderContext } from "../../capabilities/index.ts";
 import {
   actorEntity,
-  connectNats,
   decodeHealth,
   decodeResponse,
   encodeInvocation,
@@ -12,21 +11,21 @@ import {
   encodeShutdown,
   fail,
   healthRequest,
+  inlineLimitBytes,
   InvocationSigner,
   isLatticeError,
   KeyPair,
-  type LatticeConnection,
   type NatsOptions,
   providerEntity,
   providerStartLine,
   readCredentials,
-  Subjects,
   traceHeaders,
   type WireEntity,
   wireOperation,
 } from "../../lattice/index.ts";
 import { ActorCalls } from "./actor-calls.ts";
 import { checkLinkValues } from "./link-schema.ts";
+import { PrivateLattice } from "./private-lattice.ts";
 import { ProgramRun } from "./program-run.ts";
 import { unpackProgram } from "./programs.ts";
 
@@ -36,6 +35,10 @@ export interface ArchiveOptions {
   /** N key of the host. */
   readonly hostId: string;
   readonly stateDirectory: string;
+  /** The host's own lattice. */
+  readonly lattice: string;
+  /** Most bytes of a payload. */
+  readonly payloadBytes: number;
   readonly rpcTimeoutMs?: number;
   /** Longest wait for its first word, in milliseconds. Default 9 000. */
   readonly readyMs?: number;
@@ -53,8 +56,7 @@ interface Running {
   readonly run: ProgramRun;
   /** It listens for links by now. */
   hearsLinks: boolean;
-  readonly connection: LatticeConnection;
-  readonly subjects: Subjects;
+  readonly between: PrivateLattice;
   readonly signer: InvocationSigner;
   readonly me: WireEntity;
 }
@@ -95,35 +97,35 @@ export class ArchiveProvider implements Provider {
   /** @throws LatticeError ARCHIVE_TARGET_ABSENT, PROVIDER_GONE, DEADLINE_EXCEEDED when it says nothing. */
   async start(context: ProviderContext): Promise<void> {
     await this.stop();
-    const { nats, hostId, stateDirectory, readyMs } = this.#options;
+    const { nats, hostId, stateDirectory, readyMs, lattice, payloadBytes } = this.#options;
     const path = await unpackProgram(binaryOf(this.#archive), stateDirectory);
     const user = nats.credsFile === undefined ? nats : readCredentials(nats.credsFile);
-    const onProblem = ({ message }: Error) => context.log("warn", message);
-    const connection = await connectNats({ ...nats, name: `${this.name} (archive)` }, { onProblem });
-    // Before it is connected nothing else would end its attempts.
-    const giveUp = () => void connection.close();
-    context.signal.addEventListener("abort", giveUp);
+    const between = await PrivateLattice.open({
+      nats: { ...nats, name: `${this.name} (archive)` },
+      lattice,
+      payloadBytes,
+      onProblem: ({ message }) => context.log("warn", message),
+      signal: context.signal,
+    });
     try {
-      const subjects = new Subjects(`archive_${randomBytes(8).toString("hex")}`);
       const ours = KeyPair.generate("cluster");
       const its = KeyPair.generate("cluster");
       const me = providerEntity(this.key, this.contractId, context.linkName);
-      new ActorCalls(connection.bus, subjects, its.publicKey, me, {
+      new ActorCalls(between, its.publicKey, me, {
         linkOf: (actor) => [...this.#links.values()].find((link) => link.actor === actor),
         context,
       }).listen();
-      await connection.bus.flush();
-      context.signal.removeEventListener("abort", giveUp);
-      const line = this.#startLine(context, subjects.lattice, [ours.publicKey, its.publicKey], its.seed, user);
+      await between.connection.bus.flush();
+      const line = this.#startLine(context, between.subjects.lattice, [ours.publicKey, its.publicKey], its.seed, user);
       const run = await ProgramRun.start(this.name, path, line, {
         onLine: (stream, text) => context.log(stream === "stderr" ? "warn" : "info", `${this.name}: ${text}`),
         onGone: (error) => context.log("error", error.message),
       });
-      this.#running = { run, hearsLinks: false, connection, subjects, me, signer: new InvocationSigner(ours, hostId) };
+      this.#running = { run, hearsLinks: false, between, me, signer: new InvocationSigner(ours, hostId) };
       await this.#ready(this.#running, readyMs);
     } catch (error) {
       await this.stop();
-      await connection.close();
+      await between.close();
       throw error;
     }
   }
@@ -146,9 +148,10 @@ export class ArchiveProvider implements Provider {
   }
 
   async handle({ origin, operation, payload, trace, deadline }: ProviderCall): Promise<Uint8Array> {
-    const { run, connection, signer, me, subjects } = this.#live();
+    const { run, between, signer, me } = this.#live();
+    const { connection, subjects, large } = between;
     if (origin.kind !== "actor") throw fail("OPERATION_UNKNOWN", this.contractId, operation);
-    const invocation = signer.sign({
+    const signed = signer.sign({
       origin: actorEntity(origin.key),
       target: me,
       operation: wireOperation(operation),
@@ -156,6 +159,7 @@ export class ArchiveProvider implements Provider {
       trace,
     });
     const subject = subjects.write("providerRpc", { provider: this.key, linkName: me.linkName });
+    const invocation = await large.offload(signed);
     const timeoutMs = Math.max(1, Math.round(deadline - performance.now()));
     try {
       const reply = await connection.bus.request(subject, encodeInvocation(invocation), {
@@ -163,10 +167,11 @@ export class ArchiveProvider implements Provider {
         headers: traceHeaders(trace),
         signal: run.ended,
       });
-      const { error, payload: answer } = decodeResponse(reply.payload, invocation);
-      if (error !== undefined) throw fail("PROVIDER_FAILED", this.name, operation, error);
-      return answer;
+      const response = decodeResponse(reply.payload, invocation);
+      if (response.error !== undefined) throw fail("PROVIDER_FAILED", this.name, operation, response.error);
+      return await large.payloadOfResponse(response);
     } catch (error) {
+      if (payload.length > inlineLimitBytes) void large.discard(signed.id);
       if (isLatticeError(error) && error.code === "RPC_TIMEOUT")
         throw fail("DEADLINE_EXCEEDED", `${operation} of ${this.name}`, timeoutMs);
       throw run.gone ?? error;
@@ -184,15 +189,15 @@ export class ArchiveProvider implements Provider {
     const running = this.#running;
     this.#running = undefined;
     if (!running) return;
-    const { run, connection, subjects, me } = running;
+    const { run, between, me } = running;
     const { stopMs, hostId } = this.#options;
-    const subject = subjects.write("providerShutdown", { provider: this.key, linkName: me.linkName });
+    const subject = between.subjects.write("providerShutdown", { provider: this.key, linkName: me.linkName });
     await run.stop(
-      () => connection.bus.request(subject, encodeShutdown(hostId), { timeoutMs: stopMs, signal: run.ended }),
+      () => between.connection.bus.request(subject, encodeShutdown(hostId), { timeoutMs: stopMs, signal: run.ended }),
       stopMs,
     );
     this.#links.clear();
-    await connection.close();
+    await between.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -222,7 +227,7 @@ export class ArchiveProvider implements Provider {
     }
   }
 
-  async #askHealth({ connection, subjects, me, run }: Running, timeoutMs: number) {
+  async #askHealth({ between: { connection, subjects }, me, run }: Running, timeoutMs: number) {
     const subject = subjects.write("providerHealth", { provider: this.key, linkName: me.linkName });
     const reply = await connection.bus.request(subject, healthRequest, { timeoutMs, signal: run.ended });
     return decodeHealth(reply.payload);
@@ -234,7 +239,8 @@ export class ArchiveProvider implements Provider {
    */
   async #tellLink(kind: "providerPutLink" | "providerDeleteLink", link: Link): Promise<void> {
     const running = this.#live();
-    const { connection, subjects, me, run } = running;
+    const { me, run } = running;
+    const { connection, subjects } = running.between;
     const subject = subjects.write(kind, { provider: this.key, linkName: me.linkName });
     const message = encodeLinkMessage({ ...link, provider: this.key, linkName: me.linkName });
     if (running.hearsLinks) {
@@ -280,6 +286,7 @@ export class ArchiveProvider implements Provider {
       links: [],
       ...(Object.keys(config).length === 0 ? {} : { configuration: JSON.stringify(config) }),
       rpcTimeoutMs,
+      ...(nats.domain === undefined ? {} : { jetStreamDomain: nats.domain }),
       structuredLogging: false,
     });
   }

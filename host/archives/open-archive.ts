@@ -22,7 +22,7 @@ export function openArchive(
   hostId: string,
   config: HostConfig,
 ): Provider & { readonly pid: number | undefined } {
-  const { issuers, limits, membership, stateDirectory } = config;
+  const { issuers, lattice, limits, membership, stateDirectory } = config;
   const trust = { ...(issuers ? { issuers } : {}), maxModuleBytes: limits.moduleBytes };
   const archive = verifyArchive(bytes, { name: origin, trust });
   if (archive.binaries.has(nodeTarget)) return new NodeArchiveProvider(archive, stateDirectory);
@@ -33,5 +33,6 @@ export function openArchive(
       "PRECONDITION",
       `${archive.claims.name} is a provider archive whose program speaks over NATS: start the host with --nats`,
     );
-  return new ArchiveProvider(archive, { nats, hostId, stateDirectory, rpcTimeoutMs: limits.rpcTimeoutMs });
+  const { rpcTimeoutMs, payloadBytes } = limits;
+  return new ArchiveProvider(archive, { nats, hostId, stateDirectory, lattice, rpcTimeoutMs, payloadBytes });
 }

@@ -88,6 +88,8 @@ export interface ProviderStart {
   readonly structuredLogging: boolean;
   readonly logLevel?: string;
   readonly tls?: boolean;
+  /** JetStream domain in which its large payloads are stored. */
+  readonly jetStreamDomain?: string;
 }
 
 /**
@@ -120,6 +122,7 @@ export function providerStartLine(start: ProviderStart): string {
     default_rpc_timeout_ms: start.rpcTimeoutMs,
     structured_logging: start.structuredLogging,
     log_level: start.logLevel,
+    js_domain: start.jetStreamDomain,
     otel_config: { traces_exporter: null, exporter_otlp_endpoint: null },
   };
   return `${Buffer.from(JSON.stringify(data)).toString("base64")}\r\n`;

@@ -126,6 +126,16 @@ export class NatsBlobs implements Blobs {
     });
   }
 
+  async destroy(): Promise<void> {
+    this.#checkOpen();
+    this.#ready = undefined;
+    try {
+      await this.#jetStream.api(this.#name, `STREAM.DELETE.${this.#stream}`);
+    } catch (error) {
+      if (!isRefusal(error, refusals.streamNotFound)) throw unavailable(this.#name, error);
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
   }

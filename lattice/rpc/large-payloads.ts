@@ -8,6 +8,8 @@ import type { WireResponse } from "./wire-response.ts";
  * Source: lattice protocol reference, section 4.
  */
 export const inlineLimitBytes = 900 * 1_024;
+/** SDKs of 0.5x and 0.6x moved payloads out from here on. */
+const leastMovedBytes = 700 * 1_024;
 /** What a call with a payload in the object store may take longer than the RPC timeout. */
 export const largePayloadExtraMs = 13_000;
 
@@ -103,7 +105,7 @@ export class LargePayloads {
 
 /** Whether the message says that its payload lies in the object store. Source: lattice protocol reference, section 4. */
 export function isMovedOut({ payload, contentLength }: Pick<WireInvocation, "payload" | "contentLength">): boolean {
-  return contentLength > inlineLimitBytes && contentLength > payload.length;
+  return contentLength > leastMovedBytes && contentLength > payload.length;
 }
 
 export function responseName(invocationId: string): string {

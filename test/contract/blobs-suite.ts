@@ -117,6 +117,20 @@ export function blobsSuite(
       assert.equal((await b.get("x", 10))?.length, 1);
     });
 
+    behaviour("a store that is taken away is empty, and made anew by the next put", async (a, b) => {
+      await a.destroy();
+      await a.put("x", new Uint8Array(10));
+      await b.put("y", new Uint8Array(300_000));
+      await b.destroy();
+      assert.equal(await a.get("x", 10), undefined);
+      assert.deepEqual(await b.list(), []);
+      await a.put("z", new Uint8Array(20));
+      assert.deepEqual(
+        (await b.list()).map(({ name }) => name),
+        ["z"],
+      );
+    });
+
     behaviour("wrong names are refused", async (a) => {
       for (const name of ["", "a\nb", "x".repeat(600)]) {
         await assert.rejects(a.put(name, new Uint8Array()), hasCode("STATE_KEY_INVALID"));

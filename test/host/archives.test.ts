@@ -9,6 +9,7 @@ import { type ActorHandle, type Host, startHost } from "../../host/index.ts";
 import { KeyPair } from "../../lattice/index.ts";
 import { archiveOf, archiveProgram } from "../support/archives.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
+import { watchedConnection } from "../support/nats-connections.ts";
 import { natsSkip, NatsServer } from "../support/nats-server.ts";
 import { userTokens } from "../support/nats-tokens.ts";
 import { isAlive } from "../support/unruly-child.ts";
@@ -101,6 +102,29 @@ test("it calls actors that are linked to it and claim its contract, and nobody e
   const ask = asking(shop, actor);
   assert.equal(await ask("Ask", "well"), "well");
   assert.match(await ask("AskStranger", stranger.id), /missing link definition/);
+});
+
+test("payloads over the limit of one message cross all four ways, and their store goes with it", { skip }, async () => {
+  await using shop = await host({ limits: { cpuMs: 10_000, rpcTimeoutMs: 20_000 } });
+  const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  const provider = await shop.startProvider(par());
+  await shop.link(actor, provider);
+  const ask = async (operation: string, payload: string): Promise<Uint8Array> =>
+    await shop.call(actor, "Call", askHost("demo:archive", operation, payload), { timeoutMs: 20_000 });
+  const large = "x".repeat(1_500_000);
+  assert.ok(Buffer.from(large).equals(await ask("Echo", large)), "to the program and back");
+  assert.equal(Buffer.from(await ask("AskLarge", "")).toString(), String(large.length), "to an actor and back");
+  await using client = await watchedConnection({ servers: server.url });
+  await client.connected();
+  const { host: told } = JSON.parse(await asking(shop, actor)("About")) as { host: Record<string, unknown> };
+  const stream = `$JS.API.STREAM.INFO.OBJ_${String(told["lattice_rpc_prefix"])}`;
+  const about = async () => {
+    const { payload } = await client.bus.request(stream, new Uint8Array(), { timeoutMs: 15_000 });
+    return JSON.parse(Buffer.from(payload).toString()) as { error?: { code: number } };
+  };
+  assert.equal((await about()).error, undefined);
+  await shop.stopProvider(provider);
+  assert.equal((await about()).error?.code, 404);
 });
 
 test("it speaks over the servers that are named for providers", { skip }, async () => {

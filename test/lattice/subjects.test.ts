@@ -91,6 +91,18 @@ test("the prefix of the control interface may be another", () => {
   assert.throws(() => new Subjects("shop", "corp.>"), { code: "SUBJECT_INVALID" });
 });
 
+test("a lattice may lie within another, whose permissions cover it, and is not mistaken for it", () => {
+  const within = new Subjects("archive_1", undefined, "shop");
+  const [subject] = rows.find(([, { kind }]) => kind === "actorRpc")!;
+  const actor = subject.split(".").at(-1)!;
+  assert.equal(within.write("actorRpc", { actor }), `wasmbus.rpc.shop.archive_1.${actor}`);
+  assert.ok(subjectMatches(within.pattern("actorRpc"), within.write("actorRpc", { actor })));
+  assert.ok(subjectMatches("wasmbus.rpc.shop.>", within.write("actorRpc", { actor })));
+  assert.equal(parseSubject(within.write("actorRpc", { actor })), undefined);
+  assert.throws(() => new Subjects("a.b", undefined, "shop"), { code: "NAME_INVALID" });
+  assert.throws(() => new Subjects("a", undefined, "shop.>"), { code: "NAME_INVALID" });
+});
+
 test("any good names come back as they were written", () => {
   const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,40}$/);
   fc.assert(

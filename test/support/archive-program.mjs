@@ -16,6 +16,9 @@ const me = { public_key: host.provider_key, link_name: host.link_name, contract_
 const { lattice_rpc_user_jwt: jwt, lattice_rpc_user_seed: userSeed } = host;
 const authenticator = jwt ? { authenticator: jwtAuthenticator(jwt, Buffer.from(userSeed)) } : {};
 const connection = await connect({ servers: host.lattice_rpc_url, ...authenticator });
+/** The SDK of the time moves what is larger to the object store, and makes that when it is missing. */
+const mostInside = 900 * 1024;
+const store = () => connection.jetstream().views.os(host.lattice_rpc_prefix);
 const base = `wasmbus.rpc.${host.lattice_rpc_prefix}.${host.provider_key}.${host.link_name}`;
 process.stdout.write("a line of the program\n");
 
@@ -43,6 +46,7 @@ async function answer(message) {
   let msg = Buffer.alloc(0);
   let error;
   try {
+    invocation.msg = await movedIn(invocation, invocation.id);
     check(invocation);
     if (!links.has(invocation.origin.public_key)) throw new Error("the actor is not linked");
     msg = await run(invocation);
@@ -51,13 +55,28 @@ async function answer(message) {
   }
   message.respond(
     packr.pack({
-      msg,
+      msg: await movedOut(msg, `${invocation.id}-r`),
       invocation_id: invocation.id,
       ...(error && { error }),
       content_length: msg.length,
       traceContext: {},
     }),
   );
+}
+
+async function movedIn({ msg, content_length: bytes }, name) {
+  if (bytes <= mostInside || bytes <= msg.length) return msg;
+  const bucket = await store();
+  const found = await bucket.getBlob(name);
+  if (!found) throw new Error(`no ${name} in the object store`);
+  await bucket.delete(name);
+  return Buffer.from(found);
+}
+
+async function movedOut(msg, name) {
+  if (msg.length <= mostInside) return msg;
+  await (await store()).putBlob({ name }, msg);
+  return Buffer.alloc(0);
 }
 
 async function run({ operation, msg, origin }) {
@@ -70,6 +89,8 @@ async function run({ operation, msg, origin }) {
       return Buffer.from(
         JSON.stringify({ host, environment: process.env, arguments: process.argv.slice(2), program: process.argv[1] }),
       );
+    case "AskLarge":
+      return Buffer.from(String((await ask(origin.public_key, "Echo", Buffer.alloc(1_500_000, 7))).length));
     case "Ask":
       return ask(origin.public_key, "Echo", Buffer.from(msg));
     case "AskStranger":
@@ -104,7 +125,7 @@ async function ask(actor, operation, msg) {
     origin: me,
     target,
     operation,
-    msg,
+    msg: await movedOut(msg, id),
     id,
     encoded_claims: `${signed}.${signature}`,
     host_id: host.host_id,
@@ -112,10 +133,10 @@ async function ask(actor, operation, msg) {
     traceContext: {},
   };
   const subject = `wasmbus.rpc.${host.lattice_rpc_prefix}.${actor}`;
-  const reply = await connection.request(subject, packr.pack(invocation), { timeout: 2_000 });
-  const { msg: answered, error } = unpackr.unpack(reply.data);
-  if (error) throw new Error(error);
-  return Buffer.from(answered);
+  const reply = await connection.request(subject, packr.pack(invocation), { timeout: 10_000 });
+  const answer = unpackr.unpack(reply.data);
+  if (answer.error) throw new Error(answer.error);
+  return Buffer.from(await movedIn(answer, `${id}-r`));
 }
 
 /** As the SDK of the time: signature, issuer and hash of what comes. */

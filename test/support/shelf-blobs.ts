@@ -35,6 +35,10 @@ export class ShelfBlobs implements Blobs {
     }));
   }
 
+  async destroy(): Promise<void> {
+    this.shelf.clear();
+  }
+
   async close(): Promise<void> {
     this.shelf.clear();
   }

@@ -76,6 +76,13 @@ test("a length that a sender only claims fetches nothing below the threshold", a
   assert.deepEqual(await payloads.payloadOf(invocation), Buffer.from("abc"));
 });
 
+test("what an SDK of 0.5x moved out from 700 KiB on is fetched", async () => {
+  const payloads = new LargePayloads(new ShelfBlobs());
+  const sent = { ...sign(randomBytes(720_000)), payload: new Uint8Array() };
+  await payloads.store(sent.id, new Uint8Array(720_000));
+  assert.equal((await payloads.payloadOf(sent)).length, 720_000);
+});
+
 test("without a store a large payload is refused with the threshold as limit", async () => {
   const payloads = new LargePayloads(undefined);
   await assert.rejects(payloads.offload(sign(new Uint8Array(threshold + 1))), /more than the limit of 921600/);
