@@ -89,8 +89,7 @@ export type EngineChange =
   | { readonly type: "drop-link"; readonly id: string }
   /** What another host of the lattice tells of itself. */
   | { readonly type: "put-peer"; readonly peer: PeerHost }
-  /** Another host is gone: what waits for it fails. */
-  /** `orderly`: it said goodbye, and answers what it got before. */
+  /** Another host is gone: what waits for it fails. `orderly`: it said goodbye, and answers what it got before. */
   | { readonly type: "drop-peer"; readonly host: string; readonly orderly?: boolean }
   /** Call aliases, all of them, of actors on hosts that are not ours: the lattice's claims tell their keys. */
   | { readonly type: "put-aliases"; readonly aliases: Readonly<Record<string, string>> }

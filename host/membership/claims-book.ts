@@ -7,6 +7,7 @@ import {
   verifyActorToken,
 } from "../../lattice/index.ts";
 import type { Host } from "../host.ts";
+import { ClaimedAliases } from "./claimed-aliases.ts";
 
 /** Stored claims that are kept; more would be an attack. */
 const mostEntries = 50_000;
@@ -32,6 +33,7 @@ export class ClaimsBook {
   readonly #references = new Map<string, string>();
   readonly #end: () => void;
   readonly #written = new Map<string, string>();
+  readonly #aliases: ClaimedAliases;
   #watch: StateWatch | undefined;
   #retry: NodeJS.Timeout | undefined;
   #writing = Promise.resolve();
@@ -40,6 +42,11 @@ export class ClaimsBook {
   constructor(host: Host, state: State) {
     this.#host = host;
     this.#state = state;
+    this.#aliases = new ClaimedAliases({
+      claims: () => this.#verified(),
+      issuers: host.config.issuers,
+      onChange: (aliases) => this.#tellAliases(aliases),
+    });
     this.#end = host.events.subscribe(({ type }) => {
       if (type === "actor_started" || type === "actor_updated" || type === "provider_started") this.write();
     });
@@ -84,6 +91,7 @@ export class ClaimsBook {
     this.#closed = true;
     clearTimeout(this.#retry);
     this.#end();
+    this.#aliases.stop();
     this.#watch?.stop();
   }
 
@@ -144,10 +152,22 @@ export class ClaimsBook {
     if (key.startsWith("REFMAP_")) return this.#takeReference(key, value);
     if (!key.startsWith("CLAIMS_")) return;
     const subject = key.slice("CLAIMS_".length);
-    if (!value) return void this.#stored.delete(subject);
-    const row = read(value);
-    if (!row || this.#stored.size >= mostEntries) return;
-    this.#stored.set(subject, { row, verified: verified(subject, row["jwt"]) });
+    const row = value && read(value);
+    if (!row) this.#stored.delete(subject);
+    else if (this.#stored.has(subject) || this.#stored.size < mostEntries)
+      this.#stored.set(subject, { row, verified: verified(subject, row["jwt"]) });
+    this.#aliases.changed();
+  }
+
+  *#verified(): Generator<ActorClaims> {
+    for (const { verified: claims } of this.#stored.values()) if (claims) yield claims;
+  }
+
+  #tellAliases(aliases: Readonly<Record<string, string>>): void {
+    this.#host.fleet.apply({ type: "put-aliases", aliases }).catch((error: unknown) => {
+      if (this.#host.state === "running")
+        this.#host.logger.warn(`call aliases of the lattice do not take effect: ${describe(error)}`);
+    });
   }
 
   #takeReference(key: string, value: Uint8Array | undefined): void {
