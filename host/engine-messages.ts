@@ -6,6 +6,7 @@ import type { GuestLimits, PreparedModule } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
 import type { LinkDefinition, Origin, Target, TraceContext, WireError } from "../lattice/index.ts";
 import type { RemoteFigures } from "./remote/figures.ts";
+import type { FormerKey } from "./former-keys.ts";
 import type { PeerHost } from "./remote/peers.ts";
 import type { RemoteOptions } from "./remote/options.ts";
 import type { SealedEntries } from "./secret-bucket.ts";
@@ -104,6 +105,8 @@ export type EngineChange =
   /** All links of one provider go to another in one step, with the calls that wait. */
   | SwapChange
   | GiveChange
+  /** For an engine that came later: under which keys others may still call what was swapped here. */
+  | { readonly type: "put-former-keys"; readonly keys: readonly FormerKey[] }
   /** Takes no more calls and lets it finish those that it holds; it stays. */
   | { readonly type: "drain-provider"; readonly id: string; readonly drainMs: number }
   /** Whose calls are watched from now on; an empty list watches none. */

@@ -152,6 +152,9 @@ export class Engine implements EngineHandle {
       case "give-provider":
         this.#swaps.give(change);
         return undefined;
+      case "put-former-keys":
+        for (const { now, ...from } of change.keys) this.tables.formerKeys.renamed(from, now);
+        return undefined;
       case "drain-provider":
         await this.#providers.drain(change.id, change.drainMs);
         return undefined;

@@ -8,6 +8,7 @@ import type {
   PlacementSpec,
   ProviderSpec,
 } from "./engine-messages.ts";
+import { FormerKeys } from "./former-keys.ts";
 import type { RemoteOptions } from "./remote/options.ts";
 import type { PeerHost } from "./remote/peers.ts";
 
@@ -24,6 +25,7 @@ export class FleetTables {
   readonly #drained = new Set<string>();
   /** Providers that went to other hosts, by the names that they had here. */
   readonly #given = new Map<string, GiveChange>();
+  readonly #formerKeys = new FormerKeys();
 
   link(id: string): LinkSpec | undefined {
     return this.#links.get(id);
@@ -57,7 +59,9 @@ export class FleetTables {
         return;
       case "put-provider":
         this.#providers.set(change.spec.id, change.spec);
-        if (!change.staged) this.#given.delete(nameOf(change.spec));
+        if (change.staged) return;
+        this.#given.delete(nameOf(change.spec));
+        this.#formerKeys.forget(change.spec);
         return;
       case "drop-provider":
         this.#providers.delete(change.id);
@@ -84,10 +88,13 @@ export class FleetTables {
       case "join":
         this.#remote = change.remote;
         return;
-      case "swap-provider":
+      case "swap-provider": {
         for (const link of change.links) this.#links.set(link.id, link);
-        this.#given.delete(nameOf(this.#providers.get(change.to)));
+        const [from, to] = [this.#providers.get(change.from), this.#providers.get(change.to)];
+        this.#given.delete(nameOf(to));
+        if (from && to) this.#formerKeys.renamed(from, to.key);
         return;
+      }
       case "give-provider":
         for (const link of change.links) this.#links.set(link.id, link);
         this.#given.set(nameOf(change.from), { ...change, links: [] });
@@ -98,6 +105,8 @@ export class FleetTables {
       case "put-spies":
         this.#spies = change;
         return;
+      // What swaps told already.
+      case "put-former-keys":
       // Of the moment: an engine that comes later has no call that waits.
       case "stage-link":
       case "hold-provider":
@@ -130,6 +139,8 @@ export class FleetTables {
     for (const peer of this.#peers.values()) yield { type: "put-peer", peer };
     if (this.#aliases) yield { type: "put-aliases", aliases: this.#aliases };
     for (const link of links) yield { type: "put-link", link };
+    const formerKeys = this.#formerKeys.all();
+    if (formerKeys.length > 0) yield { type: "put-former-keys", keys: formerKeys };
     yield* this.#given.values();
     for (const id of this.#drained) yield { type: "drain-provider", id, drainMs: 0 };
     if (this.#spies) yield this.#spies;

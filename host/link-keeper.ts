@@ -61,6 +61,8 @@ export class LinkKeeper {
       this.#tables.links.set(id, row);
       this.#tables.linkChanged(id);
     }
+    const old = this.#tables.providers.get(from);
+    if (old) this.#tables.formerKeys.renamed(old.spec, next.spec.key);
     this.#tables.takeBack(next.spec);
     this.release(from);
   }

@@ -3,6 +3,8 @@ import { canonicalContract, describe, fail, failFrom, isLatticeError } from "../
 import { type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { aboutProvider, aboutStoppedProvider } from "./event-data.ts";
 import type { Links } from "./links.ts";
+import type { OtherHosts } from "./moves/other-hosts.ts";
+import { knownText, untilKnown } from "./moves/way.ts";
 import type { HostParts } from "./parts.ts";
 import type { ProviderFigures } from "./provider-questions.ts";
 import { type Providers, referenceOf } from "./providers.ts";
@@ -19,6 +21,8 @@ import { type LinkRecord, providerHandle, type ProviderRecord } from "./wanted.t
 const defaultTrialMs = 10_000;
 /** Longest time to bring back what a provider on trial was given, in milliseconds. */
 const bringBackMs = 2_000;
+/** Longest wait until every other host calls the one that serves now; milliseconds. */
+const knownMs = 10_000;
 
 /** One swap, from the start of the new provider to the stop of the one that is not needed any more. */
 export class SwapRun {
@@ -27,6 +31,7 @@ export class SwapRun {
   readonly #parts: HostParts;
   readonly #book: Links;
   readonly #journal: SwapJournal | undefined;
+  readonly #hosts: OtherHosts | undefined;
   readonly #old: ProviderRecord;
   readonly #new: ProviderRecord;
   readonly #options: SwapOptions;
@@ -47,10 +52,12 @@ export class SwapRun {
     next: Provider | string,
     options: SwapOptions,
     journal: SwapJournal | undefined,
+    hosts: OtherHosts | undefined,
   ) {
     this.#parts = parts;
     this.#book = links;
     this.#journal = journal;
+    this.#hosts = hosts;
     this.#old = old;
     this.#options = options;
     const { linkName, source, config: held, contractId } = old.spec;
@@ -83,16 +90,20 @@ export class SwapRun {
       this.#check();
       await this.#note("old");
       await newcomer.start();
+      if (this.#renames) this.#parts.wanted.beside.add(this.#new);
       this.#story.step("started", `${to.name} runs beside ${from.name}`);
       const links = await newcomer.open(fleet.linksOf(from.id));
       this.#story.step("linked", linksText(links, to.name));
       await newcomer.untilHealthy();
       this.#story.step("healthy", `${to.name} says that it is well`);
       this.#before = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
+      // Other hosts know it by its key before anybody calls it.
+      if (this.#renames) await this.#knows(to, []);
       if (this.#options.copyState) await this.#copy();
       await this.#switch(links);
     } catch (error) {
       await fleet.apply({ type: "release-provider", id: from.id }).catch(() => {});
+      this.#parts.wanted.beside.delete(this.#new);
       await newcomer.leave();
       await this.#journal?.close(this.record.id);
       const why = describe(error);
@@ -107,6 +118,7 @@ export class SwapRun {
   /** Why the new one failed its trial, if it did. */
   async tryOut(): Promise<string | undefined> {
     const { trialMs = defaultTrialMs } = this.#options;
+    if (this.#renames) await this.#untilKnown(this.#new.spec);
     if (trialMs === 0) return undefined;
     this.#story.step("trial", `${this.#old.spec.name} stays ready for ${trialMs} ms`);
     return await this.trial.run(trialMs);
@@ -119,7 +131,7 @@ export class SwapRun {
     await fleet.apply({ type: "release-provider", id: to.id }).catch(() => {});
     if (this.#options.trialMs !== 0) this.#story.step("kept", `${to.name} passed its trial`);
     const figures = await this.#figures();
-    const lost = await this.#retire(from);
+    const lost = await this.#retire(this.#old);
     this.#story.step(
       "drained",
       lost === 0 ? `${from.name} has stopped` : `${from.name} has stopped, ${lost} calls unanswered`,
@@ -154,10 +166,12 @@ export class SwapRun {
     await fleet.apply({ type: "swap-provider", from: to.id, to: from.id, links });
     wanted.providers.delete(to.id);
     wanted.providers.set(from.id, this.#old);
+    this.#other(this.#old, this.#new);
     await this.#book.moved(to, from, new Map(this.#links.map(({ spec, urls }) => [spec.id, urls])));
+    if (this.#renames) await this.#untilKnown(from);
     await this.#note("old");
     const figures = await this.#figures();
-    const lost = await this.#retire(to);
+    const lost = await this.#retire(this.#new);
     await this.#journal?.close(this.record.id);
     this.#story.step("returned", text, reason);
     const outcome = this.#outcome("returned", this.#old, figures, lost, reason);
@@ -205,13 +219,42 @@ export class SwapRun {
     });
     wanted.providers.delete(from.id);
     wanted.providers.set(to.id, this.#new);
+    this.#other(this.#new, this.#old);
     if (this.#pauseMs < 0) this.#pauseMs += performance.now();
     const after = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
     this.#waited = after.waited - this.#before.waited;
     await this.#book.moved(from, to, new Map(links.map(({ spec, urls }) => [spec.id, urls])));
     this.#story.step("switched", `new calls go to ${to.name}`);
-    if (from.key === to.key) return;
+    if (!this.#renames) return;
     events.emit("provider_started", aboutProvider(this.#parts.id, this.#new));
+  }
+
+  /** Acknowledged when every engine of every other host calls it by its key; who calls by the other key is served too. */
+  async #untilKnown(spec: ProviderSpec): Promise<void> {
+    const { asked, late } = await this.#knows(
+      spec,
+      this.#links.filter((link) => link.spec.placement === undefined).map((link) => link.spec.id),
+    );
+    if (asked.length > 0) this.#story.step("known", knownText(asked, late));
+  }
+
+  async #knows({ key, linkName }: ProviderSpec, links: readonly string[]) {
+    const hosts = this.#hosts;
+    const asked = hosts?.peers() ?? [];
+    const way = { key, linkName, host: this.#parts.id, links };
+    return { asked, late: hosts ? await untilKnown(hosts, asked, way, knownMs) : [] };
+  }
+
+  /** Whoever calls by its key finds the one here too that does not serve any more, or not yet. */
+  #other(serves: ProviderRecord, other: ProviderRecord): void {
+    const { beside } = this.#parts.wanted;
+    beside.delete(serves);
+    if (this.#renames) beside.add(other);
+  }
+
+  /** The new one has another key, so that who calls it must hear of it. */
+  get #renames(): boolean {
+    return this.#old.spec.key !== this.#new.spec.key;
   }
 
   /** Calls that the new one got since the switch wait while what they wrote is taken back. */
@@ -230,15 +273,17 @@ export class SwapRun {
   }
 
   /** Ends one that serves no more; answers how many calls it had not answered. */
-  async #retire(spec: ProviderSpec): Promise<number> {
+  async #retire(record: ProviderRecord): Promise<number> {
+    const { spec } = record;
     const { id } = spec;
-    const { fleet, events, config } = this.#parts;
+    const { fleet, events, config, wanted } = this.#parts;
     const drainMs = this.#options.drainMs ?? config.limits.drainMs;
     const left = await fleet.ask<"idle">({ type: "idle", id, withinMs: drainMs });
     await fleet.apply({ type: "drop-provider", id, drainMs });
     fleet.objects.delete(id);
+    wanted.beside.delete(record);
     // Of a provider that goes on under the same key nothing has stopped.
-    if (this.#old.spec.key !== this.#new.spec.key)
+    if (this.#renames)
       events.emit("provider_stopped", {
         ...aboutStoppedProvider(this.#parts.id, spec, this.#old.annotations),
         reason: "swap",

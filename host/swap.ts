@@ -111,7 +111,7 @@ export class Swaps {
     const parts = this.#parts;
     if (toHost !== undefined && toHost !== parts.id) return this.#move(old, next, toHost, options);
     if (next === undefined) throw fail("SWAP_REFUSED", old.spec.name, old.spec.name, "it runs there already");
-    return new SwapRun(parts, this.#links, this.#providers, old, next, options, this.#journal);
+    return new SwapRun(parts, this.#links, this.#providers, old, next, options, this.#journal, this.#hosts);
   }
 
   #move(old: ProviderRecord, next: Provider | string | undefined, toHost: string, options: SwapOptions): MoveRun {

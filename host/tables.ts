@@ -5,6 +5,7 @@ import type { LinkSpec, NamedProvider, PlacementSpec, Place, ProviderPlace, Prov
 import { holdsBefore, type PeerActor, type PeerHost, PeerTable } from "./remote/peers.ts";
 import { PlacementIndex } from "./placement-index.ts";
 import { FaultWatch } from "./fault-watch.ts";
+import { FormerKeys } from "./former-keys.ts";
 import type { Hold } from "./hold.ts";
 import { InFlight } from "./in-flight.ts";
 import type { ProviderListeners } from "./provider-listeners.ts";
@@ -114,6 +115,8 @@ export class Tables {
   readonly #indexedLinks = new Map<string, LinkRow>();
   readonly #byKey = new PlacementIndex();
   readonly #byAlias = new PlacementIndex();
+  /** Keys under which callers elsewhere may still know what runs here. */
+  readonly formerKeys = new FormerKeys();
   /** Providers that ran here and went to another host, by the names that callers may still know. */
   readonly #given = new Map<string, ProviderPlace>();
   #claimed: ReadonlyMap<string, string> = new Map();
@@ -173,7 +176,8 @@ export class Tables {
   /** The link between an actor and a provider, by the link's own name or that under which the provider runs. */
   findLinkTo(actor: string, { publicKey, contractId, linkName }: WireEntity): LinkRow | undefined {
     const link = this.findLinkOf(actor, contractId, linkName);
-    const key = this.#given.get(`${publicKey} ${linkName}`)?.key ?? publicKey;
+    const here = this.formerKeys.now({ key: publicKey, linkName });
+    const key = this.#given.get(`${here} ${linkName}`)?.key ?? here;
     if (link && (link.spec.provider === publicKey || link.spec.provider === key)) return link;
     for (const row of this.links.values()) {
       const { spec } = row;
@@ -202,6 +206,7 @@ export class Tables {
   /** A provider of that name runs here again. */
   takeBack({ key, linkName }: NamedProvider): void {
     this.#given.delete(`${key} ${linkName}`);
+    this.formerKeys.forget({ key, linkName });
   }
 
   /** Whether an actor claims a contract, wherever it runs; undefined when nobody knows it. */

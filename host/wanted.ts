@@ -51,6 +51,8 @@ export class Wanted {
   readonly placements = new Map<string, PlacementRecord>();
   readonly providers = new Map<string, ProviderRecord>();
   readonly links = new Map<string, LinkRecord>();
+  /** The other provider of each swap under way that means another key: hosts that call it by that one find it here. */
+  readonly beside = new Set<ProviderRecord>();
 
   /**
    * The placements that `target` means: a handle, a placement id, an M key, a call alias, a name, or

@@ -201,13 +201,15 @@ export class PresenceBook {
       actors: gone ? [] : await actorsOf(host),
       providers: gone
         ? []
-        : [...wanted.providers.values()].map(({ spec: { key, linkName, contractId, name }, draining }) => ({
-            key,
-            linkName,
-            contractId,
-            name,
-            ...(draining ? { draining } : {}),
-          })),
+        : [...wanted.providers.values(), ...wanted.beside].map(
+            ({ spec: { key, linkName, contractId, name }, draining }) => ({
+              key,
+              linkName,
+              contractId,
+              name,
+              ...(draining ? { draining } : {}),
+            }),
+          ),
       everyMs,
       at: this.#last,
       ...(gone ? { gone } : {}),

@@ -13,11 +13,12 @@ import { type LinkRecord, providerHandle, type ProviderRecord } from "../wanted.
 import { FarProvider } from "./far-provider.ts";
 import { giveAway, takeOver } from "./hand-over.ts";
 import type { OtherHosts, Verdict, Verdicts } from "./other-hosts.ts";
+import { knownText, untilKnown } from "./way.ts";
 
 const defaultTrialMs = 10_000;
 /** Longest wait until every host knows the way; those that do not are sent on from here. */
 const knownMs = 10_000;
-const askKnownEveryMs = 25;
+const askVerdictEveryMs = 100;
 /** Longest time to find out whether the other host has taken over, and that it may be silent on trial; milliseconds. */
 const doubtMs = 5_000;
 const silentMs = 3_000;
@@ -217,7 +218,7 @@ export class MoveRun {
       const told = await this.#far.verdict().catch(() => undefined);
       if (told !== undefined) return told;
       if (performance.now() > end) return "unknown";
-      await pause(askKnownEveryMs * 4);
+      await pause(askVerdictEveryMs);
     }
   }
 
@@ -236,7 +237,6 @@ export class MoveRun {
   /** Acknowledged when every engine of every host sends calls there; until then, and after, they are sent on from here. */
   async #untilKnown(): Promise<void> {
     const { hosts } = this.#parts;
-    const end = performance.now() + knownMs;
     const way = {
       key: this.#far.key,
       linkName: this.#old.spec.linkName,
@@ -244,20 +244,8 @@ export class MoveRun {
       links: this.#links.filter(({ spec }) => spec.placement === undefined).map(({ spec }) => spec.id),
     };
     const others = hosts.peers().filter(({ host }) => host !== this.#to.host);
-    const late: string[] = [];
-    await Promise.all(
-      others.map(async ({ host, name }) => {
-        while (performance.now() < end) {
-          const answer = await hosts.ask(host, "move.seen", way, silentMs).catch(() => undefined);
-          if (answer?.["seen"] === true || !hosts.peers().some((each) => each.host === host)) return;
-          await pause(askKnownEveryMs);
-        }
-        late.push(name);
-      }),
-    );
-    const known = others.length - late.length;
-    const rest = late.length === 0 ? "" : `; calls of ${late.join(", ")} are sent on from here`;
-    this.#story.step("known", `${known} other ${known === 1 ? "host knows" : "hosts know"} the way${rest}`);
+    const late = await untilKnown(hosts, others, way, knownMs);
+    this.#story.step("known", knownText(others, late));
   }
 
   async #look(): Promise<TrialLook> {

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { childProvider, type Host, type HostOptions, KeyPair, type Provider, startHost } from "../../index.ts";
+import { memoryKeyvalue } from "../../capabilities/index.ts";
+import { Counting } from "../support/counting.ts";
+import { edgeActor } from "../support/edge.ts";
+import { natsSkip, NatsServer } from "../support/nats-server.ts";
+import { until } from "../support/until.ts";
+
+const skip = natsSkip();
+const patience = 30_000;
+const folder = mkdtempSync(join(tmpdir(), "lattice-far-"));
+let server: NatsServer;
+
+before(async () => {
+  if (skip === false) server = await NatsServer.start();
+});
+after(async () => {
+  await server?.[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const meet = (hosts: readonly Host[]) =>
+  until(
+    () => hosts.every(({ member }) => member?.peers.filter(({ draining }) => !draining).length === hosts.length - 1),
+    patience,
+  );
+
+/** A store of the caller's own, under a key of its own. */
+const object = (): Provider =>
+  Object.defineProperties(memoryKeyvalue(), {
+    key: { value: KeyPair.generate("service").publicKey },
+    name: { value: "object" },
+  });
+const child = () => childProvider(fileURLToPath(new URL("../chaos/child-store.ts", import.meta.url)));
+
+for (const { rpc, engines } of [
+  { rpc: "session", engines: 0 },
+  { rpc: "wasmcloud", engines: 0 },
+  { rpc: "both", engines: 1 },
+] as const) {
+  test(
+    `actors on another host lose no call while their store is swapped for others with other keys (${rpc}, ${engines} engines)`,
+    { skip },
+    async () => {
+      const options: HostOptions = {
+        nats: server.url,
+        lattice: `far-${rpc}-${engines}`,
+        clusterSeed: KeyPair.generate("cluster").seed,
+        logLevel: "silent",
+        rpc,
+        engines,
+      };
+      await using one = await startHost(options);
+      await using two = await startHost(options);
+      await meet([one, two]);
+      const store = await one.startProvider("builtin:keyvalue-memory");
+      const actor = await two.startActor(edgeActor({ name: "counter" }));
+      await until(
+        () =>
+          one.link(actor.id, store).then(
+            () => true,
+            () => false,
+          ),
+        patience,
+      );
+      const way = { key: store.id, linkName: store.linkName, host: one.id };
+      await until(() => two.wanted.links.size === 1 && two.knowsWay(way, []), patience);
+      const counting = new Counting(two, { actors: [actor], callers: 8, keys: 10 });
+      const sqlite = join(folder, `${rpc}-${engines}.db`);
+      const seen = (calls: number, errors = counting.errors) =>
+        until(() => counting.done >= calls || counting.errors > errors, patience);
+      for (const next of engines === 0 ? [`sqlite:${sqlite}`, object(), await child(), "memory"] : [object()]) {
+        const before = counting.done;
+        const { outcome, lost } = await one.swapProvider(store, next, { copyState: true, trialMs: 0 });
+        assert.deepEqual([outcome, lost], ["swapped", 0]);
+        await seen(before + 100);
+      }
+      let ill = false;
+      const falling = Object.defineProperty(object(), "health", {
+        value: () => ({ healthy: !ill, message: ill ? "it is ill" : "" }),
+      });
+      const steps: string[] = [];
+      const swapping = one.swapProvider(store, falling, {
+        copyState: true,
+        trialMs: 60_000,
+        onStep: ({ step }) => steps.push(step),
+      });
+      await until(() => steps.includes("trial"), patience);
+      await seen(counting.done + 100);
+      ill = true;
+      assert.equal((await swapping).outcome, "returned");
+      assert.equal(steps.filter((step) => step === "known").length, 2);
+      await seen(counting.done + 100);
+      await counting.stop();
+      assert.deepEqual(counting.wrong, []);
+      assert.deepEqual(await counting.differences(), []);
+    },
+  );
+}
