@@ -1,3 +1,4 @@
+import { fail } from "../../lattice/index.ts";
 import { type LinkSpec, slotOf } from "../engine-messages.ts";
 import type { Links } from "../links.ts";
 import type { HostParts } from "../parts.ts";
@@ -57,6 +58,11 @@ export class Guest {
     return this.#wish.name;
   }
 
+  /** The other host did not wait for it. */
+  get ended(): boolean {
+    return this.state === "over";
+  }
+
   /** Some of its links take values of named configurations. */
   get configured(): boolean {
     return this.#links.some(({ spec }) => spec.config !== undefined);
@@ -72,6 +78,7 @@ export class Guest {
       await this.#newcomer.start();
       this.#links = await this.#newcomer.open(this.#wish.links);
       await this.#newcomer.untilHealthy();
+      if (this.ended) throw fail("STOPPED", `the swap to ${this.record.spec.name}`);
     } catch (error) {
       this.state = "over";
       await this.#newcomer.leave();

@@ -225,10 +225,11 @@ export class MoveRun {
   async #give(): Promise<void> {
     const { fleet, wanted, book } = this.#parts;
     const { spec } = this.#old;
-    await this.#note("new");
     this.#links = [...wanted.links.values()].filter((link) => link.spec.providerId === spec.id);
     await giveAway(this.#parts, book, this.#old, { key: this.#far.key, host: this.#to.host });
     if (this.#pauseMs < 0) this.#pauseMs += performance.now();
+    // No call waits for the disk: one that is killed before this asks the other host.
+    await this.#note("new");
     const after = sumFigures(await fleet.ask<"figures">({ type: "figures", id: spec.id }));
     this.#waited = after.waited - this.#before.waited;
     this.#story.step("switched", `new calls go to ${this.#shown}`);

@@ -279,3 +279,25 @@ test(
     assert.deepEqual([two.fleet.objects.size, only(two)], [0, ["builtin:keyvalue-memory"]]);
   },
 );
+
+test("a host that starts a provider too slowly keeps nothing of it", { skip }, async () => {
+  await using hosts = await Hosts.start(2);
+  const [one, two] = hosts.all as [Host, Host];
+  const request = {
+    id: "slow",
+    from: one.id,
+    name: "old",
+    key: KeyPair.generate("service").publicKey,
+    contractId: contract,
+    linkName: "default",
+    reference: "memory",
+    config: {},
+    annotations: {},
+    links: [],
+  };
+  const staging = two.swaps.guests.stage(request);
+  await two.swaps.guests.end("slow", "old", 0);
+  await assert.rejects(staging, { code: "STOPPED" });
+  assert.equal(two.fleet.caller.tables.providers.size, 0);
+  await assert.rejects(two.swaps.guests.take("slow", undefined), { code: "REQUEST_INVALID" });
+});

@@ -296,6 +296,29 @@ test("up to 10 000 keys are copied without asking; beyond that the pause is name
   assert.ok(steps.some((said) => /calls wait while 10001 keys are copied, about \d+ s/.test(said)));
 });
 
+test("calls that wait are counted, in whichever engine they wait", async () => {
+  await using host = await startHost({ engines: 1 });
+  const actor = await host.startActor(edgeActor());
+  const handle = await host.startProvider(full("old", 1));
+  await host.link(actor, handle);
+  const waited = async () =>
+    (await host.fleet.ask<"figures">({ type: "figures", id: handle.instance })).reduce(
+      (sum, each) => sum + each.waited,
+      0,
+    );
+  let waiting: Promise<Uint8Array> | undefined;
+  const slow = full("new", 0, {
+    importEntries: async () => {
+      waiting = host.call(actor, "Call", get);
+      await until(async () => (await waited()) === 1, 20_000);
+      return 1;
+    },
+  });
+  const outcome = await host.swapProvider(handle, slow, { copyState: true, trialMs: 0, acceptPause: true });
+  assert.equal(outcome.waited, 1);
+  assert.equal(text(await waiting!), "new");
+});
+
 test("a copy that fails half-way leaves the old store in place, and its calls go on", async () => {
   await using host = await startHost();
   const actor = await host.startActor(edgeActor());
