@@ -18,7 +18,7 @@ export function toldStart(host: string, record: PlacementRecord): Told {
   return [
     ["actor_started", { ...about, name: about.claims.name, api_version: 0, instance_id: record.spec.id }],
     ["actors_started", { ...about, count: instances }],
-    ["actor_scaled", { ...about, max_instances: instances }],
+    ["actor_scaled", { ...about, ...scaleOf(instances) }],
   ];
 }
 
@@ -29,7 +29,7 @@ export function toldStop(host: string, record: PlacementRecord, remaining: numbe
   return [
     ["actor_stopped", { ...about, name: claims.name, instance_id: record.spec.id }],
     ["actors_stopped", { ...about, count: instances, remaining }],
-    ["actor_scaled", { ...about, claims, max_instances: 0 }],
+    ["actor_scaled", { ...about, claims, ...scaleOf(0) }],
   ];
 }
 
@@ -37,7 +37,7 @@ export function toldStop(host: string, record: PlacementRecord, remaining: numbe
 export function toldScale(host: string, record: PlacementRecord, before: number): Told {
   const { claims, ...about } = aboutPlacement(host, record);
   const { instances } = record.spec.limits;
-  const scaled = ["actor_scaled", { ...about, claims, max_instances: instances }] as const;
+  const scaled = ["actor_scaled", { ...about, claims, ...scaleOf(instances) }] as const;
   if (instances > before) return [["actors_started", { ...about, claims, count: instances - before }], scaled];
   if (instances < before)
     return [["actors_stopped", { ...about, count: before - instances, remaining: instances }], scaled];
@@ -60,7 +60,7 @@ export function toldUpdate(host: string, record: PlacementRecord, before: Placem
       },
     ],
     ["actors_started", { ...about, claims, count: instances }],
-    ["actor_scaled", { ...about, claims, max_instances: instances }],
+    ["actor_scaled", { ...about, claims, ...scaleOf(instances) }],
     ["actors_stopped", { ...omit(old, "claims"), count: instances, remaining: instances }],
   ];
 }
@@ -113,8 +113,16 @@ export function toldStartFailed(
   return [
     ["actor_start_failed", { actor_ref: what.reference, ...about }],
     ["actors_start_failed", about],
-    ["actor_scale_failed", { ...about, max_instances: what.instances }],
+    ["actor_scale_failed", { ...about, ...scaleOf(what.instances) }],
   ];
+}
+
+/**
+ * A scale under both of its names: clients up to 0.81 (wash 0.22, wadm's heartbeats) read `max_concurrent`
+ * alone, those of 0.82 `max_instances` alone.
+ */
+function scaleOf(instances: number) {
+  return { max_instances: instances, max_concurrent: instances };
 }
 
 function aboutPlacement(host: string, { spec, annotations, reference }: PlacementRecord) {

@@ -39,6 +39,8 @@ export interface InstanceRow {
   readonly image_ref: string;
   readonly revision: number;
   readonly max_instances: number;
+  /** `max_instances` under the name that clients up to 0.81 read. */
+  readonly max_concurrent: number;
   readonly running: number;
   readonly busy: number;
   readonly waiting: number;
@@ -144,6 +146,7 @@ function actorRow(
         image_ref: reference,
         revision: spec.module.claims.revision ?? 0,
         max_instances: spec.limits.instances,
+        max_concurrent: spec.limits.instances,
         running: own.instances,
         busy: own.busy,
         waiting: own.waiting,

@@ -18,13 +18,16 @@ export function inventoryAsIn82({ actors, providers, ...host }: Inventory) {
       id,
       name,
       image_ref,
-      instances: instances.map(({ instance_id, annotations, image_ref: from, revision, max_instances }) => ({
-        instance_id,
-        annotations,
-        image_ref: from,
-        revision,
-        max_instances,
-      })),
+      instances: instances.map(
+        ({ instance_id, annotations, image_ref: from, revision, max_instances, max_concurrent }) => ({
+          instance_id,
+          annotations,
+          image_ref: from,
+          revision,
+          max_instances,
+          max_concurrent,
+        }),
+      ),
     })),
     providers: providers.map(({ id, name, contract_id, link_name, image_ref, revision, annotations }) => ({
       id,

@@ -54,6 +54,7 @@ natsTest(
       image_ref: reference,
       public_key: module.publicKey,
       max_instances: 3,
+      max_concurrent: 3,
     });
     assert.deepEqual(claims, {
       call_alias: "x/echo",

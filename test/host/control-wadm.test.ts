@@ -63,7 +63,10 @@ natsTest("the conversation of a deployment manager converges: deploy, repeat, un
   assert.equal((await lattice.event("actor_scaled")).data["max_instances"], 3, "a repeated scale changes nothing");
   assert.equal(host.wanted.placements.size, 1);
   const { actors, providers } = (await lattice.ask(`get.${host.id}.inv`)) as Record<string, Record<string, unknown>[]>;
-  assert.deepEqual((actors![0]!["instances"] as { annotations: object }[])[0]!.annotations, ofActor);
+  const [instance] = actors![0]!["instances"] as Record<string, unknown>[];
+  assert.deepEqual(instance!["annotations"], ofActor);
+  const { max_instances, max_concurrent } = instance!;
+  assert.deepEqual({ max_instances, max_concurrent }, { max_instances: 3, max_concurrent: 3 }, "under both names");
   assert.deepEqual(providers![0]!["annotations"], ofProvider);
 
   await lattice.ask("linkdefs.del", { ...link, provider_id: "", values: {} });

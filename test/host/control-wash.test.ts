@@ -45,9 +45,17 @@ void test(
     await ask("scale", "actor", host.id, first!, "--count", "5");
     await until(() => [...host.wanted.placements.values()][0]?.spec.limits.instances === 5);
     const { inventories } = (await ask("get", "inventory", host.id)) as {
-      inventories: { actors: { id: string; image_ref: string }[]; providers: { id: string }[] }[];
+      inventories: {
+        actors: { id: string; image_ref: string; instances: { max_concurrent: number }[] }[];
+        providers: { id: string }[];
+      }[];
     };
     assert.deepEqual([inventories[0]!.actors[0]!.id, inventories[0]!.providers[0]!.id], [module.publicKey, provider]);
+    assert.deepEqual(
+      inventories[0]!.actors[0]!.instances.map(({ max_concurrent }) => max_concurrent),
+      [5],
+      "this wash reads the older name of the scale",
+    );
 
     await ask("link", "put", module.publicKey, provider, "wasmcloud:keyvalue");
     const { links } = (await ask("link", "query")) as { links: { actor_id: string }[] };
