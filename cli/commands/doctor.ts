@@ -1,6 +1,6 @@
 import { Option } from "commander";
 import { fail } from "../../lattice/index.ts";
-import { leaf, textOption, wholeNumber } from "../command.ts";
+import { leaf, type Options, textOption, wholeNumber } from "../command.ts";
 import { examine, type Finding } from "../doctor/checks.ts";
 import { setting } from "../context.ts";
 import { thisMachine } from "../doctor/machine.ts";
@@ -13,12 +13,24 @@ export const command = () =>
       made
         .addOption(new Option("--port <port>", "port that HTTP actors will get").default("8080"))
         .addOption(new Option("--permissions", "print what NATS must allow, per role, instead of checking"))
-        .addOption(new Option("--lattice <name>", "the lattice that the permissions are for")),
+        .addOption(new Option("--lattice <name>", "the lattice that the permissions are for"))
+        .addOption(new Option("--policy-topic <subject>", "with --permissions: its hosts ask a policy service there"))
+        .addOption(new Option("--policy-changes-topic <subject>", "with --permissions: and hear of changes there")),
     work: async ({ output, options }) => {
       if (options.permissions === true) {
         const { permissionsOf, permissionsText } = await import("../doctor/permissions.ts");
         const lattice = textOption(options, "lattice") ?? setting("lattice").value;
-        const roles = permissionsOf(lattice);
+        const roles = permissionsOf(lattice, {
+          policyTopic: policySubject(options, "policyTopic", "WASMCLOUD_POLICY_TOPIC"),
+          policyChangesTopic: policySubject(options, "policyChangesTopic", "WASMCLOUD_POLICY_CHANGES_TOPIC"),
+        });
+
+        /** @throws LatticeError USAGE: a subject that is none would open more than it says. */
+        function policySubject(options: Options, option: string, variable: string): string | undefined {
+          const subject = textOption(options, option) ?? (process.env[variable] || undefined);
+          if (subject === undefined || /^[^\s.*>"]+(\.[^\s.*>"]+)*$/.test(subject)) return subject;
+          throw fail("USAGE", `"${subject}" is no subject for policies: names between dots, without * and >`);
+        }
         await output.show({ success: true, lattice, roles }, permissionsText(lattice, roles));
         return;
       }

@@ -16,6 +16,13 @@ export interface Permissions {
   readonly subscribe: readonly string[];
 }
 
+/** What a lattice may have beside its own subjects. */
+export interface OtherSubjects {
+  /** Where its hosts ask a policy service, and hear of changes. */
+  readonly policyTopic?: string | undefined;
+  readonly policyChangesTopic?: string | undefined;
+}
+
 /** Replies, also those to requests of others. */
 const inbox = "_INBOX.>";
 /** How a consumer is asked to slow down, and hears that it may go on. */
@@ -26,8 +33,12 @@ const flowControl = "$JS.FC.>";
  * one NATS account are told apart by these alone.
  * @throws LatticeError NAME_INVALID.
  */
-export function permissionsOf(lattice: string): Readonly<Record<Role, Permissions>> {
+export function permissionsOf(
+  lattice: string,
+  { policyTopic, policyChangesTopic }: OtherSubjects = {},
+): Readonly<Record<Role, Permissions>> {
   const subjects = new Subjects(lattice);
+  // Also what hosts and the programs of archives say to each other, in lattices within this one.
   const calls = `wasmbus.rpc.${lattice}.>`;
   const control = `wasmbus.ctl.${lattice}`;
   const events = [subjects.write("events"), subjects.pattern("event"), subjects.write("invocationEvents")];
@@ -48,6 +59,7 @@ export function permissionsOf(lattice: string): Readonly<Record<Role, Permission
         ...events,
         ...presence,
         subjects.write("configService"),
+        ...(policyTopic === undefined ? [] : [policyTopic]),
         ...state,
         ...secrets,
         ...payloads,
@@ -55,7 +67,15 @@ export function permissionsOf(lattice: string): Readonly<Record<Role, Permission
         ...jetStream,
         inbox,
       ],
-      subscribe: [calls, `${control}.>`, ...ours, ...events, ...presence, inbox],
+      subscribe: [
+        calls,
+        `${control}.>`,
+        ...ours,
+        ...events,
+        ...presence,
+        ...(policyChangesTopic === undefined ? [] : [policyChangesTopic]),
+        inbox,
+      ],
     },
     client: {
       publish: [
