@@ -6,6 +6,8 @@ import { renderTable } from "./table.ts";
 import { viewOf, type Kind } from "./views.ts";
 
 const lookEveryMs = 1_000;
+/** Looks in a row without a row before it counts as gone: a host that is busy may miss one. */
+const looksWithout = 3;
 /** What changes while nothing happens. */
 const restless: ReadonlySet<string> = new Set(["uptime_seconds", "uptime_human", "memory_bytes", "cpu_ms"]);
 
@@ -17,13 +19,17 @@ export async function watchRows(output: Output, kind: Kind, read: () => Promise<
   const { name } = viewOf(kind);
   const rows = new Rows(output, kind);
   const keyOf = (row: Document) => `${textOf(row, "host_id") ?? ""} ${name(row)}`;
-  let seen = new Map<string, Document>();
+  const seen = new Map<string, { readonly row: Document; missed: number }>();
   for (let first = true; ; first = false) {
     const now = new Map((first ? await read() : await orNone(read)).map((row) => [keyOf(row), row]));
-    rows.print([...now].flatMap(([key, row]) => (same(seen.get(key), row) ? [] : [row])));
-    for (const [key, row] of seen) if (!now.has(key)) rows.gone(row);
+    rows.print([...now].flatMap(([key, row]) => (same(seen.get(key)?.row, row) ? [] : [row])));
+    for (const [key, row] of now) seen.set(key, { row, missed: 0 });
+    for (const [key, known] of seen) {
+      if (now.has(key) || ++known.missed < looksWithout) continue;
+      seen.delete(key);
+      rows.gone(known.row);
+    }
     if (first && now.size === 0) output.note(viewOf(kind).none);
-    seen = now;
     await pause(lookEveryMs);
   }
 }

@@ -2,7 +2,7 @@ import { Option, type Command } from "commander";
 import { describe } from "../../lattice/index.ts";
 import { type HostClient, rowsOf, textOf, type Document } from "../client.ts";
 import { collect, group, leaf, listOption, pairs, textOption, type Call, type Options } from "../command.ts";
-import { choiceOf, hostsFor, oneHost } from "../discovery.ts";
+import { choiceOf, type FoundHost, hostsFor } from "../discovery.ts";
 import { addHostOptions, hostCommand, takeHostKey, timeoutOf } from "../host-command.ts";
 import { latticeChoice } from "../lattice-access.ts";
 import { byTime, merged, type Told } from "../merge.ts";
@@ -149,19 +149,22 @@ async function ask(call: Call, verb: string, list: string, parameters: object = 
   const choice = choiceOf(call.options);
   const found = await hostsFor(choice);
   const timeoutMs = timeoutOf(call.options) ?? 5_000;
-  if (found.length === 1)
-    return rowsOf(await (await oneHost(call.options, call.output)).call(verb, parameters, timeoutMs), list);
+  const [only, ...others] = found;
+  if (others.length === 0)
+    return withHost(only, list, rowsOf(await only.client.call(verb, parameters, timeoutMs), list));
   const answers = await Promise.allSettled(
     found.map(async ({ client }) => rowsOf(await client.call(verb, parameters, timeoutMs), list)),
   );
   return answers.flatMap((answer, at) => {
-    if (answer.status === "fulfilled")
-      return list === "actors" || list === "providers"
-        ? answer.value.map((row) => ({ ...row, host_id: found[at]?.id }))
-        : answer.value;
+    if (answer.status === "fulfilled") return withHost(found[at]!, list, answer.value);
     call.output.warn(`host ${found[at]?.id ?? ""} does not answer`);
     return [];
   });
+}
+
+/** What runs says where. */
+function withHost({ id }: FoundHost, list: string, rows: Document[]): Document[] {
+  return list === "actors" || list === "providers" ? rows.map((row) => ({ ...row, host_id: id })) : rows;
 }
 
 /** Prints a list once; with --watch goes on with what changes. */

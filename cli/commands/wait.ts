@@ -34,11 +34,15 @@ export const command = () =>
       const until = performance.now() + timeoutMs;
       const what = target === undefined ? kind : `${kind} ${target}`;
       const progress = new Progress(output);
+      // A host that is busy may miss a question to all: what it runs is not gone at once.
+      const looks = wanted === "gone" ? 3 : 1;
       progress.step(`Waiting for ${what} to ${wanted === "running" ? "run" : "be gone"}`);
       try {
-        while ((await stateOf(kind, target, options)) !== wanted) {
-          if (performance.now() > until) throw fail("WAIT_TIMEOUT", what, wanted, timeoutMs);
-          await pause(lookEveryMs);
+        let seen = 0;
+        while (seen < looks) {
+          seen = (await stateOf(kind, target, options)) === wanted ? seen + 1 : 0;
+          if (seen === 0 && performance.now() > until) throw fail("WAIT_TIMEOUT", what, wanted, timeoutMs);
+          if (seen < looks) await pause(lookEveryMs);
         }
       } finally {
         progress.done();
