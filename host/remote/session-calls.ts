@@ -44,6 +44,7 @@ const codes: Readonly<Record<SessionRefusal, string>> = {
   tag: "FRAME_TAG",
   replay: "FRAME_REPLAYED",
   stream: "FRAME_STREAM",
+  unanswered: "ANSWER_UNSENT",
 };
 
 /** Calls sealed between two of our hosts, in both directions. */

@@ -34,6 +34,8 @@ export interface SessionCallOptions {
 
 /** Calls are sent again only when the other end proved that it did not run them. */
 const maxRenewals = 3;
+/** A conversation may take so long even when whoever began it has less time, in milliseconds: others wait for it too. */
+const openingMs = 5_000;
 const maxSequence = 0xffff_ffff;
 /** Room for ends, position and tag around a call. */
 const frameOverhead = 512;
@@ -143,9 +145,11 @@ export class SessionCaller {
     return flow;
   }
 
-  /** One conversation is opened at a time; those who come meanwhile wait for it. */
+  /** One conversation is opened at a time; those who come meanwhile wait for it, also longer than who began it. */
   async #open(flow: Flow, subject: string, timeoutMs: number): Promise<void> {
-    flow.opening ??= this.#converse(flow, subject, timeoutMs).finally(() => (flow.opening = undefined));
+    flow.opening ??= this.#converse(flow, subject, Math.max(timeoutMs, openingMs)).finally(
+      () => (flow.opening = undefined),
+    );
     await flow.opening;
   }
 

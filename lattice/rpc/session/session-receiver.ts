@@ -30,8 +30,16 @@ declare const proven: unique symbol;
 /** A call that another host of ours sent, proven by its tag; its payload is inside. Only `SessionReceiver` makes one. */
 export type ProvenCall = RemoteCall & { readonly from: End; readonly [proven]: true };
 
-/** Why a message to a place was not run, for counters. */
-export type SessionRefusal = "not a frame" | "malformed" | "hello refused" | "stranger" | "tag" | "replay" | "stream";
+/** Why a message to a place was not run, or, when it was, not answered: for counters. */
+export type SessionRefusal =
+  | "not a frame"
+  | "malformed"
+  | "hello refused"
+  | "stranger"
+  | "tag"
+  | "replay"
+  | "stream"
+  | "unanswered";
 
 export interface SessionReceiverOptions {
   readonly identity: SessionIdentity;
@@ -43,7 +51,7 @@ export interface SessionReceiverOptions {
   readonly maxPayloadBytes: () => number;
   /** Runs a call. What it throws travels back as the error of the call. */
   readonly handle: (call: ProvenCall) => Uint8Array | Promise<Uint8Array>;
-  /** Told of every message that was not run. */
+  /** Told of every message that was not run or not answered. */
   readonly onRefused?: (why: SessionRefusal, detail: string) => void;
 }
 
@@ -129,7 +137,14 @@ export class SessionReceiver {
   #run(message: BusMessage, head: CallHead, { answers }: Caller): void {
     // The head is a view of the message; streams are compared and written only.
     const respond = (answer: RemoteAnswer): void => void message.respond(encodeAnswer(head, answer, answers));
-    const failed = (error: unknown): void => respond({ ok: false, error: asLatticeError(error) });
+    // Where even that cannot be sent (the server is away, and too much waits for it) the caller's time ends.
+    const failed = (error: unknown): void => {
+      try {
+        respond({ ok: false, error: asLatticeError(error) });
+      } catch (problem) {
+        this.#refuse("unanswered", describe(problem));
+      }
+    };
     const settle = (payload: Uint8Array): void => {
       try {
         if (payload.length <= inlineLimitBytes && payload.length + frameOverhead <= this.#options.maxPayloadBytes())

@@ -293,3 +293,46 @@ test("what is no frame of a session is left to others; broken frames hurt nobody
   await a.caller.call(b.end, call, quick);
   assert.equal(b.ran.length, 1);
 });
+
+test("a conversation that one caller has no more time for is still there for those who have", async () => {
+  const here = world();
+  const [a, b] = [new SessionHost(here), new SessionHost(here)];
+  const receive = b.receiver.receive.bind(b.receiver);
+  const held: BusMessage[] = [];
+  b.receiver.receive = (message) => held.push(message) > 0;
+  const hasty = a.caller.call(b.end, call, { timeoutMs: 30 });
+  const patient = a.caller.call(b.end, call, { timeoutMs: 60_000 });
+  await assert.rejects(hasty, { code: "RPC_TIMEOUT" });
+  b.receiver.receive = receive;
+  for (const message of held) receive(message);
+  assert.deepEqual(Buffer.from(await patient), call.payload);
+  assert.equal(b.ran.length, 1);
+});
+
+test("an answer that cannot be sent is counted, and harms nobody", async () => {
+  const here = world();
+  const [a, b] = [new SessionHost(here), new SessionHost(here, { handle: async ({ payload }) => payload })];
+  await a.caller.call(b.end, call, quick);
+  const receive = b.receiver.receive.bind(b.receiver);
+  b.receiver.receive = ({ subject, payload, headers }) =>
+    receive({
+      subject,
+      payload,
+      headers,
+      reply: "nobody",
+      respond: () => {
+        throw fail("BUS_FULL", "127.0.0.1:4222", 1);
+      },
+    });
+  const unheard: unknown[] = [];
+  const note = (reason: unknown): void => void unheard.push(reason);
+  process.on("unhandledRejection", note);
+  try {
+    await assert.rejects(a.caller.call(b.end, call, { timeoutMs: 100 }), { code: "RPC_TIMEOUT" });
+    await until(() => b.refused.includes("unanswered"));
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    process.off("unhandledRejection", note);
+  }
+  assert.deepEqual(unheard, []);
+});
