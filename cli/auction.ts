@@ -1,22 +1,19 @@
 import { fail } from "../lattice/index.ts";
-import type { Document, HostClient } from "./client.ts";
-import { choiceOf, hostsFor } from "./discovery.ts";
-import { latticeChoice, openLattice } from "./lattice-access.ts";
+import { bidsOf, carries, type HostBid, labelText, leastBurden, type Lot } from "./bids.ts";
+import type { HostClient } from "./client.ts";
+import { rowsOf } from "./client.ts";
 import type { Options } from "./command.ts";
+import { choiceOf, type FoundHost, hostsFor } from "./discovery.ts";
+import { type LatticeChoice, openLattice } from "./lattice-access.ts";
 import type { Output } from "./output.ts";
-
-/** What is to be started somewhere. */
-export type Lot =
-  | { readonly kind: "actor"; readonly reference: string }
-  | { readonly kind: "provider"; readonly reference: string; readonly linkName: string };
 
 /** How long hosts may think after another has bid, in milliseconds. */
 const biddingMs = 1_000;
 
 /**
- * The host that takes something on: the one that was named, or of those of the lattice that carry the
- * labels and bid for it the one with the least to do.
- * @throws LatticeError HOST_ABSENT naming the labels when nobody bids.
+ * The host that takes something on: the one that was named, or of those of the lattice, or of this
+ * machine, that carry the labels and would take it the one with the least to do.
+ * @throws LatticeError HOST_ABSENT naming the labels when nobody would.
  */
 export async function hostByAuction(
   options: Options,
@@ -25,13 +22,25 @@ export async function hostByAuction(
   output: Output,
 ): Promise<HostClient> {
   const choice = choiceOf(options);
-  const lattice = latticeChoice(options);
   const hosts = await hostsFor(choice);
-  if (hosts.length === 1 || lattice === undefined || choice.hostId !== undefined) {
-    await checkLabels(hosts[0].client, constraints, choice.hostId !== undefined);
-    if (hosts.length > 1) output.note(`${hosts.length} hosts run; took ${hosts[0].id} (choose with --host-id)`);
-    return hosts[0].client;
+  const [first] = hosts;
+  if (hosts.length === 1 || choice.hostId !== undefined) {
+    await checkLabels(first.client, constraints, choice.hostId !== undefined);
+    return first.client;
   }
+  // Only hosts of a lattice come with their record; those of this machine may belong to none.
+  return first.record !== undefined && choice.lattice !== undefined
+    ? ofLattice(choice.lattice, hosts, lot, constraints, output)
+    : ofMachine(hosts, lot, constraints, output);
+}
+
+async function ofLattice(
+  lattice: LatticeChoice,
+  hosts: readonly FoundHost[],
+  lot: Lot,
+  constraints: Readonly<Record<string, string>>,
+  output: Output,
+): Promise<HostClient> {
   const { subjects, access } = await openLattice(lattice).then((opened) => ({
     subjects: opened.subjects,
     access: opened,
@@ -44,7 +53,7 @@ export async function hostByAuction(
           { provider_ref: lot.reference, link_name: lot.linkName, constraints },
           biddingMs,
         );
-  const best = bids.toSorted((a, b) => burden(a) - burden(b))[0];
+  const best = leastBurden(bids);
   const winner = hosts.find(({ id }) => id === best?.host_id);
   if (!winner)
     throw fail("HOST_ABSENT", `lattice ${lattice.lattice} that would take ${lot.reference}${labelText(constraints)}`);
@@ -52,10 +61,22 @@ export async function hostByAuction(
   return winner.client;
 }
 
-/** Hosts of others say nothing of their load: they come after those that do. */
-function burden(bid: Document): number {
-  const running = typeof bid.running === "number" ? bid.running : 1e6;
-  return running * 1e6 + (typeof bid.instances === "number" ? bid.instances : 0);
+async function ofMachine(
+  hosts: readonly FoundHost[],
+  lot: Lot,
+  constraints: Readonly<Record<string, string>>,
+  output: Output,
+): Promise<HostClient> {
+  const bids = await bidsOf(hosts, lot, constraints);
+  // What runs everywhere already is refused by one of them, which says so best.
+  const best: HostBid | undefined = leastBurden(bids.filter(({ taken }) => !taken)) ?? bids[0];
+  if (best === undefined)
+    throw fail("HOST_ABSENT", `this machine that would take ${lot.reference}${labelText(constraints)}`);
+  const { id, client } = best.host;
+  output.note(
+    `${hosts.length} hosts run here; took ${id}, which has the least to do; choose with --host-id or --socket`,
+  );
+  return client;
 }
 
 /** One host is no choice: its labels must fit all the same. */
@@ -64,15 +85,8 @@ async function checkLabels(
   constraints: Readonly<Record<string, string>>,
   chosen: boolean,
 ): Promise<void> {
-  const wanted = Object.entries(constraints);
-  if (wanted.length === 0 || chosen) return;
-  const { hosts } = await client.call("get.hosts", {}, 5_000);
-  const [record] = Array.isArray(hosts) ? (hosts as { labels: Record<string, string> }[]) : [];
-  const missing = wanted.filter(([key, value]) => record?.labels[key] !== value);
+  if (Object.keys(constraints).length === 0 || chosen) return;
+  const [record] = rowsOf(await client.call("get.hosts", {}, 5_000), "hosts");
+  const missing = Object.entries(constraints).filter(([key, value]) => !carries(record, { [key]: value }));
   if (missing.length > 0) throw fail("HOST_ABSENT", `labels ${missing.map((pair) => pair.join("=")).join(", ")}`);
-}
-
-function labelText(constraints: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(constraints).map((pair) => pair.join("="));
-  return pairs.length === 0 ? "" : ` with labels ${pairs.join(", ")}`;
 }
