@@ -4,7 +4,8 @@ import { Deadlines, graceMs } from "./deadlines.ts";
 import { Hold } from "./hold.ts";
 import type { Place } from "./engine-messages.ts";
 import type { Answer, Around } from "./middleware.ts";
-import { askPolicy, type Policy, type PolicyRequest } from "./policy.ts";
+import { askPolicy, type Policy } from "./policy.ts";
+import { policyRequest } from "./policy-ends.ts";
 import { ProviderCalls } from "./provider-calls.ts";
 import { remoteRoute, resolveRoute, type Route } from "./routes.ts";
 import type { Spy } from "./spy.ts";
@@ -87,7 +88,7 @@ export class Dispatch {
     // Policy and middleware run once, in the engine that answers.
     if (typeof answer !== "function") return answer;
     const around = route.kind === "actor" ? aroundActor : aroundProvider;
-    return policy || around ? this.#guarded(policy, around, invocation, answer) : answer(invocation);
+    return policy || around ? this.#guarded(policy, around, invocation, route, answer) : answer(invocation);
   }
 
   /** Asks another host, for an engine that has no connection of its own and has looked at the call. */
@@ -188,11 +189,12 @@ export class Dispatch {
     policy: Policy | undefined,
     around: Around | undefined,
     invocation: VerifiedInvocation,
+    route: Route,
     answer: Answer,
   ): Uint8Array | Promise<Uint8Array> {
     const { operation, deadline } = invocation;
     const what = `${operation} on ${nameOf(invocation.target)}`;
-    const asked = policy && askPolicy(policy, policyRequest(invocation), what);
+    const asked = policy && askPolicy(policy, policyRequest(invocation, route), what);
     if (!asked && !around) return answer(invocation);
     const since = performance.now();
     // After a wait the tables may have changed: whoever answers by then.
@@ -303,15 +305,6 @@ export class Dispatch {
     this.#warned.add(name);
     this.#options.onUnclaimed(placement, contractId);
   }
-}
-
-function policyRequest({ origin, target, operation }: VerifiedInvocation): PolicyRequest {
-  return {
-    action: "perform_invocation",
-    origin: origin.kind === "operator" ? origin.name : origin.key,
-    target: target.kind === "actor" ? target.key : target.contractId,
-    operation,
-  };
 }
 
 /** Waiting calls weigh most; a placement of another engine loses against one that runs here. */

@@ -20,7 +20,7 @@ export type { ActorHandle, ProviderHandle, LinkRecord } from "./wanted.ts";
 export type { Inventory } from "./inventory.ts";
 export { inventory, hostRecord, snapshot } from "./inventory.ts";
 export { explain, type Explanation, type ExplainStep } from "./explain.ts";
-export type { Policy, PolicyDecision, PolicyRequest } from "./policy.ts";
+export type { Policy, PolicyDecision, PolicyEnd, PolicyRequest } from "./policy.ts";
 export { allowed } from "./policy.ts";
 export type { BeforeStep, Middleware } from "./middleware.ts";
 export { verbsOf } from "./verbs.ts";

@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import { allowed, type Policy, type PolicyDecision, type PolicyRequest } from "./policy.ts";
+import { allowed, type Policy, type PolicyDecision, type PolicyEnd, type PolicyRequest } from "./policy.ts";
 
 /** A policy that lives in the supervisor's thread, since what it asks is reached from there. */
 export interface SharedPolicy {
@@ -70,5 +70,10 @@ export function relayedPolicy(port: MessagePort): Policy {
 
 /** Decisions are about who acts on whom, whatever the operation. Source: lattice protocol reference, section 13. */
 function keyOf(request: PolicyRequest): string {
-  return request.action === "perform_invocation" ? `${request.origin} ${request.target}` : JSON.stringify(request);
+  if (request.action !== "perform_invocation") return JSON.stringify(request);
+  return `${endName(request.caller)} ${endName(request.called)}`;
+}
+
+function endName({ key, contractId = "", linkName = "" }: PolicyEnd): string {
+  return `${key} ${contractId} ${linkName}`;
 }

@@ -1,5 +1,13 @@
 import { describe, fail } from "../lattice/index.ts";
 
+/** One end of a call. Contract and link name are those of a provider, as the link says them. */
+export interface PolicyEnd {
+  /** Key of an actor or provider; of an operator the name. */
+  readonly key: string;
+  readonly contractId?: string;
+  readonly linkName?: string;
+}
+
 /**
  * A policy can only tighten: claims and links are always checked by the host itself, before and
  * whatever the policy says.
@@ -21,8 +29,12 @@ export type PolicyRequest =
     }
   | {
       readonly action: "perform_invocation";
+      /** Key of the actor or provider that calls, or an operator's name. */
       readonly origin: string;
+      /** Key of the actor that is called, or a provider's contract. */
       readonly target: string;
+      readonly caller: PolicyEnd;
+      readonly called: PolicyEnd;
       readonly operation: string;
     };
 

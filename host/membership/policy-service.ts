@@ -9,7 +9,7 @@ import {
   readPolicyAnswer,
 } from "../../lattice/index.ts";
 import type { Host } from "../host.ts";
-import type { Policy, PolicyDecision, PolicyRequest } from "../policy.ts";
+import type { Policy, PolicyDecision, PolicyEnd, PolicyRequest } from "../policy.ts";
 import type { SharedPolicy } from "../policy-relay.ts";
 import type { LatticeConfig } from "./settings.ts";
 
@@ -108,8 +108,10 @@ function questionOf(host: Host, request: PolicyRequest): Question {
       return { action: request.action, source: { ...named, capabilities: [], issuedAt: 0 }, target: named };
     }
     case "perform_invocation": {
-      const { origin, target } = request;
-      return { action: request.action, source: sourceOf(host, origin, "", []), target: targetOf(host, target) };
+      const { caller, called } = request;
+      const source = { ...sourceOf(host, caller.key, "", []), ...linkOf(caller) };
+      const target = { publicKey: called.key, issuer: claimsOf(host, called.key)?.issuer ?? "", ...linkOf(called) };
+      return { action: request.action, source, target };
     }
     default:
       return request satisfies never;
@@ -127,10 +129,8 @@ function sourceOf(host: Host, key: string, issuer: string, capabilities: readonl
   };
 }
 
-function targetOf(host: Host, key: string): Question["target"] {
-  const provider = [...host.wanted.providers.values()].find(({ spec }) => spec.key === key)?.spec;
-  if (!provider) return { publicKey: key, issuer: claimsOf(host, key)?.issuer ?? "" };
-  return { publicKey: key, issuer: "", contractId: provider.contractId, linkName: provider.linkName };
+function linkOf({ contractId, linkName }: PolicyEnd): Pick<Question["target"], "contractId" | "linkName"> {
+  return { ...(contractId === undefined ? {} : { contractId }), ...(linkName === undefined ? {} : { linkName }) };
 }
 
 function claimsOf(host: Host, key: string) {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startHost } from "../../host/index.ts";
-import { memoryConnection, MemoryServer } from "../../lattice/index.ts";
+import type { ProviderContext } from "../../capabilities/index.ts";
+import { KeyPair, memoryConnection, MemoryServer } from "../../lattice/index.ts";
 import { calling, obedient } from "../support/actors.ts";
+import { askHost } from "../support/edge.ts";
 import { ask, codeOf, start } from "../support/journey.ts";
 import { until } from "../support/until.ts";
 
@@ -25,7 +27,7 @@ function service(permitted: (question: Question) => boolean) {
     const { requestId } = question;
     message.respond(Buffer.from(JSON.stringify({ requestId, permitted: permitted(question), message: "as told" })));
   });
-  const policyService = { topic: "policy.ask", changesTopic: "policy.changes", timeoutMs: 200 };
+  const policyService = { topic: "policy.ask", changesTopic: "policy.changes", timeoutMs: 20_000 };
   const host = (more: object = {}) =>
     startHost({ connection: memoryConnection(server), policyService, logLevel: "error", ...more });
   const change = (requestId: string, allow: boolean) =>
@@ -69,6 +71,55 @@ for (const [where, engines] of [
     policy.change(asked.requestId, false);
     await until(async () => /policy|changed/i.test(await reach()));
   });
+
+for (const engines of [0, 2])
+  void test(`the policy service tells apart two links of one contract (${engines} engines)`, async () => {
+    const policy = service(({ action, target }) => action !== "perform_invocation" || target["linkName"] !== "vault");
+    await using host = await policy.host({ engines });
+    const actor = await start(host, obedient({ name: "Echo", capabilities: ["wasmcloud:keyvalue"] }));
+    const keys = new Map<string, string>();
+    for (const linkName of ["default", "vault"]) {
+      const store = await host.startProvider("builtin:keyvalue-memory", { linkName });
+      await host.link(actor, store, { linkName });
+      keys.set(linkName, store.id);
+    }
+    const get = (link: string) => ask(host, actor, "Call", askHost("wasmcloud:keyvalue", "Get", "", link));
+    assert.doesNotMatch(await get("default"), /policy/);
+    assert.match(await get("vault"), /policy refuses Get on wasmcloud:keyvalue: as told/);
+    assert.doesNotMatch(await get("default"), /policy/);
+    const asked = policy.asked.filter(
+      ({ action, target }) => action === "perform_invocation" && "contractId" in target,
+    );
+    assert.deepEqual(
+      asked.map(({ target: { publicKey, contractId, linkName } }) => [publicKey, contractId, linkName]),
+      ["default", "vault"].map((linkName) => [keys.get(linkName), "wasmcloud:keyvalue", linkName]),
+    );
+  });
+
+void test("the policy service hears as which provider, under which link, an actor is called", async () => {
+  const policy = service(() => true);
+  await using host = await policy.host();
+  const actor = await start(host, obedient({ name: "Echo", capabilities: ["demo:caller"] }));
+  const { publicKey: key } = KeyPair.generate("service");
+  const calls: (() => Promise<Uint8Array>)[] = [];
+  let context: ProviderContext | undefined;
+  const provider = await host.startProvider(
+    {
+      contractId: "demo:caller",
+      name: "caller",
+      key,
+      start: (given) => void (context = given),
+      putLink: (link) => void calls.push(() => context!.invoke(link, "Echo", Buffer.from("hello"))),
+      handle: () => new Uint8Array(),
+    },
+    { linkName: "left" },
+  );
+  await host.link(actor, provider, { linkName: "left" });
+  assert.equal(Buffer.from(await calls[0]!()).toString(), "hello");
+  const { source, target } = policy.asked.find(({ action }) => action === "perform_invocation")!;
+  assert.deepEqual([source["publicKey"], source["contractId"], source["linkName"]], [key, "demo:caller", "left"]);
+  assert.deepEqual([target["publicKey"], target["contractId"]], [actor.id, undefined]);
+});
 
 void test("a policy service that does not answer refuses", async () => {
   const server = new MemoryServer();

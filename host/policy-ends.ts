@@ -1,0 +1,34 @@
+import type { Origin, Target, VerifiedInvocation } from "../lattice/index.ts";
+import type { PolicyEnd, PolicyRequest } from "./policy.ts";
+import type { Route } from "./routes.ts";
+
+/** What a policy is asked about a call whose way is known. */
+export function policyRequest({ origin, target, operation }: VerifiedInvocation, route: Route): PolicyRequest {
+  const caller = callerOf(origin);
+  return {
+    action: "perform_invocation",
+    origin: caller.key,
+    target: target.kind === "actor" ? target.key : target.contractId,
+    operation,
+    caller,
+    called: calledOf(target, route),
+  };
+}
+
+function callerOf(origin: Origin): PolicyEnd {
+  if (origin.kind === "operator") return { key: origin.name };
+  if (origin.kind === "actor") return { key: origin.key };
+  const { key, contractId, linkName } = origin;
+  return { key, contractId, linkName };
+}
+
+/** The provider itself, under the link by which it is called; eras have other names for its contract. */
+function calledOf(target: Target, route: Route): PolicyEnd {
+  if (target.kind === "actor") return { key: target.key };
+  const { contractId, linkName } = target;
+  if (route.kind === "provider") {
+    const { spec } = route.link;
+    return { key: spec.provider, contractId: spec.contractId, linkName: spec.linkName };
+  }
+  return { key: route.kind === "service" ? route.provider.spec.key : contractId, contractId, linkName };
+}
