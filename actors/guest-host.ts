@@ -54,6 +54,8 @@ export interface GuestCall {
   readonly deadline: number;
   readonly hops: number;
   readonly trace: TraceContext | undefined;
+  /** Asked beside its work, and not counted as such. */
+  readonly aside?: boolean;
 }
 
 /**

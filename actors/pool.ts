@@ -157,11 +157,11 @@ export class Pool implements GuestOwner, Watched {
    */
   submit(call: GuestCall, waiter: Waiter): void {
     if (!this.#watched) this.#watch();
-    this.#calls++;
+    if (!call.aside) this.#calls++;
     this.#scheduler.arrivals++;
     const refusal = this.#refusal(call);
     if (refusal) {
-      this.#errors++;
+      if (!call.aside) this.#errors++;
       throw refusal;
     }
     this.#outstanding++;
@@ -451,7 +451,7 @@ export class Pool implements GuestOwner, Watched {
   }
 
   #reject(ticket: Ticket, error: LatticeError): void {
-    this.#errors++;
+    if (!ticket.call.aside) this.#errors++;
     if (--this.#outstanding === 0) this.#drained();
     ticket.waiter.failed(error);
   }

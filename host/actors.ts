@@ -226,7 +226,7 @@ export class Actors {
       for (const record of records) {
         const sameAlias = record.spec.module.claims.callAlias === claims.callAlias;
         const next = { ...record.spec, module: prepared, ...(sameAlias ? {} : { since: this.#now() }) };
-        await fleet.apply({ type: "put-placement", spec: next });
+        await fleet.apply({ type: "put-placement", spec: next, mustBeWell: true });
         before.set(record, record.spec);
         record.spec = next;
       }

@@ -77,7 +77,8 @@ export interface LinkSpec extends LinkDefinition {
  * come one after the other, changes of different things at once.
  */
 export type EngineChange =
-  | { readonly type: "put-placement"; readonly spec: PlacementSpec }
+  /** With `mustBeWell` it is refused when the guest says that it is not well. */
+  | { readonly type: "put-placement"; readonly spec: PlacementSpec; readonly mustBeWell?: boolean }
   | { readonly type: "resize-placement"; readonly id: string; readonly instances: number }
   /** Takes no new calls, and stays known so that those in flight in other engines can finish. */
   | { readonly type: "drain-placement"; readonly id: string; readonly drainMs: number }
@@ -241,6 +242,8 @@ export interface PlacementStats {
   readonly cpuMs: number;
   readonly queueMs: number;
   readonly memoryBytes: number;
+  /** Why it is not well, as it says. */
+  readonly problem: string | undefined;
 }
 
 /** A provider that runs in that engine. */

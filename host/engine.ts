@@ -99,7 +99,7 @@ export class Engine implements EngineHandle {
     if (this.#stopping) throw fail("STOPPED", "the host");
     switch (change.type) {
       case "put-placement":
-        await this.#placements.put(change.spec);
+        await this.#placements.put(change.spec, change.mustBeWell);
         return undefined;
       case "resize-placement":
         await this.#placements.resize(change.id, change.instances);

@@ -48,6 +48,9 @@ export interface InstanceRow {
   readonly errors: number;
   readonly cpu_ms: number;
   readonly memory_bytes: number;
+  readonly healthy: boolean;
+  /** Why it is not well, as it says, or empty. */
+  readonly message: string;
 }
 
 export interface ProviderRow {
@@ -92,6 +95,11 @@ export function hostRecord(host: Host) {
 export async function inventory(host: Host): Promise<Inventory> {
   const stats = await host.fleet.stats();
   const figures = sumPlacements(stats);
+  const problems = new Map(
+    stats.flatMap(({ placements }) =>
+      placements.flatMap(({ id, problem }) => (problem ? [[id, problem] as const] : [])),
+    ),
+  );
   const byKey = new Map<string, PlacementRecord[]>();
   for (const record of host.wanted.placements.values()) {
     const { key } = record.spec.module;
@@ -105,7 +113,7 @@ export async function inventory(host: Host): Promise<Inventory> {
     version,
     ...uptime(host),
     state: host.state,
-    actors: [...byKey].map(([key, records]) => actorRow(host, key, records, figures)),
+    actors: [...byKey].map(([key, records]) => actorRow(host, key, records, figures, problems)),
     providers: [...host.wanted.providers.values()].map(({ spec, annotations, reference }) => ({
       id: spec.key,
       name: spec.name,
@@ -126,6 +134,7 @@ function actorRow(
   key: string,
   records: readonly PlacementRecord[],
   figures: ReadonlyMap<string, Sums>,
+  problems: ReadonlyMap<string, string>,
 ): ActorRow {
   const [first] = records;
   const { claims, era } = first!.spec.module;
@@ -154,12 +163,14 @@ function actorRow(
         errors: own.errors,
         cpu_ms: Math.round(own.cpuMs * 1_000) / 1_000,
         memory_bytes: own.memoryBytes,
+        healthy: !problems.has(spec.id),
+        message: problems.get(spec.id) ?? "",
       };
     }),
   };
 }
 
-type Sums = Omit<EngineStats["placements"][number], "id">;
+type Sums = Omit<EngineStats["placements"][number], "id" | "problem">;
 const noSums: Sums = {
   instances: 0,
   busy: 0,
@@ -176,7 +187,7 @@ const noSums: Sums = {
 export function sumPlacements(engines: readonly EngineStats[]): Map<string, Sums> {
   const sums = new Map<string, Sums>();
   for (const { placements } of engines) {
-    for (const { id, ...own } of placements) {
+    for (const { id, problem: _problem, ...own } of placements) {
       const so = sums.get(id) ?? noSums;
       sums.set(id, {
         instances: so.instances + own.instances,

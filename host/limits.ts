@@ -41,7 +41,12 @@ export const limitTable = {
   httpRequestMs: { default: 60_000, min: 1, max: hour, says: "time for a whole HTTP request to arrive" },
   httpIdleMs: { default: 60_000, min: 1, max: hour, says: "idle time of a kept-alive HTTP connection" },
   engineSilenceMs: { default: 1_000, min: 50, max: hour, says: "silence after which an engine is ended and replaced" },
-  healthMs: { default: 5_000, min: 10, max: hour, says: "time between two questions to a provider for its health" },
+  healthMs: {
+    default: 5_000,
+    min: 10,
+    max: hour,
+    says: "time between two questions for the health of a provider, or of an actor that has worked",
+  },
   drainMs: { default: 10_000, min: 0, max: hour, says: "wait for calls in flight when something stops" },
   logLines: { default: 1_000, min: 1, max: 1_000_000, says: "log lines kept per placement" },
   logLineChars: { default: 8 * KiB, min: 64, max: MiB, says: "characters kept of one log line" },

@@ -1,5 +1,6 @@
 import { type GuestCall, type Introduce, Pool, type Scheduler } from "../actors/index.ts";
 import { canonicalContract, fail } from "../lattice/index.ts";
+import { ActorHealth, askActor } from "./actor-health.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { PlacementSpec, PlacementStats } from "./engine-messages.ts";
 import type { EngineOptions } from "./engine-options.ts";
@@ -15,6 +16,7 @@ export class PlacementKeeper {
   readonly #expiry = new Map<string, NodeJS.Timeout>();
   /** Replaced by an update, finishing what they hold. */
   readonly #retiring = new Set<Pool>();
+  readonly #health: ActorHealth;
   #stopped = false;
 
   constructor(options: EngineOptions, tables: Tables, dispatch: Dispatch, scheduler: Scheduler) {
@@ -22,16 +24,22 @@ export class PlacementKeeper {
     this.#tables = tables;
     this.#dispatch = dispatch;
     this.#scheduler = scheduler;
+    this.#health = new ActorHealth(tables, options.limits.healthMs, options.onReport);
   }
 
-  /** Warms the new pool before anyone sees it; an update drains the old one afterwards. */
-  async put(spec: PlacementSpec): Promise<void> {
+  /**
+   * Warms the new pool before anyone sees it; an update drains the old one afterwards. With `mustBeWell` it is asked
+   * for its health, too.
+   * @throws LatticeError UPDATE_REFUSED when it says that it is not well; GUEST_START_FAILED, INSTANCE_LIMIT, STOPPED.
+   */
+  async put(spec: PlacementSpec, mustBeWell = false): Promise<void> {
     const row = this.#row(spec);
     if (spec.places.includes(this.#options.place)) {
       const pool = this.#pool(row);
       row.pool = pool;
       try {
         await pool.warm();
+        if (mustBeWell) await this.#mustBeWell(row, pool);
         if (this.#stopped) throw fail("STOPPED", "the host");
       } catch (error) {
         await pool.stop();
@@ -42,7 +50,17 @@ export class PlacementKeeper {
     this.#tables.placements.set(spec.id, row);
     this.#tables.placementChanged(spec.id);
     this.#watchExpiry(row);
+    this.#health.forget(spec.id);
     if (held?.pool) this.#retire(held.pool);
+  }
+
+  async #mustBeWell(row: PlacementRow, pool: Pool): Promise<void> {
+    if (row.spec.module.claims.portableProvider) return;
+    const answer = await askActor(row, pool);
+    if (answer.said === "unwell")
+      throw fail("UPDATE_REFUSED", row.origin.name, `the new module says that it is not well: ${answer.message}`);
+    // Asking may have cost the instance.
+    await pool.warm();
   }
 
   async resize(id: string, instances: number): Promise<void> {
@@ -70,6 +88,7 @@ export class PlacementKeeper {
     this.#tables.placementChanged(id);
     this.#dispatch.forget(id);
     this.#introductions.delete(id);
+    this.#health.forget(id);
     clearTimeout(this.#expiry.get(id));
     this.#expiry.delete(id);
     await row.pool?.stop();
@@ -91,7 +110,7 @@ export class PlacementKeeper {
   /** Of those that run here. */
   stats(): PlacementStats[] {
     return [...this.#tables.placements.values()].flatMap(({ spec, pool }) =>
-      pool ? [{ id: spec.id, ...pool.stats() }] : [],
+      pool ? [{ id: spec.id, ...pool.stats(), problem: this.#health.problemOf(spec.id) }] : [],
     );
   }
 
@@ -101,6 +120,7 @@ export class PlacementKeeper {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#health.stop();
     for (const timer of this.#expiry.values()) clearTimeout(timer);
     this.#expiry.clear();
     await Promise.all(this.#pools().map((pool) => pool.stop()));

@@ -93,6 +93,8 @@ test("a provider is stopped when the calls that it holds are answered", async ()
   const inFlight = host.call(actor, "Call", get);
   await until(() => answer.length > 0);
   const stopping = host.stopProvider(handle);
+  const rows = host.fleet.caller.tables.providers;
+  await until(() => [...rows.values()].every(({ draining }) => draining));
   assert.match(text(await host.call(actor, "Call", get)), /store is draining/);
   order.push("answered");
   answer(bytes("in time"));
