@@ -140,7 +140,9 @@ export class Member {
     this.#leftovers.start();
     policy?.open(this.#host, bus);
     await this.#host.fleet.join(remote, rpc);
-    await this.#host.configurations.open(control.state(configurationBucket(this.#host.config.lattice)));
+    const configured = this.#host.configurations.open(control.state(configurationBucket(this.#host.config.lattice)));
+    // Links take effect with them; a server that is away is not waited for twice.
+    if (bus.status === "connected") await configured;
     this.#host.secretBucket.join(control.state(secretsBucket(this.#host.config.lattice)));
     await this.#host.links.join({
       state: control.state(metadataBucket(this.#host.config.lattice)),
@@ -150,6 +152,7 @@ export class Member {
         this.changed();
       },
     });
+    await configured;
     if (bus.status === "connected") this.#connected();
     else this.#host.logger.warn(`no server of lattice ${this.#host.config.lattice} is reached yet; local work goes on`);
   }

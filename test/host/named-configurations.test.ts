@@ -11,7 +11,7 @@ import { ControlLattice } from "../support/control-client.ts";
 import { Counting } from "../support/counting.ts";
 import { edgeActor } from "../support/edge.ts";
 import { example } from "../support/examples.ts";
-import { natsTest } from "../support/nats-server.ts";
+import { freePort, NatsServer, natsTest } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
 /** A provider that keeps what it was told of its links. */
@@ -216,3 +216,25 @@ natsTest("configurations are the lattice's: changed at any host, taken up once w
   assert.match(values, /secret:env:LATTICE_SECRET_X/);
   assert.doesNotMatch(values, /hush/);
 });
+
+natsTest(
+  "a host that starts without its server takes links up with their configurations once it is there",
+  async () => {
+    const port = await freePort();
+    const [clusterSeed, key] = [KeyPair.generate("cluster").seed, KeyPair.generate("service").publicKey];
+    const join = () => startHost({ nats: `nats://127.0.0.1:${port}`, clusterSeed, logLevel: "silent" });
+    await using early = await join();
+    const store = listening(key);
+    await early.startProvider(store);
+    await using _server = await NatsServer.start({ port });
+    await using other = await join();
+    const actor = await startCounter(other);
+    await other.configurations.put("store", { size: "1" });
+    await other.link(actor, key, { contractId: "wasmcloud:keyvalue", config: ["store"] });
+    await until(() => store.told.length === 1, 30_000);
+    await until(() => early.configurations.find("store"), 30_000);
+    await other.configurations.put("store", { size: "2" });
+    await until(() => store.told.length === 2, 30_000);
+    assert.deepEqual(store.told, [{ size: "1" }, { size: "2" }]);
+  },
+);
