@@ -37,7 +37,7 @@ import type { ProviderNews } from "./provider-questions.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
 import { SecretBucket } from "./secret-bucket.ts";
 import { SecretWatch } from "./secret-watch.ts";
-import { SwapJournal } from "./swap-journal.ts";
+import { type InterruptedSwap, SwapJournal } from "./swap-journal.ts";
 import { isOwnReference } from "./swap-reference.ts";
 import { Spies } from "./spies.ts";
 import { Swaps } from "./swap.ts";
@@ -57,6 +57,15 @@ export interface CallOptions {
   /** Who asks, for policy and logs. Default "operator". */
   readonly as?: string;
 }
+
+/** What the last process of a host left of swaps, and where the next ones are noted. */
+interface OpenedJournal {
+  readonly gone: readonly GoneProvider[];
+  readonly cut: readonly InterruptedSwap[];
+  readonly journal: SwapJournal | undefined;
+}
+
+const noJournal: OpenedJournal = { gone: [], cut: [], journal: undefined };
 
 /** Starts a host. Without options: no broker, no sockets, everything in this thread. */
 export function startHost(options: HostOptions = {}): Promise<Host> {
@@ -213,7 +222,7 @@ export class Host implements AsyncDisposable {
       await host.stop();
       throw error;
     }
-    const gone = config.hostSeed === undefined ? [] : await host.#openJournal();
+    const { gone, cut, journal } = config.hostSeed === undefined ? noJournal : await host.#openJournal();
     loader.rehearse();
     events.emit("host_started", {
       host_id: host.id,
@@ -222,7 +231,8 @@ export class Host implements AsyncDisposable {
       uptime_seconds: 0,
       version,
     });
-    if (config.membership.remember !== false) await host.#memory?.restore(config.membership.remember, gone);
+    if (config.membership.remember !== false) await host.#memory?.restore(config.membership.remember, gone, cut);
+    for (const { id } of cut) await journal?.close(id);
     return host;
   }
 
@@ -484,13 +494,16 @@ export class Host implements AsyncDisposable {
 
   /**
    * A host that comes back under its key says how the swaps ended that were cut off with its last
-   * process. Answers the providers that stand on another host, so that they are not started here too.
+   * process. Answers the providers that stand on another host, so that they are not started here too,
+   * and who stood after the others.
    */
-  async #openJournal(): Promise<readonly GoneProvider[]> {
+  async #openJournal(): Promise<OpenedJournal> {
     const warn = (text: string) => this.logger.warn(text);
-    const { journal, interrupted } = await SwapJournal.open(this.config.stateDirectory, this.id, warn);
+    const { stateDirectory } = this.config;
+    const { journal, interrupted } = await SwapJournal.open(stateDirectory, this.id, warn, this.#memory);
     this.swaps.keep(journal);
     const gone: GoneProvider[] = [];
+    const cut: InterruptedSwap[] = [];
     for (const swap of interrupted) {
       const { id: swap_id, contractId: contract_id, linkName: link_name, from, to, elsewhere } = swap;
       const stands = await this.swaps.verdictOf(swap);
@@ -499,10 +512,11 @@ export class Host implements AsyncDisposable {
       warn(
         `the swap of ${from} for ${to} (${contract_id}) was cut off with the last process: ${serving} stood (${stands})`,
       );
+      cut.push({ ...swap, stands });
       if (elsewhere?.side === stands)
         gone.push({ reference: elsewhere.side === "new" ? from : to, linkName: link_name });
     }
-    return gone;
+    return { gone, cut, journal };
   }
 
   /** An actor here, else, in a lattice, one of another host; any key may run on a host that does not tell. */

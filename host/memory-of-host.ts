@@ -2,7 +2,9 @@ import { describe, isLatticeError } from "../lattice/index.ts";
 import type { Host } from "./host.ts";
 import { digestOf, ModuleCache } from "./module-cache.ts";
 import { StateStore } from "./state-store.ts";
-
+import { afterSwaps, linksAstray } from "./cut-swaps.ts";
+import type { InterruptedSwap, SwapMemory } from "./swap-journal.ts";
+import type { ProviderRecord } from "./wanted.ts";
 import {
   countOf,
   type GoneProvider,
@@ -40,7 +42,7 @@ const changes: ReadonlySet<string> = new Set([
  * What a host should run, kept on its disk while it runs and started again under the same host key.
  * Modules are pinned by digest and kept beside it. An orderly stop changes nothing of it.
  */
-export class MemoryOfHost {
+export class MemoryOfHost implements SwapMemory {
   readonly #host: Host;
   readonly #store: StateStore;
   readonly #modules: ModuleCache;
@@ -92,10 +94,16 @@ export class MemoryOfHost {
 
   /**
    * Starts what the last process should have run, unless that is to be forgotten, but for what is `gone`
-   * to another host. What cannot start is told, kept and tried again.
+   * to another host. Of swaps that were `cut` off those run that stood. What cannot start is told, kept
+   * and tried again.
    */
-  async restore(remember: true | "fresh", gone: readonly GoneProvider[] = []): Promise<void> {
-    const remembered = remember === "fresh" ? undefined : await this.#store.read(this.#name, version, readRemembered);
+  async restore(
+    remember: true | "fresh",
+    gone: readonly GoneProvider[] = [],
+    cut: readonly InterruptedSwap[] = [],
+  ): Promise<void> {
+    const kept = remember === "fresh" ? undefined : await this.#store.read(this.#name, version, readRemembered);
+    const remembered = kept && afterSwaps(kept, cut);
     if (remembered) {
       const isGone = ({ reference, linkName }: GoneProvider) =>
         gone.some((each) => each.reference === reference && each.linkName === linkName);
@@ -106,6 +114,19 @@ export class MemoryOfHost {
     }
     this.#restoring = false;
     if (remembered) this.#write();
+    if (remembered) await this.#lead(cut);
+  }
+
+  /** What runs here now is on the disk when it resolves. */
+  async flush(): Promise<void> {
+    this.#write();
+    await Promise.all([this.#written, this.#kept]);
+  }
+
+  /** How a provider would be started again, its archive being on the disk; undefined for what is another's, or an object. */
+  async wantedOf(record: ProviderRecord): Promise<RememberedProvider | undefined> {
+    await this.#kept;
+    return this.#rememberedOf(record);
   }
 
   /** Resolves when all is on the disk; nothing is kept any more. */
@@ -188,6 +209,20 @@ export class MemoryOfHost {
     await this.#host.startProvider(archive ?? reference, { reference, ...options });
   }
 
+  /** Links that the lattice keeps, and that lead to one of a swap which did not stand, lead to the other one. */
+  async #lead(cut: readonly InterruptedSwap[]): Promise<void> {
+    const host = this.#host;
+    for (const swap of cut) {
+      for (const { spec } of linksAstray(host.wanted, swap)) {
+        const { actor, linkName, values, config } = spec;
+        const { key } = swap.providers![swap.stands];
+        await host.link(actor, key, { linkName, values, ...(config ? { config } : {}) }).catch((error: unknown) => {
+          host.logger.warn(`link "${linkName}" of ${actor} does not lead to ${swap.to} yet: ${describe(error)}`);
+        });
+      }
+    }
+  }
+
   #write(): void {
     if (this.#restoring || this.#host.state !== "running") return;
     this.#written = this.#store.write(this.#name, version, this.#now()).catch((error: unknown) => {
@@ -195,23 +230,25 @@ export class MemoryOfHost {
     });
   }
 
+  #rememberedOf(record: ProviderRecord): RememberedProvider | undefined {
+    const { spec, annotations, reference } = record;
+    const { id, source, linkName, config } = spec;
+    const object = this.#host.fleet.objects.get(id);
+    const digest = object && this.#host.archiveDigest(object);
+    if (!isOwn(record) || (source.kind !== "builtin" && digest === undefined)) return undefined;
+    return { reference, ...(digest === undefined ? {} : { digest }), linkName, config, annotations };
+  }
+
   #now(): Remembered {
     const { wanted, member } = this.#host;
-    const own = ({ annotations }: { annotations: Texts }): boolean => annotations[ownerAnnotation] === undefined;
-    const actors = [...wanted.placements.values()].filter(own).map(({ spec, annotations, reference }) => ({
+    const actors = [...wanted.placements.values()].filter(isOwn).map(({ spec, annotations, reference }) => ({
       reference,
       digest: spec.module.digest,
       instances: spec.limits.instances,
       annotations,
       env: spec.env,
     }));
-    const providers = [...wanted.providers.values()].filter(own).flatMap(({ spec, annotations, reference }) => {
-      const { id, source, linkName, config } = spec;
-      const object = this.#host.fleet.objects.get(id);
-      const digest = object && this.#host.archiveDigest(object);
-      if (source.kind !== "builtin" && digest === undefined) return [];
-      return [{ reference, ...(digest === undefined ? {} : { digest }), linkName, config, annotations }];
-    });
+    const providers = [...wanted.providers.values()].flatMap((record) => this.#rememberedOf(record) ?? []);
     const links = [...wanted.links.values()]
       .filter(({ spec }) => member === undefined && spec.placement === undefined)
       .map(({ spec: { actor, provider, contractId, linkName, values, config } }) => ({
@@ -232,4 +269,9 @@ export class MemoryOfHost {
       configurations: [...configurations, ...missing.configurations],
     };
   }
+}
+
+/** Nobody else's to start again. */
+function isOwn({ annotations }: { readonly annotations: Texts }): boolean {
+  return annotations[ownerAnnotation] === undefined;
 }

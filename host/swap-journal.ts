@@ -1,4 +1,12 @@
+import type { RememberedProvider } from "./remembered.ts";
 import { StateStore } from "./state-store.ts";
+import type { ProviderRecord } from "./wanted.ts";
+
+/** A provider of a swap, as a host that comes back would start it; what cannot be started by its reference has a key only. */
+export interface SwappedProvider {
+  readonly key: string;
+  readonly wanted?: RememberedProvider;
+}
 
 /** A swap that the last process of this host did not end, and who stood behind the links when it was cut off. */
 export interface InterruptedSwap {
@@ -9,8 +17,18 @@ export interface InterruptedSwap {
   readonly to: string;
   /** Nothing between: calls go to the old one until the step in which they go to the new one. */
   readonly stands: "old" | "new";
+  /** Of a swap on one host: both providers, so that the one that stood runs again. */
+  readonly providers?: { readonly old: SwappedProvider; readonly new: SwappedProvider };
   /** Of a swap between two hosts: the other one, and which of the two providers is there. */
   readonly elsewhere?: { readonly host: string; readonly side: "old" | "new" };
+}
+
+/** What a host that remembers adds: both are on the disk when they resolve. */
+export interface SwapMemory {
+  /** How one that runs here would be started again; undefined when it would not be. */
+  wantedOf(record: ProviderRecord): Promise<RememberedProvider | undefined>;
+  /** What runs here now. */
+  flush(): Promise<void>;
 }
 
 const version = 1;
@@ -24,25 +42,31 @@ export class SwapJournal {
   readonly #store: StateStore;
   readonly #name: string;
   readonly #open: Map<string, InterruptedSwap>;
+  readonly #memory: SwapMemory | undefined;
 
-  private constructor(store: StateStore, name: string) {
+  private constructor(
+    store: StateStore,
+    name: string,
+    interrupted: readonly InterruptedSwap[],
+    memory: SwapMemory | undefined,
+  ) {
     this.#store = store;
     this.#name = name;
-    this.#open = new Map();
+    this.#open = new Map(interrupted.map((swap) => [swap.id, swap]));
+    this.#memory = memory;
   }
 
-  /** Also answers what the last process left, and forgets it. */
+  /** Also answers what the last process left; it stays until each is closed. */
   static async open(
     folder: string,
     hostId: string,
     warn: (text: string) => void,
+    memory?: SwapMemory,
   ): Promise<{ journal: SwapJournal; interrupted: readonly InterruptedSwap[] }> {
     const store = await StateStore.open(folder, warn);
     const name = `swaps-${hostId}`;
     const interrupted = (await store.read(name, version, readSwaps)) ?? [];
-    const journal = new SwapJournal(store, name);
-    if (interrupted.length > 0) await journal.#write();
-    return { journal, interrupted };
+    return { journal: new SwapJournal(store, name, interrupted, memory), interrupted };
   }
 
   /** Resolves when it is on the disk. */
@@ -51,8 +75,18 @@ export class SwapJournal {
     await this.#write();
   }
 
+  /** The swap is over: what runs now is remembered before that is forgotten. */
   async close(id: string): Promise<void> {
-    if (this.#open.delete(id)) await this.#write();
+    if (!this.#open.has(id)) return;
+    await this.#memory?.flush();
+    this.#open.delete(id);
+    await this.#write();
+  }
+
+  /** How it would be started again. */
+  async describe(record: ProviderRecord): Promise<SwappedProvider> {
+    const wanted = await this.#memory?.wantedOf(record);
+    return { key: record.spec.key, ...(wanted ? { wanted } : {}) };
   }
 
   #write(): Promise<void> {

@@ -152,6 +152,7 @@ export class SwapRun {
       const kept = await this.#bringBack();
       if (!kept) text += `; what was written to ${to.name} since the switch stays there`;
     }
+    await this.#note("old");
     const links = fleet.linksOf(to.id).map((link) => ({ ...link, provider: from.key, providerId: from.id }));
     for (const link of links) {
       const before = this.#links.find(({ spec }) => spec.id === link.id);
@@ -169,7 +170,6 @@ export class SwapRun {
     this.#other(this.#old, this.#new);
     await this.#book.moved(to, from, new Map(this.#links.map(({ spec, urls }) => [spec.id, urls])));
     if (this.#renames) await this.#untilKnown(from);
-    await this.#note("old");
     const figures = await this.#figures();
     const lost = await this.#retire(this.#new);
     await this.#journal?.close(this.record.id);
@@ -318,7 +318,10 @@ export class SwapRun {
   async #note(stands: "old" | "new"): Promise<void> {
     const { contractId, linkName } = this.#old.spec;
     const { id, from, to } = this.record;
-    await this.#journal?.note({ id, contractId, linkName, from, to, stands });
+    const journal = this.#journal;
+    if (!journal) return;
+    const providers = { old: await journal.describe(this.#old), new: await journal.describe(this.#new) };
+    await journal.note({ id, contractId, linkName, from, to, stands, providers });
   }
 }
 
