@@ -97,6 +97,10 @@ describe("changing a host", () => {
     const { claims } = await json("get", "claims");
     const row = (claims as { name: string; rev: string }[]).find(({ name }) => name === "Rolling");
     assert.equal(row?.rev, "2");
+    const forced = ["update", "Rolling", "one.wasm", "--force", "--same-capabilities"];
+    assert.notEqual((await home.run([...forced.slice(0, 3), "--trial", "10ms"])).code, 0, "revision 1 is not newer");
+    assert.equal((await home.run([...forced, "--trial", "10ms"])).code, 0);
+    assert.equal((await home.run([...forced, "--trial", "soon"])).code, 2);
     const other = await home.run(["update", "Rolling", counter, "-o", "json"]);
     assert.notEqual(other.code, 0);
     await json("stop", "actor", "Rolling");
