@@ -13,6 +13,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   capabilities: ["lattice"],
   host: ["lattice", "actors", "capabilities"],
   "k8s-bridge": ["lattice"],
+  testing: ["lattice", "capabilities"],
   cli: ["lattice", "actors", "capabilities", "host", "k8s-bridge"],
 };
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +22,9 @@ import { guestBytes } from "./support/guest-corpus.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 const page = readFileSync(join(checkout, "docs", "writing-a-provider.md"), "utf8");
-const [greeting = "", inProcess = "", inChild = ""] = [...page.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code!);
+const [greeting = "", inProcess = "", inChild = "", suites = ""] = [...page.matchAll(/```ts\n([^]*?)```/g)].map(
+  ([, code]) => code!,
+);
 const [hostFile = ""] = [...page.matchAll(/```yaml\n([^]*?)```/g)].map(([, code]) => code!);
 const [commands = ""] = [...page.matchAll(/```sh\n([^]*?)```/g)].map(([, code]) => code!);
 
@@ -75,6 +78,29 @@ for (const [where, make] of Object.entries(ways)) {
     );
   });
 }
+
+test("the test of the page passes as it is printed, and fails for a provider that breaks its promises", () => {
+  writeFileSync(join(folder, "greeting.test.ts"), suites);
+  const run = () => {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const args = ["--test", "--test-reporter=tap", "greeting.test.ts"];
+    return spawnSync(process.execPath, args, { cwd: folder, env, encoding: "utf8" });
+  };
+  const { status, stdout } = run();
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /ok \d - greeter as a provider/);
+  assert.match(stdout, /ok \d - greeter in a process of its own as a provider/);
+
+  writeFileSync(module, greeting.replace('if (operation !== "Greet")', "if (false)"));
+  const broken = run();
+  writeFileSync(module, greeting);
+  assert.equal(broken.status, 1);
+  const failed = [...broken.stdout.matchAll(/not ok \d+ - (an operation.*)/g)].map(([, title]) => title);
+  assert.deepEqual(
+    failed,
+    Array(2).fill("an operation that the contract lacks is refused, and the next call is answered"),
+  );
+});
 
 test("the two programs of the page run as they are printed", async () => {
   for (const [at, code] of [inProcess, inChild].entries()) {

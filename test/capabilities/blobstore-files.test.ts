@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { fileBlobstore } from "../../capabilities/index.ts";
 import { fakeCall, fakeContext, fakeLink } from "../support/capabilities.ts";
 import { pack, unpack } from "../../lattice/index.ts";
-import { blobstoreSuite } from "../contract/blobstore-suite.ts";
+import { blobstoreSuite } from "../../testing/index.ts";
 
 function folder(): { path: string; remove: () => void } {
   const path = mkdtempSync(join(tmpdir(), "blobs-"));

@@ -9,7 +9,7 @@ import {
   natsBlobstore,
 } from "../../capabilities/index.ts";
 import { type Blobs, MemoryBlobStore, type MsgpackValue, pack, unpack } from "../../lattice/index.ts";
-import { blobstoreSuite } from "../contract/blobstore-suite.ts";
+import { blobstoreSuite } from "../../testing/index.ts";
 import { fakeCall, fakeContext, fakeLink } from "../support/capabilities.ts";
 import { watchedConnection } from "../support/nats-connections.ts";
 import { NatsServer, natsSkip } from "../support/nats-server.ts";

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { MemoryStore } from "../../capabilities/keyvalue-memory/store.ts";
 import { Expiries } from "../../capabilities/keyvalue-memory/expiries.ts";
 import type { StoreEntry } from "../../capabilities/index.ts";
-import { keyvalueSuite } from "../contract/keyvalue-suite.ts";
+import { keyvalueSuite } from "../../testing/index.ts";
 
 keyvalueSuite("memory", () => {
   let now = 1_000;

@@ -6,7 +6,7 @@ import { decodeContent, encodeContent } from "../../capabilities/keyvalue-nats/c
 import { decodeKey, encodeKey } from "../../capabilities/keyvalue-nats/keys.ts";
 import { StateStore } from "../../capabilities/keyvalue-nats/store.ts";
 import { MemoryServer, connectNats, memoryConnection } from "../../lattice/index.ts";
-import { keyvalueSuite } from "../contract/keyvalue-suite.ts";
+import { keyvalueSuite } from "../../testing/index.ts";
 import { bytes, fakeCall, fakeLink, hex } from "../support/capabilities.ts";
 import { NatsServer, natsSkip } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";

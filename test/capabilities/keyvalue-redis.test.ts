@@ -8,7 +8,7 @@ import { type KeyvalueStore, type Link, type Provider, redisKeyvalue } from "../
 import { readRedisUrl } from "../../capabilities/keyvalue-redis/address.ts";
 import { RedisConnection } from "../../capabilities/keyvalue-redis/connection.ts";
 import { RedisStore } from "../../capabilities/keyvalue-redis/store.ts";
-import { keyvalueSuite } from "../contract/keyvalue-suite.ts";
+import { keyvalueSuite } from "../../testing/index.ts";
 import { bytes, fakeCall, fakeContext, fakeLink, hex } from "../support/capabilities.ts";
 import { localhostTls } from "../support/localhost-tls.ts";
 import { StoreServer, freePort, skipWithout } from "../support/store-servers.ts";

@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { DatabaseSync } from "node:sqlite";
 import { sqliteKeyvalue } from "../../capabilities/index.ts";
 import { SqliteStore } from "../../capabilities/keyvalue-sqlite/store.ts";
-import { keyvalueSuite } from "../contract/keyvalue-suite.ts";
+import { keyvalueSuite } from "../../testing/index.ts";
 import { fakeContext } from "../support/capabilities.ts";
 import { until } from "../support/until.ts";
 

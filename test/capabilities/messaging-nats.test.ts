@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { natsMessaging } from "../../capabilities/index.ts";
 import { KeyPair } from "../../lattice/index.ts";
-import { messagingSuite } from "../contract/messaging-suite.ts";
+import { messagingSuite } from "../../testing/index.ts";
 import { localhostTls } from "../support/localhost-tls.ts";
 import { Room } from "../support/messaging-room.ts";
 import { watchedConnection } from "../support/nats-connections.ts";

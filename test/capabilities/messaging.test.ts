@@ -13,7 +13,7 @@ import {
 } from "../../capabilities/index.ts";
 import { matcher, problemOf } from "../../capabilities/messaging/subjects.ts";
 import { type Era, fail, isLatticeError } from "../../lattice/index.ts";
-import { messagingSuite } from "../contract/messaging-suite.ts";
+import { messagingSuite } from "../../testing/index.ts";
 import { bytes, fakeCall, fakeContext, fakeLink, hex } from "../support/capabilities.ts";
 import { Room } from "../support/messaging-room.ts";
 import { until } from "../support/until.ts";

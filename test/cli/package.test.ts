@@ -8,7 +8,7 @@ import { Home, checkout } from "../support/cli.ts";
 import { until } from "../support/until.ts";
 
 const shipped = ["package.json", "tsconfig.json", "tsconfig.build.json", "index.ts", ".npmrc"];
-const folders = ["lattice", "actors", "capabilities", "host", "cli", "docs"];
+const folders = ["lattice", "actors", "capabilities", "host", "cli", "testing", "docs"];
 const offline = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENOTCACHED|network/;
 
 test("what npm packs installs and runs elsewhere, and brings no Node of its own", async (t) => {
@@ -79,4 +79,31 @@ test("what npm packs installs and runs elsewhere, and brings no Node of its own"
   writeFileSync(join(elsewhere, "library.js"), library);
   const used = run(elsewhere, process.execPath, "library.js");
   assert.equal(used.stdout, "Key-value counter function function\n", used.stderr);
+
+  writeFileSync(join(elsewhere, "own.test.js"), ownTest);
+  // A runner that finds its parent's variable reports to it instead.
+  const plain = { ...env, NODE_TEST_CONTEXT: undefined };
+  const args = ["--test", "--test-reporter=tap", "own.test.js"];
+  const tried = spawnSync(process.execPath, args, { cwd: elsewhere, env: plain, encoding: "utf8" });
+  assert.equal(tried.status, 0, tried.stdout);
+  assert.deepEqual(
+    [...tried.stdout.matchAll(/^(?: {4})?ok \d+ - (own as .*)$/gm)].map(([, title]) => title),
+    ["own as a key-value store", "own as messaging", "own as a blob store", "own as a provider"],
+  );
 });
+
+/** The suites over what the package itself holds, as somebody would write it who has a provider of the own. */
+const ownTest = `
+  import { MemoryStore, fileBlobstore, memoryMessaging, numberGenerator } from "wasmlattice";
+  import { blobstoreSuite, keyvalueSuite, messagingSuite, providerSuite } from "wasmlattice/testing";
+  import { mkdtempSync } from "node:fs";
+  keyvalueSuite("own", () => {
+    let now = 1_000;
+    return { store: new MemoryStore({ now: () => now }), advance: (ms) => void (now += ms) };
+  });
+  messagingSuite("own", () => ({ provider: memoryMessaging() }));
+  blobstoreSuite("own", () => ({ provider: fileBlobstore({ root: mkdtempSync("blobs-") }) }));
+  providerSuite("own", {
+    open: () => ({ provider: numberGenerator() }),
+    call: { operation: "NumberGen.GenerateGuid", answered: (reply) => { if (reply.length !== 38) throw Error("38"); } },
+  });`;

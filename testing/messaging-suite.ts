@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { Packr, Unpackr } from "msgpackr";
-import type { Provider } from "../../capabilities/index.ts";
-import { fail } from "../../lattice/index.ts";
-import { fakeCall, hex } from "../support/capabilities.ts";
-import { Room } from "../support/messaging-room.ts";
-import { until } from "../support/until.ts";
+import type { Provider } from "../capabilities/index.ts";
+import { fail } from "../lattice/index.ts";
+import { fakeCall, hex } from "./fakes.ts";
+import { Room } from "./messaging-room.ts";
+import type { SuiteOptions } from "./server.ts";
+import { until } from "./until.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
@@ -15,14 +16,14 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
 export interface MessagingUnderTest {
   readonly provider: Provider;
   readonly values?: Record<string, string>;
-  readonly close?: () => Promise<void>;
+  readonly close?: () => Promise<void> | void;
 }
 
 /** What every provider of `wasmcloud:messaging` must do. Run it for each implementation. */
 export function messagingSuite(
   name: string,
   open: () => MessagingUnderTest | Promise<MessagingUnderTest>,
-  { skip = false }: { readonly skip?: string | false } = {},
+  { skip = false }: SuiteOptions = {},
 ): void {
   const behaviour = (title: string, body: (room: Room) => Promise<void>): void => {
     void test(title, async () => {

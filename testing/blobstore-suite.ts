@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, test } from "node:test";
-import type { Link, Provider } from "../../capabilities/index.ts";
-import { type Era, type MsgpackValue, pack, unpack } from "../../lattice/index.ts";
-import { fakeCall, fakeContext, fakeLink } from "../support/capabilities.ts";
-import { until } from "../support/until.ts";
+import type { Link, Provider } from "../capabilities/index.ts";
+import { type Era, type MsgpackValue, pack, unpack } from "../lattice/index.ts";
+import { fakeCall, fakeContext, fakeLink } from "./fakes.ts";
+import type { SuiteOptions } from "./server.ts";
+import { until } from "./until.ts";
 
 /** What an actor that is linked to a blob store can do, and what it got. */
 interface Client {
@@ -14,11 +15,18 @@ interface Client {
   readonly ask: (operation: string, value?: MsgpackValue) => Promise<unknown>;
 }
 
-/** What every provider of the contract must do. `open` gives one with an empty store. */
+/** A provider with an empty store, the values that its links need, and the end of what stands behind it. */
+export interface BlobstoreUnderTest {
+  readonly provider: Provider;
+  readonly values?: Record<string, string>;
+  readonly close?: () => Promise<void> | void;
+}
+
+/** What every provider of `wasmcloud:blobstore` must do. Run it for each implementation. */
 export function blobstoreSuite(
   name: string,
-  open: () => Promise<{ provider: Provider; values?: Record<string, string>; close: () => Promise<void> }>,
-  { skip = false }: { readonly skip?: string | false } = {},
+  open: () => BlobstoreUnderTest | Promise<BlobstoreUnderTest>,
+  { skip = false }: SuiteOptions = {},
 ): void {
   const behaviour = (title: string, era: Era, body: (client: Client) => Promise<void>): void => {
     void test(title, async () => {
@@ -41,7 +49,7 @@ export function blobstoreSuite(
         await body({ provider, link, chunks, ask });
       } finally {
         await provider.stop?.();
-        await close();
+        await close?.();
       }
     });
   };

@@ -1,29 +1,29 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import {
   type KeyvalueStore,
   type SetChange,
   type StoreEntry,
   isCopyable,
   keyvalueProvider,
-} from "../../capabilities/index.ts";
-import { isLatticeError } from "../../lattice/index.ts";
-import { ask } from "../support/capabilities.ts";
-import { until } from "../support/until.ts";
+} from "../capabilities/index.ts";
+import { isLatticeError } from "../lattice/index.ts";
+import { ask } from "./fakes.ts";
+import type { ServerUnderTest, SuiteOptions } from "./server.ts";
+import { until } from "./until.ts";
 
-/** A store under test: empty when given; `advance` makes the store's time pass. */
+/** A store under test: empty when given. */
 export interface StoreUnderTest {
   readonly store: KeyvalueStore;
-  readonly advance: (ms: number) => Promise<void> | void;
-  readonly close: () => Promise<void> | void;
-  /** The server behind it, where there is one: `kill` takes it away at once, `start` brings it back. */
-  readonly server?: { kill(): Promise<void>; start(): Promise<void> };
+  /** Makes the store's time pass, in milliseconds; without it the suite waits. */
+  readonly advance?: (ms: number) => Promise<void> | void;
+  readonly close?: () => Promise<void> | void;
+  /** The server behind it, where there is one. */
+  readonly server?: ServerUnderTest;
 }
 
-export interface SuiteOptions {
-  /** Why none of it can run here; false when it can. */
-  readonly skip?: string | false;
-}
+type Advance = (ms: number) => Promise<void> | void;
 
 /** What every store behind `wasmcloud:keyvalue` must do. Run it for each implementation. */
 export function keyvalueSuite(
@@ -33,14 +33,14 @@ export function keyvalueSuite(
 ): void {
   const behaviour = (
     title: string,
-    body: (store: KeyvalueStore, advance: StoreUnderTest["advance"], under: StoreUnderTest) => Promise<void>,
+    body: (store: KeyvalueStore, advance: Advance, under: StoreUnderTest) => Promise<void>,
   ): void => {
     void test(title, { skip }, async () => {
       const under = await open();
       try {
-        await body(under.store, under.advance, under);
+        await body(under.store, under.advance ?? delay, under);
       } finally {
-        await under.close();
+        await under.close?.();
       }
     });
   };
