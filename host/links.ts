@@ -296,20 +296,28 @@ export class Links {
     }
   }
 
-  /** In the turn of a provider that went to another host, where it has `key`. Everybody is told, where that is another one. */
-  async given(from: ProviderSpec, key: string): Promise<void> {
-    const { wanted, logger } = this.#parts;
+  /** In the turn of a provider that went to another host, where it has `key`. Answers its links. */
+  given(from: ProviderSpec, key: string): readonly LinkSpec[] {
+    const { wanted } = this.#parts;
     const moved = [...wanted.links.values()].filter(({ spec }) => spec.providerId === from.id);
-    for (const { spec } of moved) {
+    return moved.map(({ spec }) => {
       const now: LinkSpec = { ...spec, provider: key, providerId: undefined };
       wanted.links.set(spec.id, { spec: now, urls: [] });
       this.#applied.delete(spec.id);
-      if (key === from.key) continue;
+      return now;
+    });
+  }
+
+  /** Everybody is told where these links lead now. */
+  async tell(links: readonly LinkSpec[]): Promise<void> {
+    for (const link of links) {
       try {
-        await this.#book.put(now);
-        this.#tell("linkdef_set", now);
+        await this.#book.put(link);
+        this.#tell("linkdef_set", link);
       } catch (error) {
-        logger.warn(`the lattice is not told that ${nameOf(now)} leads to ${key} now: ${describe(error)}`);
+        this.#parts.logger.warn(
+          `the lattice is not told that ${nameOf(link)} leads to ${link.provider} now: ${describe(error)}`,
+        );
       }
     }
   }

@@ -51,7 +51,10 @@ export class Wanted {
   readonly placements = new Map<string, PlacementRecord>();
   readonly providers = new Map<string, ProviderRecord>();
   readonly links = new Map<string, LinkRecord>();
-  /** The other provider of each swap under way that means another key: hosts that call it by that one find it here. */
+  /**
+   * The other provider of each swap under way that means another key or went to another host: hosts
+   * that still call it find it here.
+   */
   readonly beside = new Set<ProviderRecord>();
 
   /**

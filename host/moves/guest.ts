@@ -6,7 +6,8 @@ import type { AnswerTo, ProviderQuestion } from "../provider-questions.ts";
 import { endHere } from "../swap-copy.ts";
 import { Newcomer } from "../swap-newcomer.ts";
 import type { LinkRecord, ProviderRecord } from "../wanted.ts";
-import { giveAway, takeOver } from "./hand-over.ts";
+import { farewell, giveAway, takeOver } from "./hand-over.ts";
+import type { OtherHosts } from "./other-hosts.ts";
 import { Pieces, piecesOf, readEntries, writeEntries } from "./entry-pieces.ts";
 
 /** Longest wait for the calls that a provider holds when its swap is taken back, in milliseconds. */
@@ -144,11 +145,13 @@ export class Guest {
   }
 
   /** The old one serves again, under `key`; the new one ends. */
-  async giveBack(key: string, drainMs: number): Promise<void> {
+  async giveBack(key: string, drainMs: number, hosts: OtherHosts | undefined): Promise<void> {
     const { id } = this.record.spec;
     const { fleet } = this.#parts;
     if (this.state === "serving") {
-      await giveAway(this.#parts, this.#book, this.record, { key, host: this.from });
+      const to = { key, host: this.from };
+      const links = await giveAway(this.#parts, this.#book, this.record, to);
+      if (hosts) await farewell(this.#parts, this.#book, hosts, this.record, to, links);
       await fleet.ask<"idle">({ type: "idle", id, withinMs: drainMs });
     }
     this.state = "over";

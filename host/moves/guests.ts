@@ -118,7 +118,7 @@ export class Guests {
       if (guest.settled && verdict === "old")
         throw fail("REQUEST_INVALID", "move.end", `${guest.record.spec.name} was changed since`);
       if (verdict === "new") await guest.keep();
-      else await guest.giveBack(oldKey, drainMs);
+      else await guest.giveBack(oldKey, drainMs, this.hosts);
       this.#forget(id, verdict);
       await this.journal?.close(id);
     });

@@ -1,25 +1,58 @@
-import type { ProviderPlace } from "../engine-messages.ts";
+import type { LinkSpec, ProviderPlace } from "../engine-messages.ts";
 import { aboutProvider, aboutStoppedProvider } from "../event-data.ts";
 import type { Links } from "../links.ts";
 import type { HostParts } from "../parts.ts";
 import type { LinkRecord, ProviderRecord } from "../wanted.ts";
+import type { OtherHosts } from "./other-hosts.ts";
+import { knownText, untilKnown } from "./way.ts";
+
+/** Longest wait until every host knows a way; those that do not are sent on. */
+const knownMs = 10_000;
 
 /**
  * In the turn of a provider that runs here: from now on it serves elsewhere. Calls that wait go
- * there, those of other hosts too; the one here stays ready, and is announced no more.
+ * there, those of other hosts too; the one here stays ready, and is announced until `farewell`.
  */
 export async function giveAway(
-  { fleet, wanted, events, id: host }: HostParts,
+  { fleet, wanted }: HostParts,
   book: Links,
-  { spec, annotations }: ProviderRecord,
+  record: ProviderRecord,
   to: ProviderPlace,
-): Promise<void> {
-  const { id, key, linkName } = spec;
+): Promise<readonly LinkSpec[]> {
+  const { id, key, linkName } = record.spec;
   const links = fleet.linksOf(id).map((link) => ({ ...link, provider: to.key, providerId: undefined }));
   await fleet.apply({ type: "give-provider", from: { id, key, linkName }, to, links });
+  wanted.beside.add(record);
   wanted.providers.delete(id);
-  await book.given(spec, to.key);
+  return book.given(record.spec, to.key);
+}
+
+/**
+ * Tells the lattice where a provider went that was given away. First every host must know that it is
+ * there, then that its links lead there; only then it is announced here no more, so that nobody finds
+ * no way in between. Answers how many know it, as text.
+ */
+export async function farewell(
+  { wanted, events, id: host }: HostParts,
+  book: Links,
+  hosts: OtherHosts,
+  record: ProviderRecord,
+  to: ProviderPlace,
+  links: readonly LinkSpec[],
+): Promise<string> {
+  const { spec, annotations } = record;
+  const way = { key: to.key, linkName: spec.linkName, host: to.host };
+  const others = hosts.peers().filter((each) => each.host !== to.host);
+  const isThere = () => hosts.peers().some((each) => each.host === to.host);
+  let late = await untilKnown(hosts, others, { ...way, links: [] }, knownMs, isThere);
+  if (to.key !== spec.key) {
+    const shared = links.filter(({ placement }) => placement === undefined);
+    await book.tell(shared);
+    late = await untilKnown(hosts, others, { ...way, links: shared.map(({ id }) => id) }, knownMs, isThere);
+  }
+  wanted.beside.delete(record);
   events.emit("provider_stopped", { ...aboutStoppedProvider(host, spec, annotations), reason: "swap" });
+  return knownText(others, late);
 }
 
 /** In the turn of a provider that is ready here: from now on it serves, for every host that hears of it. */

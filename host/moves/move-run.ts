@@ -1,4 +1,5 @@
 import { canonicalContract, contractOf, describe, fail, failFrom, isLatticeError } from "../../lattice/index.ts";
+import type { LinkSpec } from "../engine-messages.ts";
 import type { Links } from "../links.ts";
 import type { HostParts } from "../parts.ts";
 import type { ProviderFigures } from "../provider-questions.ts";
@@ -11,14 +12,11 @@ import { SwapStory } from "../swap-story.ts";
 import { sumFigures, Trial, type TrialLook } from "../swap-trial.ts";
 import { type LinkRecord, providerHandle, type ProviderRecord } from "../wanted.ts";
 import { FarProvider } from "./far-provider.ts";
-import { giveAway, takeOver } from "./hand-over.ts";
+import { farewell, giveAway, takeOver } from "./hand-over.ts";
 import type { OtherHosts, Verdict, Verdicts } from "./other-hosts.ts";
-import { knownText, untilKnown } from "./way.ts";
 
 const defaultTrialMs = 10_000;
-/** Longest wait until every host knows the way; those that do not are sent on from here. */
-const knownMs = 10_000;
-const askVerdictEveryMs = 100;
+const askDoubtEveryMs = 100;
 /** Longest time to find out whether the other host has taken over, and that it may be silent on trial; milliseconds. */
 const doubtMs = 5_000;
 const silentMs = 3_000;
@@ -55,6 +53,8 @@ export class MoveRun {
   readonly #story: SwapStory;
   readonly #far: FarProvider;
   #links: readonly LinkRecord[] = [];
+  /** The same as they lead to the other host. */
+  #given: readonly LinkSpec[] = [];
   #before = nothing;
   #last = nothing;
   #heardAt = performance.now();
@@ -218,7 +218,7 @@ export class MoveRun {
       const told = await this.#far.verdict().catch(() => undefined);
       if (told !== undefined) return told;
       if (performance.now() > end) return "unknown";
-      await pause(askVerdictEveryMs);
+      await pause(askDoubtEveryMs);
     }
   }
 
@@ -226,7 +226,7 @@ export class MoveRun {
     const { fleet, wanted, book } = this.#parts;
     const { spec } = this.#old;
     this.#links = [...wanted.links.values()].filter((link) => link.spec.providerId === spec.id);
-    await giveAway(this.#parts, book, this.#old, { key: this.#far.key, host: this.#to.host });
+    this.#given = await giveAway(this.#parts, book, this.#old, { key: this.#far.key, host: this.#to.host });
     if (this.#pauseMs < 0) this.#pauseMs += performance.now();
     // No call waits for the disk: one that is killed before this asks the other host.
     await this.#note("new");
@@ -237,16 +237,9 @@ export class MoveRun {
 
   /** Acknowledged when every engine of every host sends calls there; until then, and after, they are sent on from here. */
   async #untilKnown(): Promise<void> {
-    const { hosts } = this.#parts;
-    const way = {
-      key: this.#far.key,
-      linkName: this.#old.spec.linkName,
-      host: this.#to.host,
-      links: this.#links.filter(({ spec }) => spec.placement === undefined).map(({ spec }) => spec.id),
-    };
-    const others = hosts.peers().filter(({ host }) => host !== this.#to.host);
-    const late = await untilKnown(hosts, others, way, knownMs);
-    this.#story.step("known", knownText(others, late));
+    const { hosts, book } = this.#parts;
+    const to = { key: this.#far.key, host: this.#to.host };
+    this.#story.step("known", await farewell(this.#parts, book, hosts, this.#old, to, this.#given));
   }
 
   async #look(): Promise<TrialLook> {

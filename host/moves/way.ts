@@ -14,19 +14,20 @@ export interface Way {
 
 /**
  * Resolves when every engine of every host that `asked` names sends calls that way, at the latest
- * after `withinMs`. Answers the names of those that do not.
+ * after `withinMs`, or when the way is no longer `wanted`. Answers the names of those that do not.
  */
 export async function untilKnown(
   hosts: OtherHosts,
   asked: ReturnType<OtherHosts["peers"]>,
   way: Way,
   withinMs: number,
+  wanted: () => boolean = () => true,
 ): Promise<readonly string[]> {
   const end = performance.now() + withinMs;
   const late: string[] = [];
   await Promise.all(
     asked.map(async ({ host, name }) => {
-      while (performance.now() < end) {
+      while (performance.now() < end && wanted()) {
         const answer = await hosts.ask(host, "move.seen", way, silentMs).catch(() => undefined);
         if (answer?.["seen"] === true || !hosts.peers().some((each) => each.host === host)) return;
         await new Promise((resolve) => setTimeout(resolve, askEveryMs));

@@ -132,12 +132,16 @@ function named(name: string, parts: Partial<Provider> = {}): Provider {
 const only = (host: Host) => [...host.wanted.providers.values()].map(({ reference }) => reference);
 const copied: SwapOptions = { copyState: true, trialMs: 0 };
 
-for (const engines of [0, 1]) {
+for (const { engines, rpc } of [
+  { engines: 0, rpc: "session" },
+  { engines: 1, rpc: "both" },
+  { engines: 0, rpc: "wasmcloud" },
+] as const) {
   test(
-    `a store goes from host to host and back with its state, and no actor on either notices (${engines} engines)`,
+    `a store goes from host to host and back with its state, and no actor on either notices (${engines} engines, ${rpc})`,
     { skip },
     async () => {
-      await using hosts = await Hosts.start(3, { engines });
+      await using hosts = await Hosts.start(3, { engines, rpc });
       const [one, two] = hosts.all as [Host, Host, Host];
       const counting = new TwoSides(await counters(hosts.all, "builtin:keyvalue-memory"));
       for (const [from, to] of [
