@@ -4,7 +4,7 @@
  */
 import type { GuestLimits, PreparedModule } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
-import type { LinkDefinition, Origin, Target, TraceContext, WireError } from "../lattice/index.ts";
+import type { LinkDefinition, Origin, ProviderClaims, Target, TraceContext, WireError } from "../lattice/index.ts";
 import type { RemoteFigures } from "./remote/figures.ts";
 import type { FormerKey } from "./former-keys.ts";
 import type { PeerHost } from "./remote/peers.ts";
@@ -52,6 +52,8 @@ export interface ProviderSpec {
     | { readonly kind: "builtin"; readonly reference: string }
     | { readonly kind: "object" }
     | { readonly kind: "portable"; readonly placement: string };
+  /** What its archive's token says, verified; undefined when nobody signed it. */
+  readonly claims?: ProviderClaims;
   /** Where it runs: every place of a stateless one, else one. */
   readonly places: readonly Place[];
 }

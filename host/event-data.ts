@@ -67,16 +67,17 @@ export function toldUpdate(host: string, record: PlacementRecord, before: Placem
 
 /** What of a provider is told when it starts. */
 export function aboutProvider(host: string, { spec, annotations, reference }: ProviderRecord) {
+  const { claims } = spec;
   return {
     ...aboutStoppedProvider(host, spec, annotations),
     image_ref: reference,
     claims: {
-      issuer: "",
+      issuer: claims?.issuer ?? "",
       name: spec.name,
-      version,
+      version: claims ? (claims.version ?? "") : version,
       tags: null,
-      not_before_human: "immediately",
-      expires_human: "never",
+      not_before_human: startText(claims?.notBefore),
+      expires_human: endText(claims?.expiresAt),
     },
   };
 }
@@ -135,14 +136,22 @@ function toldClaims({ callAlias, capabilities, issuer, name, tags, revision, ver
   return {
     call_alias: callAlias ?? null,
     caps: capabilities,
-    expires_human: dates.expiresAt === undefined ? "never" : printTime(dates.expiresAt),
+    expires_human: endText(dates.expiresAt),
     issuer,
     name,
-    not_before_human: dates.notBefore === undefined ? "immediately" : printTime(dates.notBefore),
+    not_before_human: startText(dates.notBefore),
     revision: revision ?? null,
     tags,
     version: own ?? null,
   };
+}
+
+function startText(notBefore: number | undefined): string {
+  return notBefore === undefined ? "immediately" : printTime(notBefore);
+}
+
+function endText(expiresAt: number | undefined): string {
+  return expiresAt === undefined ? "never" : printTime(expiresAt);
 }
 
 /** What an update changed beside the code. */

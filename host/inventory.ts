@@ -121,7 +121,7 @@ export async function inventory(host: Host): Promise<Inventory> {
       link_name: spec.linkName,
       image_ref: reference,
       instance_id: spec.id,
-      revision: 0,
+      revision: spec.claims?.revision ?? 0,
       annotations,
       links: [...host.wanted.links.values()].filter((link) => link.spec.providerId === spec.id).length,
       ...providerState(host, stats, spec.id),

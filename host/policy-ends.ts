@@ -1,4 +1,5 @@
 import type { Origin, Target, VerifiedInvocation } from "../lattice/index.ts";
+import type { ProviderSpec } from "./engine-messages.ts";
 import type { PolicyEnd, PolicyRequest } from "./policy.ts";
 import type { Route } from "./routes.ts";
 
@@ -13,6 +14,12 @@ export function policyRequest({ origin, target, operation }: VerifiedInvocation,
     caller,
     called: calledOf(target, route),
   };
+}
+
+/** What a policy is asked about a provider that is to start. */
+export function startRequest({ key, name, contractId, linkName, claims }: ProviderSpec) {
+  const { issuer = "", issuedAt, expiresAt } = claims ?? {};
+  return { action: "start_provider", provider: key, name, contractId, linkName, issuer, issuedAt, expiresAt } as const;
 }
 
 function callerOf(origin: Origin): PolicyEnd {

@@ -26,6 +26,10 @@ export type PolicyRequest =
       readonly name: string;
       readonly contractId: string;
       readonly linkName: string;
+      /** Who signed its archive, and for when, in seconds since 1970; empty and undefined where nobody did. */
+      readonly issuer: string;
+      readonly issuedAt: number | undefined;
+      readonly expiresAt: number | undefined;
     }
   | {
       readonly action: "perform_invocation";

@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { builtins, findBuiltin, type Provider } from "../capabilities/index.ts";
 import { defaultLinkName, describe, fail, KeyPair, localInvocation } from "../lattice/index.ts";
+import { claimsOfArchive } from "./archives/archive-claims.ts";
 import { type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { aboutProvider, aboutStoppedProvider } from "./event-data.ts";
 import { didYouMean } from "./nearest-name.ts";
 import type { Links } from "./links.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
+import { startRequest } from "./policy-ends.ts";
 import { describePortable } from "./portable-provider.ts";
 import { type PlacementRecord, type ProviderHandle, providerHandle, type ProviderRecord } from "./wanted.ts";
 
@@ -68,6 +70,7 @@ export class Providers {
         throw fail("PROVIDER_CONFLICT", provider.contractId, held?.linkName ?? linkName, provider.name);
     }
     this.#parts.fleet.objects.set(id, provider);
+    const claims = claimsOfArchive(provider);
     return {
       id,
       key: provider.key ?? KeyPair.generate("service").publicKey,
@@ -76,6 +79,7 @@ export class Providers {
       linkName,
       config,
       source: { kind: "object" },
+      ...(claims && { claims }),
       places: [this.#parts.fleet.caller.place],
     };
   }
@@ -172,7 +176,7 @@ export class Providers {
     reference: string,
     annotations: Readonly<Record<string, string>>,
   ): Promise<ProviderHandle> {
-    const { key, name, contractId, linkName } = spec;
+    const { key, contractId, linkName } = spec;
     const record: ProviderRecord = { spec, annotations, reference, startedAt: Date.now() };
     try {
       for (const { spec: other } of this.#parts.wanted.providers.values()) {
@@ -181,7 +185,7 @@ export class Providers {
       }
       // Claimed at once, so that the same start coming twice is refused rather than run twice.
       this.#parts.wanted.providers.set(spec.id, record);
-      await askPolicyToStart(this.#parts, { action: "start_provider", provider: key, name, contractId, linkName });
+      await askPolicyToStart(this.#parts, startRequest(spec));
       await this.#parts.fleet.apply({ type: "put-provider", spec });
     } catch (error) {
       this.#parts.wanted.providers.delete(spec.id);

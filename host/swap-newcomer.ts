@@ -1,6 +1,7 @@
 import { describe, fail } from "../lattice/index.ts";
 import type { LinkSpec, ProviderSpec } from "./engine-messages.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
+import { startRequest } from "./policy-ends.ts";
 import type { LinkRecord } from "./wanted.ts";
 
 /** Longest wait for a new provider to be healthy, in milliseconds. */
@@ -21,8 +22,7 @@ export class Newcomer {
 
   /** @throws LatticeError POLICY_REFUSED, and what its start throws. */
   async start(): Promise<void> {
-    const { key, name, contractId, linkName } = this.spec;
-    await askPolicyToStart(this.#parts, { action: "start_provider", provider: key, name, contractId, linkName });
+    await askPolicyToStart(this.#parts, startRequest(this.spec));
     await this.#parts.fleet.apply({ type: "put-provider", spec: this.spec, staged: true });
   }
 

@@ -2,6 +2,7 @@ import { nodeTarget, referenceKind, verifyArchive } from "../../actors/index.ts"
 import { findBuiltin, type Provider } from "../../capabilities/index.ts";
 import { fail } from "../../lattice/index.ts";
 import type { HostConfig } from "../options.ts";
+import { noteClaims } from "./archive-claims.ts";
 import { ArchiveProvider } from "./archive-provider.ts";
 import { NodeArchiveProvider } from "./node-archive.ts";
 
@@ -25,14 +26,16 @@ export function openArchive(
   const { issuers, lattice, limits, membership, stateDirectory } = config;
   const trust = { ...(issuers ? { issuers } : {}), maxModuleBytes: limits.moduleBytes };
   const archive = verifyArchive(bytes, { name: origin, trust });
-  if (archive.binaries.has(nodeTarget)) return new NodeArchiveProvider(archive, stateDirectory);
+  const { claims } = archive;
+  if (archive.binaries.has(nodeTarget)) return noteClaims(new NodeArchiveProvider(archive, stateDirectory), claims);
   // Source: lattice protocol reference, section 1.
   const nats = membership.nats?.provider ?? membership.nats?.rpc;
   if (!nats)
     throw fail(
       "PRECONDITION",
-      `${archive.claims.name} is a provider archive whose program speaks over NATS: start the host with --nats`,
+      `${claims.name} is a provider archive whose program speaks over NATS: start the host with --nats`,
     );
   const { rpcTimeoutMs, payloadBytes } = limits;
-  return new ArchiveProvider(archive, { nats, hostId, stateDirectory, lattice, rpcTimeoutMs, payloadBytes });
+  const options = { nats, hostId, stateDirectory, lattice, rpcTimeoutMs, payloadBytes };
+  return noteClaims(new ArchiveProvider(archive, options), claims);
 }

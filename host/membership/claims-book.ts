@@ -2,10 +2,13 @@ import {
   type ActorClaims,
   describe,
   isLatticeError,
+  type ProviderClaims,
   type State,
   type StateWatch,
   verifyActorToken,
+  verifyProviderToken,
 } from "../../lattice/index.ts";
+import type { ProviderSpec } from "../engine-messages.ts";
 import type { Host } from "../host.ts";
 import { ClaimedAliases } from "./claimed-aliases.ts";
 
@@ -19,6 +22,8 @@ interface StoredClaims {
   readonly row: Readonly<Record<string, unknown>>;
   /** The claims of its token; undefined when it has none or a bad one, and then nothing is believed. */
   readonly verified: ActorClaims | undefined;
+  /** The same of a provider's archive. */
+  readonly provider: ProviderClaims | undefined;
 }
 
 /**
@@ -82,6 +87,11 @@ export class ClaimsBook {
     return this.#stored.get(key)?.verified;
   }
 
+  /** The verified claims of a provider key, from its stored token. */
+  provider(key: string): ProviderClaims | undefined {
+    return this.#stored.get(key)?.provider;
+  }
+
   /** The key that a reference stands for, when a host has said so. */
   keyOfReference(reference: string): string | undefined {
     return this.#references.get(reference);
@@ -135,14 +145,7 @@ export class ClaimsBook {
     }));
     const providers = [...this.#host.wanted.providers.values()].map(({ spec, reference }) => ({
       key: spec.key,
-      row: {
-        contract_id: spec.contractId,
-        issuer: "",
-        name: spec.name,
-        revision: "0",
-        subject: spec.key,
-        version: "",
-      },
+      row: storedProvider(spec),
       references: isReference(reference) ? [reference] : [],
     }));
     return [...actors, ...providers];
@@ -155,7 +158,7 @@ export class ClaimsBook {
     const row = value && read(value);
     if (!row) this.#stored.delete(subject);
     else if (this.#stored.has(subject) || this.#stored.size < mostEntries)
-      this.#stored.set(subject, { row, verified: verified(subject, row["jwt"]) });
+      this.#stored.set(subject, { row, ...verified(subject, row["jwt"]) });
     this.#aliases.changed();
   }
 
@@ -190,6 +193,21 @@ function storedActor(claims: ActorClaims): Readonly<Record<string, unknown>> {
     tags: claims.tags,
     version: claims.version ?? "",
     jwt: claims.token,
+  };
+}
+
+/** The same of a provider; of one that nobody signed there is little to say. */
+function storedProvider({ key, name, contractId, claims }: ProviderSpec): Readonly<Record<string, unknown>> {
+  const { issuer = "", revision = 0, version = "", configSchema, token } = claims ?? {};
+  return {
+    contract_id: contractId,
+    issuer,
+    name,
+    revision: String(revision),
+    subject: key,
+    version,
+    ...(configSchema === undefined ? {} : { config_schema: JSON.stringify(configSchema) }),
+    ...(token === undefined ? {} : { jwt: token }),
   };
 }
 
@@ -234,13 +252,19 @@ function read(value: Uint8Array): Record<string, unknown> | undefined {
   }
 }
 
-function verified(subject: string, token: unknown): ActorClaims | undefined {
-  if (typeof token !== "string") return undefined;
+function verified(subject: string, token: unknown): Omit<StoredClaims, "row"> {
+  const nothing = { verified: undefined, provider: undefined };
+  if (typeof token !== "string") return nothing;
+  const of = `the stored claims of ${subject}`;
   try {
-    const claims = verifyActorToken(token, `the stored claims of ${subject}`);
-    return claims.key === subject ? claims : undefined;
+    if (subject.startsWith("V")) {
+      const provider = verifyProviderToken(token, of);
+      return provider.key === subject ? { ...nothing, provider } : nothing;
+    }
+    const claims = verifyActorToken(token, of);
+    return claims.key === subject ? { ...nothing, verified: claims } : nothing;
   } catch {
-    return undefined;
+    return nothing;
   }
 }
 

@@ -103,14 +103,14 @@ function questionOf(host: Host, request: PolicyRequest): Question {
       };
     }
     case "start_provider": {
-      const { provider, contractId, linkName } = request;
-      const named = { publicKey: provider, contractId, linkName, issuer: "" };
-      return { action: request.action, source: { ...named, capabilities: [], issuedAt: 0 }, target: named };
+      const { provider, contractId, linkName, issuer, issuedAt = 0, expiresAt } = request;
+      const named = { publicKey: provider, contractId, linkName, issuer };
+      return { action: request.action, source: { ...named, capabilities: [], issuedAt, expiresAt }, target: named };
     }
     case "perform_invocation": {
       const { caller, called } = request;
-      const source = { ...sourceOf(host, caller.key, "", []), ...linkOf(caller) };
-      const target = { publicKey: called.key, issuer: claimsOf(host, called.key)?.issuer ?? "", ...linkOf(called) };
+      const source = { ...sourceOf(host, caller.key, issuerOf(host, caller), []), ...linkOf(caller) };
+      const target = { publicKey: called.key, issuer: issuerOf(host, called), ...linkOf(called) };
       return { action: request.action, source, target };
     }
     default:
@@ -131,6 +131,13 @@ function sourceOf(host: Host, key: string, issuer: string, capabilities: readonl
 
 function linkOf({ contractId, linkName }: PolicyEnd): Pick<Question["target"], "contractId" | "linkName"> {
   return { ...(contractId === undefined ? {} : { contractId }), ...(linkName === undefined ? {} : { linkName }) };
+}
+
+/** Of a provider that of its archive; of one that nobody signed nobody. */
+function issuerOf(host: Host, { key, contractId }: PolicyEnd): string {
+  if (contractId === undefined) return claimsOf(host, key)?.issuer ?? "";
+  const here = [...host.wanted.providers.values()].find(({ spec }) => spec.key === key);
+  return (here ? here.spec.claims : host.member?.claims.provider(key))?.issuer ?? "";
 }
 
 function claimsOf(host: Host, key: string) {
