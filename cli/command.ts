@@ -147,6 +147,24 @@ export function pairs(texts: readonly string[], option: string): Record<string, 
   return Object.fromEntries(texts.map((text) => pair(text, option)));
 }
 
+/** `-a k=v`, repeated: with which annotations something is, or was, started. Some of wash's commands say it in the plural. */
+export function addAnnotationOption(command: Command, about: string): void {
+  command
+    .addOption(new Option("-a, --annotation <k=v>", `${about}, may be repeated`).argParser(collect))
+    .addOption(new Option("--annotations <k=v>", "as --annotation").argParser(collect).hideHelp());
+}
+
+export function annotationsOf(options: Options): Record<string, string> {
+  const said = ["annotation", "annotations"].flatMap((name) => listOption(options, name));
+  return pairs(said, "--annotation");
+}
+
+/** The same as parameters of a verb: none when nothing was said. */
+export function annotationFilter(options: Options): { readonly annotations?: Readonly<Record<string, string>> } {
+  const annotations = annotationsOf(options);
+  return Object.keys(annotations).length === 0 ? {} : { annotations };
+}
+
 /** What commander has to say about the command line as our own error; undefined when help was printed. */
 export function usageError(error: CommanderError): Error | undefined {
   if (error.exitCode === 0) return undefined;

@@ -151,6 +151,8 @@ export async function hostCalled(word: string, options: Options): Promise<HostCl
 export interface Thing {
   readonly kind: "actor" | "provider" | "any";
   readonly target: string;
+  /** Only one that was started with all of these. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -158,7 +160,10 @@ export interface Thing {
  * refusal says so.
  * @throws LatticeError HOST_ABSENT.
  */
-export async function hostsRunning(options: Options, { kind, target }: Thing): Promise<[FoundHost, ...FoundHost[]]> {
+export async function hostsRunning(
+  options: Options,
+  { kind, target, annotations = {} }: Thing,
+): Promise<[FoundHost, ...FoundHost[]]> {
   const [first, ...others] = await hostsFor(choiceOf(options));
   if (others.length === 0) return [first];
   const all = [first, ...others];
@@ -169,12 +174,20 @@ export async function hostsRunning(options: Options, { kind, target }: Thing): P
         [
           ...(kind === "provider" ? [] : rowsOf(inventory, "actors")),
           ...(kind === "actor" ? [] : rowsOf(inventory, "providers")),
-        ].some((row) => isCalled(row, target)),
+        ].some((row) => isCalled(row, target) && isAnnotated(row, annotations)),
       );
     }),
   );
   const [running, ...more] = all.filter((_, at) => runs[at]);
   return running ? [running, ...more] : [first];
+}
+
+/** Whether a provider, or one of an actor's placements, was started with all of these. */
+function isAnnotated(row: Document, wanted: Readonly<Record<string, string>>): boolean {
+  return [row, ...rowsOf(row, "instances")].some(({ annotations }) => {
+    const has = (annotations ?? {}) as Readonly<Record<string, unknown>>;
+    return Object.entries(wanted).every(([name, value]) => has[name] === value);
+  });
 }
 
 /** Whether a row of an inventory is what somebody calls `target`: by key, alias, name, contract, or their beginning. */

@@ -16,7 +16,7 @@ export interface HostCall extends Call {
 
 interface HostCommandShape extends Omit<CommandShape, "work"> {
   /** The thing that the words name: of several hosts the one that runs it is asked. */
-  readonly about?: (words: readonly string[]) => Thing | undefined;
+  readonly about?: (words: readonly string[], options: Options) => Thing | undefined;
   /** Every host of a lattice answers alike: nobody needs to know which was asked. */
   readonly anyHost?: true;
   /** Another way to the host that is asked. */
@@ -41,7 +41,7 @@ export function hostCommand({
     },
     work: async (call) => {
       const { words, options } = takeHostKey(call);
-      const thing = about?.(words);
+      const thing = about?.(words, options);
       const host = choose
         ? await choose(words, options, call.output)
         : thing

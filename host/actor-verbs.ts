@@ -1,5 +1,6 @@
 import { decodeReply, encodeOperation } from "../capabilities/index.ts";
 import { type Era, fail, type GuestLanguage } from "../lattice/index.ts";
+import { fewerInstances } from "./fewer-instances.ts";
 import type { Host } from "./host.ts";
 import { bytes, flag, json, optional, text, textMap, wholeNumber } from "./parameters.ts";
 import { target, type VerbContext, type Verbs, verb } from "./verb-table.ts";
@@ -49,20 +50,21 @@ export function actorVerbs(host: Host): Verbs {
     }),
     "stop.actor": verb({
       name: "stop.actor",
-      summary: "Lets an actor finish its calls and stops it.",
-      params: { target },
-      run: async ({ target: name }) => {
-        const id = host.wanted.actorKey(name);
-        await host.stopActor(name);
-        return { actor: { id } };
+      summary: "Lets an actor finish its calls and stops it, or, with a count above 0, so many of its instances.",
+      params: { target, annotations: optional(textMap()), count: optional(wholeNumber(0, 65_535)) },
+      run: async ({ target: name, annotations, count = 0 }) => {
+        const found = host.wanted.findPlacements(name, annotations);
+        if (count === 0) await host.stopActor(name, annotations);
+        else await fewerInstances(host, found, count);
+        return { actor: { id: found[0].spec.module.key } };
       },
     }),
     scale: verb({
       name: "scale",
       summary: "Sets the most instances of an actor per engine.",
-      params: { target, instances: wholeNumber(1, 10_000) },
-      run: async ({ target: name, instances }) => {
-        await host.scale(name, instances);
+      params: { target, instances: wholeNumber(1, 10_000), annotations: optional(textMap()) },
+      run: async ({ target: name, instances, annotations }) => {
+        await host.scale(name, instances, annotations);
         return { actor: { id: host.wanted.actorKey(name), instances } };
       },
     }),
@@ -76,13 +78,16 @@ export function actorVerbs(host: Host): Verbs {
         force: optional(flag()),
         sameCapabilities: optional(flag()),
         trialMs: optional(wholeNumber(0, 3_600_000)),
+        annotations: optional(textMap()),
       },
-      run: async ({ target: name, reference, bytes: given, force, sameCapabilities, trialMs }, { from }) => {
+      run: async ({ target: name, reference, bytes: given, ...wishes }, { from }) => {
+        const { force, sameCapabilities, trialMs, annotations } = wishes;
         const module = await loadFrom(host, "update", reference, given, from);
         const handle = await host.updateActor(name, module, reference, {
           onlyNewer: force !== true,
           sameCapabilities: sameCapabilities ?? false,
           trialMs: trialMs ?? 0,
+          ...(annotations ? { annotations } : {}),
         });
         return { actor: { id: handle.id, name: handle.name } };
       },

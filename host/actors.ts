@@ -15,6 +15,7 @@ import {
   KeyPair,
   printTime,
 } from "../lattice/index.ts";
+import type { Annotations } from "./annotations.ts";
 import type { PlacementSpec } from "./engine-messages.ts";
 import { toldScale, toldStart, toldStartFailed, toldStop, toldUpdate } from "./event-data.ts";
 import { limitProblem } from "./limits.ts";
@@ -41,6 +42,8 @@ export interface StartActorOptions {
  * What an update may not change. Source: lattice protocol reference, section 12.
  */
 export interface UpdateActorOptions {
+  /** Only the placements that carry all of these. Default: every one of the actor. */
+  readonly annotations?: Annotations;
   /** Refuses a module that is not newer than the running one, by revision and then by date of signature. Default false. */
   readonly onlyNewer?: boolean;
   /** Refuses a module of another issuer than the running one's. Default as `onlyNewer`. */
@@ -165,7 +168,7 @@ export class Actors {
     reference?: string,
     options: UpdateActorOptions = {},
   ): Promise<ActorHandle> {
-    const running = this.#parts.wanted.findActor(target).spec;
+    const running = this.#parts.wanted.findActor(target, options.annotations).spec;
     const { key } = running.module;
     const prepared = this.#admit(module, running.limits.memoryBytes);
     const { name, portableProvider } = prepared.claims;
@@ -176,7 +179,7 @@ export class Actors {
     const origin = reference ?? (isPrepared(module) ? undefined : module.origin);
     this.#trials.get(key)?.conclude();
     return this.#parts.turns.take(key, async () => {
-      const records = this.#records(key, target);
+      const records = this.#records(key, target, options.annotations);
       for (const { spec } of records) checkUpdate(spec.module.claims, prepared.claims, options);
       const { trialMs = 0 } = options;
       if (trialMs === 0) {
@@ -254,17 +257,17 @@ export class Actors {
     for (const trial of this.#trials.values()) trial.conclude();
   }
 
-  /** Instances per engine, 1 to the host's limit; calls beyond them wait. */
-  async scale(target: ActorHandle | string, instances: number): Promise<void> {
+  /** Instances per engine, 1 to the host's limit; calls beyond them wait. Of the placements with all of `annotations`. */
+  async scale(target: ActorHandle | string, instances: number, annotations?: Annotations): Promise<void> {
     const problem = limitProblem("instances", instances);
     if (problem !== undefined) throw fail("OPTION_OUT_OF_RANGE", "instances", instances, problem);
     const { wanted, fleet, events, turns } = this.#parts;
-    const { key, claims } = wanted.findActor(target).spec.module;
+    const { key, claims } = wanted.findActor(target, annotations).spec.module;
     if (claims.portableProvider && instances !== 1)
       throw fail("OPTION_OUT_OF_RANGE", "instances", instances, `1 for ${claims.name}, a portable provider`);
     this.#trials.get(key)?.conclude();
     await turns.take(key, async () => {
-      for (const record of this.#records(key, target)) {
+      for (const record of this.#records(key, target, annotations)) {
         const before = record.spec.limits.instances;
         await fleet.apply({ type: "resize-placement", id: record.spec.id, instances });
         record.spec = { ...record.spec, limits: { ...record.spec.limits, instances } };
@@ -273,12 +276,15 @@ export class Actors {
     });
   }
 
-  /** Lets the calls in flight finish, then stops. Links stay, but for those of a placement with configuration of its own. */
-  async stop(target: ActorHandle | string): Promise<void> {
-    const { key } = this.#parts.wanted.findActor(target).spec.module;
+  /**
+   * Lets the calls in flight finish, then stops the placements with all of `annotations`. Links stay, but
+   * for those of a placement with configuration of its own.
+   */
+  async stop(target: ActorHandle | string, annotations?: Annotations): Promise<void> {
+    const { key } = this.#parts.wanted.findActor(target, annotations).spec.module;
     this.#trials.get(key)?.conclude();
     await this.#parts.turns.take(key, async () => {
-      for (const record of this.#records(key, target)) await this.#stop(record);
+      for (const record of this.#records(key, target, annotations)) await this.#stop(record);
     });
   }
 
@@ -303,8 +309,8 @@ export class Actors {
   }
 
   /** Those of `key` that `target` means now that it is its turn. */
-  #records(key: string, target: ActorHandle | string): readonly PlacementRecord[] {
-    return this.#parts.wanted.findPlacements(target).filter(({ spec }) => spec.module.key === key);
+  #records(key: string, target: ActorHandle | string, annotations?: Annotations): readonly PlacementRecord[] {
+    return this.#parts.wanted.findPlacements(target, annotations).filter(({ spec }) => spec.module.key === key);
   }
 
   /** Ends the loader thread. */

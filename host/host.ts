@@ -13,6 +13,7 @@ import {
 import type { Provider } from "../capabilities/index.ts";
 import { fail, isPublicKey, localInvocation, type TraceContext } from "../lattice/index.ts";
 import { isArchiveReference, openArchive } from "./archives/open-archive.ts";
+import type { Annotations } from "./annotations.ts";
 import { Actors, type StartActorOptions, type UpdateActorOptions } from "./actors.ts";
 import { Configurations } from "./configurations.ts";
 import { extensionPaths, loadExtensions } from "./extensions.ts";
@@ -319,14 +320,14 @@ export class Host implements AsyncDisposable {
     return this.#actors.update(target, module, reference, options);
   }
 
-  /** Instances per engine, 1 to 10 000; calls beyond them wait. */
-  scale(target: ActorHandle | string, instances: number): Promise<void> {
-    return this.#actors.scale(target, instances);
+  /** Instances per engine, 1 to 10 000; calls beyond them wait. Only of placements that carry all of `annotations`. */
+  scale(target: ActorHandle | string, instances: number, annotations?: Annotations): Promise<void> {
+    return this.#actors.scale(target, instances, annotations);
   }
 
-  /** Lets the calls in flight finish, then stops. Links stay. */
-  stopActor(target: ActorHandle | string): Promise<void> {
-    return this.#actors.stop(target);
+  /** Lets the calls in flight finish, then stops the placements that carry all of `annotations`. Links stay. */
+  stopActor(target: ActorHandle | string, annotations?: Annotations): Promise<void> {
+    return this.#actors.stop(target, annotations);
   }
 
   /**

@@ -33,12 +33,14 @@ function withNearest(host: Host, params: unknown, error: unknown): unknown {
     return typeof word === "string" && error.message.includes(word) ? [word] : [];
   });
   const [word] = words;
-  const near = word === undefined ? "" : didYouMean(word, names(host, error.code === "ACTOR_ABSENT"));
+  const known = names(host, error.code === "ACTOR_ABSENT");
+  // What is called so already lacks something else.
+  const near = word === undefined || known.has(word) ? "" : didYouMean(word, known);
   return near === "" ? error : fromWire({ ...error.toWire(), message: error.message + near });
 }
 
 /** What actors or providers are called here and on the hosts that are known. */
-function names({ wanted, fleet }: Host, actors: boolean): Iterable<string> {
+function names({ wanted, fleet }: Host, actors: boolean): ReadonlySet<string> {
   const peers = fleet.caller.tables.peers.all();
   const found = actors
     ? [

@@ -5,6 +5,7 @@ import { linkJson } from "./shown-rows.ts";
 import { mostConfigurations } from "./stored-links.ts";
 import { swapLines } from "./swap-lines.ts";
 import { target, type VerbContext, type Verbs, verb } from "./verb-table.ts";
+import { providerHandle } from "./wanted.ts";
 
 const linkName = optional(text({ max: 256 }));
 /** Names of configurations. */
@@ -45,11 +46,11 @@ export function providerVerbs(host: Host): Verbs {
     "stop.provider": verb({
       name: "stop.provider",
       summary: "Lets a provider finish its calls and stops it.",
-      params: { target, linkName },
-      run: async ({ target: name, linkName: link }) => {
-        const { key } = host.wanted.findProvider(name, link).spec;
-        await host.stopProvider(name, link);
-        return { provider: { id: key } };
+      params: { target, linkName, annotations: optional(textMap()) },
+      run: async ({ target: name, linkName: link, annotations }) => {
+        const record = host.wanted.findProvider(name, link, annotations);
+        await host.stopProvider(providerHandle(record));
+        return { provider: { id: record.spec.key } };
       },
     }),
     "drain.provider": verb({

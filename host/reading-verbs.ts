@@ -1,4 +1,5 @@
 import { fail, isLatticeError, isPublicKey } from "../lattice/index.ts";
+import { carries } from "./annotations.ts";
 import { explain } from "./explain.ts";
 import { HostMetrics } from "./host-metrics.ts";
 import type { Host } from "./host.ts";
@@ -64,7 +65,9 @@ export function readingVerbs(host: Host): Verbs {
       run: async ({ tag, annotations: wanted = {} }) => {
         const { actors } = await inventory(host);
         const tagged = tag === undefined ? actors : actors.filter(({ tags }) => tags.includes(tag));
-        return { actors: tagged.filter(({ instances }) => instances.some((each) => carries(each, wanted))) };
+        return {
+          actors: tagged.filter(({ instances }) => instances.some((each) => carries(each.annotations, wanted))),
+        };
       },
     }),
     "get.providers": verb({
@@ -73,7 +76,7 @@ export function readingVerbs(host: Host): Verbs {
       reads: true,
       params: { annotations },
       run: async ({ annotations: wanted = {} }) => ({
-        providers: (await inventory(host)).providers.filter((each) => carries(each, wanted)),
+        providers: (await inventory(host)).providers.filter((each) => carries(each.annotations, wanted)),
       }),
     }),
     "get.links": verb({
@@ -156,13 +159,6 @@ export function readingVerbs(host: Host): Verbs {
       },
     }),
   };
-}
-
-function carries(
-  { annotations: has }: { readonly annotations: Readonly<Record<string, string>> },
-  wanted: Readonly<Record<string, string>>,
-): boolean {
-  return Object.entries(wanted).every(([key, value]) => Object.hasOwn(has, key) && has[key] === value);
 }
 
 /** Any key may be watched: its calls may come here before it does. */

@@ -1,5 +1,6 @@
 import type { ActorModule, PreparedModule } from "../actors/index.ts";
 import { fail, isPublicKey, type ActorClaims } from "../lattice/index.ts";
+import { type Annotations, annotated, carries } from "./annotations.ts";
 import { type LinkSpec, type PlacementSpec, type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { match, shortContract } from "./names.ts";
 
@@ -59,21 +60,24 @@ export class Wanted {
 
   /**
    * The placements that `target` means: a handle, a placement id, an M key, a call alias, a name, or
-   * the unique beginning of one of these.
+   * the unique beginning of one of these; of them those that carry all of `annotations`.
    * @throws LatticeError ACTOR_ABSENT, ACTOR_AMBIGUOUS when it fits actors of different keys.
    */
-  findActor(target: ActorHandle | string): PlacementRecord {
-    const [first] = this.findPlacements(target);
+  findActor(target: ActorHandle | string, annotations: Annotations = {}): PlacementRecord {
+    const [first] = this.findPlacements(target, annotations);
     return first;
   }
 
-  findPlacements(target: ActorHandle | string): readonly [PlacementRecord, ...PlacementRecord[]] {
+  findPlacements(
+    target: ActorHandle | string,
+    annotations: Annotations = {},
+  ): readonly [PlacementRecord, ...PlacementRecord[]] {
     if (typeof target !== "string") {
       const record = this.placements.get(target.placement);
       if (!record) throw fail("ACTOR_ABSENT", target.name);
       return [record];
     }
-    const records = [...this.placements.values()];
+    const records = [...this.placements.values()].filter((record) => carries(record.annotations, annotations));
     const names = ({ spec: { id, module } }: PlacementRecord) => [
       id,
       module.key,
@@ -82,7 +86,7 @@ export class Wanted {
     ];
     const found = match(records, names, target);
     const [first, ...others] = found;
-    if (!first || target === "") throw fail("ACTOR_ABSENT", target);
+    if (!first || target === "") throw fail("ACTOR_ABSENT", annotated(target, annotations));
     const keys = new Set(found.map(({ spec }) => spec.module.key));
     if (keys.size > 1)
       throw fail(
@@ -95,19 +99,20 @@ export class Wanted {
 
   /**
    * The provider that `target` means: a handle, an instance id, a V key, a name, a contract when only
-   * one provides it, or the unique beginning of one of these.
+   * one provides it, or the unique beginning of one of these; one that carries all of `annotations`.
    * @throws LatticeError PROVIDER_ABSENT, ACTOR_AMBIGUOUS naming the candidates.
    */
-  findProvider(target: ProviderHandle | string, linkName?: string): ProviderRecord {
+  findProvider(target: ProviderHandle | string, linkName?: string, annotations: Annotations = {}): ProviderRecord {
     if (typeof target !== "string") {
       const record = this.provider(target.instance);
       if (!record) throw fail("PROVIDER_ABSENT", target.name);
       return record;
     }
     const known = this.provider(target);
-    if (known) return known;
+    if (known && carries(known.annotations, annotations)) return known;
     const records = [...this.providers.values()].filter(
-      ({ spec }) => linkName === undefined || spec.linkName === linkName,
+      (record) =>
+        (linkName === undefined || record.spec.linkName === linkName) && carries(record.annotations, annotations),
     );
     const names = ({ spec }: ProviderRecord) => [
       spec.id,
@@ -118,7 +123,7 @@ export class Wanted {
     ];
     const found = match(records, names, target);
     const [first, ...others] = found;
-    if (!first || target === "") throw fail("PROVIDER_ABSENT", target);
+    if (!first || target === "") throw fail("PROVIDER_ABSENT", annotated(target, annotations));
     if (others.length > 0)
       throw fail(
         "ACTOR_AMBIGUOUS",

@@ -1,7 +1,7 @@
 import { Option, type Command } from "commander";
 import { describe } from "../../lattice/index.ts";
 import { type HostClient, rowsOf, textOf, type Document } from "../client.ts";
-import { collect, group, leaf, listOption, pairs, textOption, type Call, type Options } from "../command.ts";
+import { addAnnotationOption, annotationFilter, group, leaf, textOption, type Call, type Options } from "../command.ts";
 import { choiceOf, type FoundHost, hostsFor } from "../discovery.ts";
 import { addHostOptions, hostCommand, takeHostKey, timeoutOf } from "../host-command.ts";
 import { latticeChoice } from "../lattice-access.ts";
@@ -14,7 +14,10 @@ export function command(): Command {
   return group("get", "list what a host holds", [
     hosts(),
     inventory(),
-    rows("actors", "actors that run", "actor", (made) => annotated(made).addOption(tag())),
+    rows("actors", "actors that run", "actor", (made) => {
+      annotated(made);
+      made.addOption(tag());
+    }),
     rows("providers", "providers that run", "provider", annotated),
     rows("links", "links between actors and providers", "link"),
     rows("claims", "what the signatures of running actors say", "claim"),
@@ -23,18 +26,14 @@ export function command(): Command {
 }
 
 const tag = () => new Option("--tag <tag>", "only those whose token has this tag");
-const annotated = (made: Command) =>
-  made.addOption(
-    new Option("-a, --annotation <k=v>", "only those that were started with it, may be repeated").argParser(collect),
-  );
+const annotated = (made: Command) => addAnnotationOption(made, "only those that were started with it");
 
 /** Which rows of a list are wanted, as parameters of its verb. */
 function filterOf(options: Options): object {
-  const annotations = pairs(listOption(options, "annotation"), "--annotation");
   const wanted = textOption(options, "tag");
   return {
     ...(wanted === undefined ? {} : { tag: wanted }),
-    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    ...annotationFilter(options),
   };
 }
 

@@ -3,7 +3,17 @@ import { Option, type Command } from "commander";
 import { defaultLinkName, fail, failFrom, describe } from "../../lattice/index.ts";
 import { hostByAuction } from "../auction.ts";
 import { textOf, type Document } from "../client.ts";
-import { collect, group, listOption, type Options, pairs, textOption, wholeNumber } from "../command.ts";
+import {
+  addAnnotationOption,
+  annotationsOf,
+  collect,
+  group,
+  listOption,
+  type Options,
+  pairs,
+  textOption,
+  wholeNumber,
+} from "../command.ts";
 import { readBytes, referenceParameters } from "../files.ts";
 import { hostCommand, type HostCall } from "../host-command.ts";
 import { Progress } from "../progress.ts";
@@ -13,8 +23,6 @@ export function command(): Command {
 }
 
 const skipWait = () => new Option("--skip-wait", "return once the host has the request");
-const annotate = () =>
-  new Option("-a, --annotation <k=v>", "a label of this placement, may be repeated").argParser(collect);
 const constrain = () =>
   new Option("-c, --constraint <k=v>", "a label that the host must carry, may be repeated").argParser(collect);
 
@@ -23,14 +31,15 @@ function actor(): Command {
     name: "actor",
     summary: "start an actor from a file, - (standard input), an https URL or an image",
     args: [["<reference>", "where the signed module is"]],
-    options: (made) =>
+    options: (made) => {
+      addAnnotationOption(made, "a label of this placement");
       made
         .addOption(new Option("--instances <count>", "most instances at once, per engine"))
         .addOption(new Option("--max-concurrent <count>", "as --instances; 0 leaves it to the host").hideHelp())
         .addOption(new Option("--env <k=v>", "configuration of the actor, may be repeated").argParser(collect))
-        .addOption(annotate())
         .addOption(constrain())
-        .addOption(skipWait()),
+        .addOption(skipWait());
+    },
     host: ([reference = ""], options, output) =>
       hostByAuction(options, { kind: "actor", reference }, constraintsOf(options), output),
     work: async (call) => {
@@ -42,7 +51,7 @@ function actor(): Command {
         ...(instances === undefined || instances === "0"
           ? {}
           : { instances: wholeNumber(instances, "--instances", 1, 10_000) }),
-        annotations: pairs(listOption(options, "annotation"), "--annotation"),
+        annotations: annotationsOf(options),
         env: pairs(listOption(options, "env"), "--env"),
       });
       if (answer === undefined) return output.note(`Asked to start ${reference}.`);
@@ -61,14 +70,15 @@ function provider(): Command {
     name: "provider",
     summary: "start one of our providers (builtin:NAME, or a contract id for its default) or an archive",
     args: [["<reference>", "for example builtin:keyvalue-memory, wasmcloud:httpserver, ./x.par or an image"]],
-    options: (made) =>
+    options: (made) => {
+      addAnnotationOption(made, "a label of this placement");
       made
         .addOption(new Option("-l, --link-name <name>", "link name it serves"))
         .addOption(new Option("--config <k=v>", "a setting of the provider, may be repeated").argParser(collect))
         .addOption(new Option("--config-json <file>", "settings as a JSON object of texts"))
-        .addOption(annotate())
         .addOption(constrain())
-        .addOption(skipWait()),
+        .addOption(skipWait());
+    },
     host: async ([reference = ""], options, output) => {
       const linkName = textOption(options, "linkName") ?? defaultLinkName;
       // Nobody would bid for it, and nobody would say why.
@@ -88,7 +98,7 @@ function provider(): Command {
           ...(file === undefined ? {} : readConfig(file)),
           ...pairs(listOption(options, "config"), "--config"),
         },
-        annotations: pairs(listOption(options, "annotation"), "--annotation"),
+        annotations: annotationsOf(options),
       });
       if (answer === undefined) return output.note(`Asked to start ${reference}.`);
       const started = (answer.provider ?? {}) as Document;

@@ -1,6 +1,6 @@
 import { Option, type Command } from "commander";
 import { textOf, type Document } from "../client.ts";
-import { group, textOption } from "../command.ts";
+import { addAnnotationOption, annotationFilter, group, textOption, wholeNumber } from "../command.ts";
 import { hostCommand } from "../host-command.ts";
 import { Progress } from "../progress.ts";
 import { stopHosts } from "../stopping.ts";
@@ -14,18 +14,24 @@ function actor(): Command {
     name: "actor",
     summary: "let an actor finish its calls, then stop it",
     args: [["<target...>", "key, alias, name or the beginning of one"]],
-    options: (made) =>
+    options: (made) => {
+      addAnnotationOption(made, "only those that were started with it");
       made
-        .addOption(new Option("--skip-wait", "accepted for wash; stopping is waited for").hideHelp())
-        .addOption(new Option("--count <count>", "accepted for wash").hideHelp()),
-    about: ([target = ""]) => ({ kind: "actor", target }),
-    work: async ({ output, words, host: client, timeoutMs }) => {
+        .addOption(new Option("--count <count>", "how many instances fewer; 0, the default, means all of them"))
+        .addOption(new Option("--skip-wait", "accepted for wash; stopping is waited for").hideHelp());
+    },
+    about: ([target = ""], options) => ({ kind: "actor", target, ...annotationFilter(options) }),
+    work: async ({ output, words, options, host: client, timeoutMs }) => {
       const [target = ""] = words;
+      const said = textOption(options, "count");
+      const count = said === undefined ? 0 : wholeNumber(said, "--count", 0, 65_535);
       const progress = new Progress(output);
       progress.step(`Stopping ${target}`);
-      const answer = await client.call("stop.actor", { target }, timeoutMs).finally(() => progress.done());
+      const parameters = { target, ...(count === 0 ? {} : { count }), ...annotationFilter(options) };
+      const answer = await client.call("stop.actor", parameters, timeoutMs).finally(() => progress.done());
       const id = textOf((answer.actor ?? {}) as Document, "id") ?? target;
-      await output.show(answer, `Stopped actor ${target === id ? id : `${target} (${id})`}`, id);
+      const some = count === 0 ? "" : `${count} ${count === 1 ? "instance" : "instances"} of `;
+      await output.show(answer, `Stopped ${some}actor ${target === id ? id : `${target} (${id})`}`, id);
     },
   });
 }
@@ -35,19 +41,20 @@ function provider(): Command {
     name: "provider",
     summary: "let a provider finish its calls, then stop it",
     args: [["<target...>", "key, name or contract; wash's link name and contract id may follow"]],
-    options: (made) =>
+    options: (made) => {
+      addAnnotationOption(made, "only the one that was started with it");
       made
         .addOption(new Option("-l, --link-name <name>", "the one that serves this link name"))
-        .addOption(new Option("--skip-wait", "accepted for wash; stopping is waited for").hideHelp()),
-    about: ([target = ""]) => ({ kind: "provider", target }),
+        .addOption(new Option("--skip-wait", "accepted for wash; stopping is waited for").hideHelp());
+    },
+    about: ([target = ""], options) => ({ kind: "provider", target, ...annotationFilter(options) }),
     work: async ({ output, words, host: client, options, timeoutMs }) => {
       const [target = "", second] = words;
       const linkName = textOption(options, "linkName") ?? second;
       const progress = new Progress(output);
       progress.step(`Stopping ${target}`);
-      const answer = await client
-        .call("stop.provider", { target, ...(linkName === undefined ? {} : { linkName }) }, timeoutMs)
-        .finally(() => progress.done());
+      const parameters = { target, ...(linkName === undefined ? {} : { linkName }), ...annotationFilter(options) };
+      const answer = await client.call("stop.provider", parameters, timeoutMs).finally(() => progress.done());
       const id = textOf((answer.provider ?? {}) as Document, "id") ?? target;
       await output.show(answer, `Stopped provider ${target === id ? id : `${target} (${id})`}`, id);
     },

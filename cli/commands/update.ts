@@ -1,7 +1,7 @@
 import { Option } from "commander";
 import { describe, fail, failFrom } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
-import { leaf, textOption, type Options } from "../command.ts";
+import { addAnnotationOption, annotationFilter, leaf, textOption, type Options } from "../command.ts";
 import { parseDuration } from "../durations.ts";
 import { type FoundHost, hostsRunning } from "../discovery.ts";
 import { referenceParameters } from "../files.ts";
@@ -19,6 +19,7 @@ export const command = () =>
     args: [["<words...>", "[actor] TARGET NEW: the running actor, and where its new module is"]],
     options: (made) => {
       addHostOptions(made);
+      addAnnotationOption(made, "only the placements that were started with it");
       made
         .addOption(new Option("--all-hosts", "on every host that runs it, one after the other, until one fails"))
         .addOption(new Option("--force", "also to a revision that is not newer"))
@@ -33,7 +34,7 @@ export const command = () =>
       const { options, words } = takeHostKey({ ...call, args: [withoutKind(call.args.flat())] });
       const [target, reference] = words.filter((word) => !/^N[A-Z2-7]{55}$/.test(word));
       if (target === undefined || reference === undefined) throw fail("USAGE", "lattice update needs TARGET and NEW");
-      const hosts = await hostsRunning(options, { kind: "actor", target });
+      const hosts = await hostsRunning(options, { kind: "actor", target, ...annotationFilter(options) });
       if (hosts.length > 1 && options.allHosts !== true) {
         const names = hosts.map(({ id }) => id).join(", ");
         throw fail(
@@ -73,6 +74,7 @@ function wishes(options: Options, trialMs: number): object {
     ...(force === true ? { force } : {}),
     ...(sameCapabilities === true ? { sameCapabilities } : {}),
     ...(trialMs === 0 ? {} : { trialMs }),
+    ...annotationFilter(options),
   };
 }
 

@@ -1,12 +1,13 @@
 import { describe, fail, JsonFields } from "../../lattice/index.ts";
+import { type Annotations, carries } from "../annotations.ts";
 import { toldScale, toldStartFailed } from "../event-data.ts";
+import { fewerInstances } from "../fewer-instances.ts";
 import { actorHandle, type PlacementRecord, providerHandle } from "../wanted.ts";
 import { accepted, type Ack } from "./acks.ts";
 import type { Desk } from "./desk.ts";
 import { resolveReference } from "./references.ts";
 
 type Command = (desk: Desk, payload: Uint8Array) => Ack | Promise<Ack>;
-type Texts = Readonly<Record<string, string>>;
 
 const mostInstances = 10_000;
 
@@ -40,14 +41,8 @@ export const commands: Readonly<Record<string, Command>> = {
     const { host } = desk;
     const request = JsonFields.parse(payload, "sa");
     const found = placementsOf(desk, request.text("actor_ref"), request.texts("annotations"));
-    let left = request.wholeNumberOr("count", 65_535, 0);
-    const all = left === 0;
-    for (const record of found) {
-      const { instances } = record.spec.limits;
-      if (all || left >= instances) await host.stopActor(actorHandle(record));
-      else if (left > 0) await host.scale(actorHandle(record), instances - left);
-      left = Math.max(left - instances, 0);
-    }
+    const count = request.wholeNumberOr("count", 65_535, 0);
+    await fewerInstances(host, found, count === 0 ? Infinity : count);
     return accepted;
   },
 
@@ -114,7 +109,8 @@ export const commands: Readonly<Record<string, Command>> = {
     const linkName = request.textOr("link_name", "default");
     const annotations = request.texts("annotations");
     const found = [...host.wanted.providers.values()].find(
-      (record) => record.spec.key === key && record.spec.linkName === linkName && has(record.annotations, annotations),
+      (record) =>
+        record.spec.key === key && record.spec.linkName === linkName && carries(record.annotations, annotations),
     );
     if (!found) throw fail("PROVIDER_ABSENT", `${key} (${linkName})`);
     desk.background(`stop of ${found.spec.name}`, () => host.stopProvider(providerHandle(found)));
@@ -132,7 +128,7 @@ export const commands: Readonly<Record<string, Command>> = {
 
 interface WantedScale {
   readonly reference: string;
-  readonly annotations: Texts;
+  readonly annotations: Annotations;
   /** The placement of this annotation set, when it runs. */
   readonly running: () => PlacementRecord | undefined;
   readonly count: (now: number) => number;
@@ -150,7 +146,7 @@ function wantedScale({ host }: Desk, request: JsonFields, count: (now: number) =
       [...host.wanted.placements.values()].find(
         (record) =>
           (record.reference === reference || record.spec.module.key === (key ?? reference)) &&
-          sameTexts(record.annotations, annotations),
+          sameAnnotations(record.annotations, annotations),
       ),
   };
 }
@@ -184,7 +180,7 @@ async function performScale(desk: Desk, { reference, annotations, running, count
     const module = await resolveReference(reference, host, connection);
     key = module.key;
     const other = [...host.wanted.placements.values()].find(
-      (held) => held.spec.module.key === key && sameTexts(held.annotations, annotations),
+      (held) => held.spec.module.key === key && sameAnnotations(held.annotations, annotations),
     );
     if (other) {
       const why = `it runs from ${other.reference}; update it instead`;
@@ -208,16 +204,16 @@ async function performScale(desk: Desk, { reference, annotations, running, count
 }
 
 /** @throws LatticeError ACTOR_ABSENT when none of this key has all of these annotations. */
-function placementsOf({ host }: Desk, key: string, annotations: Texts): readonly PlacementRecord[] {
+function placementsOf({ host }: Desk, key: string, annotations: Annotations): readonly PlacementRecord[] {
   const found = [...host.wanted.placements.values()].filter(
-    (record) => record.spec.module.key === key && has(record.annotations, annotations),
+    (record) => record.spec.module.key === key && carries(record.annotations, annotations),
   );
   if (found.length === 0) throw fail("ACTOR_ABSENT", key);
   return found;
 }
 
 /** The settings of a provider come as one text. @throws LatticeError REQUEST_INVALID unless it is JSON of texts. */
-function configurationOf(text: string | undefined): Texts {
+function configurationOf(text: string | undefined): Annotations {
   if (text === undefined) return {};
   let found: unknown;
   try {
@@ -232,10 +228,6 @@ function configurationOf(text: string | undefined): Texts {
   );
 }
 
-function has(annotations: Texts, wanted: Texts): boolean {
-  return Object.entries(wanted).every(([name, value]) => annotations[name] === value);
-}
-
-function sameTexts(a: Texts, b: Texts): boolean {
-  return Object.keys(a).length === Object.keys(b).length && has(a, b);
+function sameAnnotations(a: Annotations, b: Annotations): boolean {
+  return Object.keys(a).length === Object.keys(b).length && carries(a, b);
 }

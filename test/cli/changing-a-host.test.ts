@@ -51,6 +51,32 @@ describe("changing a host", () => {
     assert.match((await home.run(["logs", "Dice"])).stdout, /makes/, "kept after the stop");
   });
 
+  test("annotations choose among the placements of one actor, and a count takes some of its instances", async () => {
+    const start = (team: string) => json("start", "actor", dice, "-a", `team=${team}`, "--instances", "4");
+    await Promise.all([start("blue"), start("red")]);
+    const scales = async () => {
+      const { actors } = await json("get", "actors");
+      const row = (
+        actors as { name: string; instances: { annotations: { team: string }; max_instances: number }[] }[]
+      ).find(({ name }) => name === "Dice");
+      return Object.fromEntries(
+        row?.instances.map(({ annotations, max_instances: most }) => [annotations.team, most]) ?? [],
+      );
+    };
+    await json("scale", "Dice", "6", "-a", "team=red");
+    assert.deepEqual(await scales(), { blue: 4, red: 6 });
+    await json("stop", "actor", "Dice", "--count", "1", "--annotations", "team=blue");
+    assert.deepEqual(await scales(), { blue: 3, red: 6 });
+    await json("update", "Dice", dice, "--force", "-a", "team=red");
+    await json("stop", "actor", "Dice", "-a", "team=blue");
+    assert.deepEqual(await scales(), { red: 6 });
+    const none = await home.run(["stop", "actor", "Dice", "-a", "team=blue", "-o", "json"]);
+    assert.deepEqual([none.code, failureOf(none).code], [3, "ACTOR_ABSENT"]);
+    const wrong = await home.run(["stop", "provider", "wasmcloud:keyvalue", "-a", "team=blue", "-o", "json"]);
+    assert.deepEqual([wrong.code, failureOf(wrong).code], [3, "PROVIDER_ABSENT"]);
+    await json("stop", "actor", "Dice");
+  });
+
   test("start and stop a provider under a link name, and refuse one twice", async () => {
     const start = ["start", "provider", "builtin:keyvalue-memory", "-l", "cache"];
     assert.equal((await home.run(start)).code, 0);
