@@ -34,6 +34,7 @@ export class StateCopy {
   readonly #from: CopyEnd;
   readonly #to: CopyEnd;
   readonly #pairs: readonly Pair[];
+  #copied = 0;
 
   private constructor(from: CopyEnd, to: CopyEnd, pairs: readonly Pair[]) {
     this.#from = from;
@@ -71,17 +72,31 @@ export class StateCopy {
     return sum;
   }
 
-  /** How long `keys` may take, in milliseconds, by the time that the first of them take to be read. */
+  /** Keys that are in the other store by now. */
+  get copied(): number {
+    return this.#copied;
+  }
+
+  /**
+   * How long `keys` may take, in milliseconds, by the time that the first two pages take to be read.
+   * The first one may hold what is done once, such as listing all keys; the second tells the rate.
+   */
   async estimate(keys: number): Promise<number> {
     const [pair] = this.#pairs;
     if (!pair || keys === 0) return 0;
     const exportId = randomUUID();
-    const since = performance.now();
-    const { entries } = await this.#export(pair.from, exportId);
-    const each = (performance.now() - since) / Math.max(1, entries.length);
+    const page = async () => {
+      const since = performance.now();
+      const { entries, done } = await this.#export(pair.from, exportId);
+      return { ms: performance.now() - since, entries: entries.length, done };
+    };
+    const first = await page();
+    const later = first.done ? first : await page();
     await this.#export(pair.from, exportId, true);
+    const each = later.ms / Math.max(1, later.entries);
+    const once = Math.max(0, first.ms - each * first.entries);
     // Writing costs more than reading; how much more only the copy itself would tell.
-    return Math.ceil(keys * Math.max(each * 3, 1 / fastest));
+    return Math.ceil(once + keys * Math.max(each * 3, 1 / fastest));
   }
 
   /**
@@ -90,7 +105,7 @@ export class StateCopy {
    */
   async run(withinMs: number): Promise<number> {
     const end = performance.now() + withinMs;
-    let copied = 0;
+    this.#copied = 0;
     for (const { from, to } of this.#pairs) {
       const exportId = randomUUID();
       try {
@@ -101,7 +116,7 @@ export class StateCopy {
             const question = { type: "import", id: this.#to.id, link: to, entries } as const;
             await within(this.#to.ask<"import">(question), Math.max(0, end - performance.now()), "the copy");
           }
-          copied += entries.length;
+          this.#copied += entries.length;
           if (done) break;
         }
       } catch (error) {
@@ -109,7 +124,7 @@ export class StateCopy {
         throw error;
       }
     }
-    return copied;
+    return this.#copied;
   }
 
   #export(link: string, exportId: string, end = false) {

@@ -197,7 +197,7 @@ export class SwapRun {
     const { fleet } = this.#parts;
     const end = endHere(fleet, this.#new.spec);
     const accepted = this.#options.acceptPause ?? false;
-    const { copied, since } = await copyWhileCallsWait(fleet, this.#old.spec, end, accepted, this.#story);
+    const { copied, since } = await copyWhileCallsWait(this.#parts, this.#old.spec, end, accepted, this.#story);
     this.#copied = copied;
     this.#pauseMs = -since;
   }

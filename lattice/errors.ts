@@ -660,7 +660,7 @@ export const catalogue = {
     http: 409,
     exit: 7,
     text: (keys: number, seconds: number) =>
-      `copying ${keys} keys would make calls wait for about ${seconds} s, during which none is lost`,
+      `copying ${keys} keys would make calls wait for about ${seconds} s, none of them beyond its own deadline`,
     hint: "Accept that with --yes, or swap without --copy-state.",
   },
   SWAP_RETURNED: {

@@ -96,7 +96,7 @@ export class MoveRun {
       this.#before = sumFigures(await fleet.ask<"figures">({ type: "figures", id: spec.id }));
       if (this.#options.copyState) {
         const accepted = this.#options.acceptPause ?? false;
-        const { copied, since } = await copyWhileCallsWait(fleet, spec, far, accepted, this.#story);
+        const { copied, since } = await copyWhileCallsWait(this.#parts, spec, far, accepted, this.#story);
         this.#copied = copied;
         this.#pauseMs = -since;
       }

@@ -38,6 +38,39 @@ const object = (): Provider =>
   });
 const child = () => childProvider(fileURLToPath(new URL("../chaos/child-store.ts", import.meta.url)));
 
+test("a copy that nobody was asked for ends before callers on other hosts give up", { skip }, async () => {
+  const options: HostOptions = {
+    nats: server.url,
+    lattice: "far-copy",
+    clusterSeed: KeyPair.generate("cluster").seed,
+    logLevel: "silent",
+    limits: { rpcTimeoutMs: 4_000 },
+  };
+  await using one = await startHost(options);
+  await using two = await startHost(options);
+  await meet([one, two]);
+  const store = await one.startProvider("builtin:keyvalue-memory");
+  const actor = await two.startActor(edgeActor({ name: "counter" }));
+  await until(
+    () =>
+      one.link(actor.id, store).then(
+        () => true,
+        () => false,
+      ),
+    patience,
+  );
+  const way = { key: store.id, linkName: store.linkName, host: one.id };
+  await until(() => two.wanted.links.size === 1 && two.knowsWay(way, []), patience);
+  const counting = new Counting(two, { actors: [actor], callers: 4, keys: 10 });
+  await until(() => counting.done > 100 || counting.errors > 0, patience);
+  const slow = Object.defineProperty(object(), "importEntries", {
+    value: () => new Promise((resolve) => setTimeout(resolve, 60_000).unref()),
+  });
+  await assert.rejects(one.swapProvider(store, slow, { copyState: true }), { code: "SWAP_PAUSE" });
+  await counting.stop();
+  assert.deepEqual(counting.wrong, []);
+});
+
 for (const { rpc, engines } of [
   { rpc: "session", engines: 0 },
   { rpc: "wasmcloud", engines: 0 },

@@ -296,6 +296,27 @@ test("up to 10 000 keys are copied without asking; beyond that the pause is name
   assert.ok(steps.some((said) => /calls wait while 10001 keys are copied, about \d+ s/.test(said)));
 });
 
+test("a store that lists all its keys before the first asks for no consent up to 10 000, and beyond that its estimate knows it", async () => {
+  await using host = await startHost();
+  const listing = (name: string, keys: number) =>
+    full(name, keys, {
+      async *exportEntries() {
+        await new Promise((resolve) => setTimeout(resolve, 700));
+        for (let at = 0; at < keys; at++) yield { key: `key ${at}`, kind: "value" as const, value: "x" };
+      },
+    });
+  const options = { copyState: true, trialMs: 0 };
+  const handle = await host.startProvider(listing("listing", 9_901));
+  assert.equal((await host.swapProvider(handle, listing("larger", 20_001), options)).keysCopied, 9_901);
+  const asked = await host.swapProvider(handle, full("other", 0), options).then(
+    () => new Error("it was not asked for"),
+    (error: Error) => error,
+  );
+  const [, seconds] = /20001 keys .* about (\d+) s/.exec(asked.message) ?? [];
+  // By its first page alone it would be 84 s.
+  assert.ok(Number(seconds) < 20, asked.message);
+});
+
 test("calls that wait are counted, in whichever engine they wait", async () => {
   await using host = await startHost({ engines: 1 });
   const actor = await host.startActor(edgeActor());
