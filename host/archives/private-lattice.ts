@@ -13,6 +13,8 @@ import {
 
 /** Longest wait for the servers while the object store is taken away, in milliseconds. */
 const removalMs = 2_000;
+/** Longest wait for the answer to a question that this connection asks itself. */
+const probeMs = 2_000;
 
 export interface PrivateLatticeOptions {
   readonly nats: NatsOptions;
@@ -86,12 +88,16 @@ export class PrivateLattice {
   }
 }
 
-/** Whether the server lets this user speak in a lattice of any name. */
+/** Whether the server lets this user speak and listen in a lattice of any name. */
 async function mayReach({ bus }: LatticeConnection, subject: string): Promise<boolean> {
+  const subscription = bus.subscribe(subject, (message) => void message.respond(new Uint8Array()));
   try {
-    await bus.request(subject, new Uint8Array(), { timeoutMs: 1_000 });
+    await bus.request(subject, new Uint8Array(), { timeoutMs: probeMs });
   } catch (error) {
-    if (isLatticeError(error) && error.code === "NATS_PERMISSION") return false;
+    // Nobody hears it where listening was refused.
+    if (isLatticeError(error) && ["NATS_PERMISSION", "NO_RESPONDERS"].includes(error.code)) return false;
+  } finally {
+    subscription.unsubscribe();
   }
   return true;
 }

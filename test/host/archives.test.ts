@@ -127,6 +127,20 @@ test("payloads over the limit of one message cross all four ways, and their stor
   assert.equal((await about()).error?.code, 404);
 });
 
+test("a user that may listen in the host's lattice only has the archive's lattice within it", { skip }, async () => {
+  const heard = ["wasmbus.*.shop", "wasmbus.*.shop.>", "wasmlattice.>", "_INBOX.>"];
+  const permissions = `publish: ">", subscribe: ${JSON.stringify(heard)}`;
+  const users = `users: [{ user: all, password: x, permissions: { ${permissions} } }]`;
+  await using narrow = await NatsServer.start({ config: `no_auth_user: all\nauthorization { ${users} }` });
+  await using shop = await host({ nats: narrow.url, limits: { callTimeoutMs: 20_000 } });
+  const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
+  await shop.link(actor, await shop.startProvider(par()));
+  const { host: told } = JSON.parse(await asking(shop, actor)("About", "", 20_000)) as {
+    host: Record<string, unknown>;
+  };
+  assert.match(String(told["lattice_rpc_prefix"]), /^shop\.archive_/);
+});
+
 test("it speaks over the servers that are named for providers", { skip }, async () => {
   await using shop = await host({ nats: { rpc: "nats://127.0.0.1:1", control: server.url, provider: server.url } });
   const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
