@@ -1,5 +1,13 @@
 import { Worker } from "node:worker_threads";
-import { fail, failFrom, fromWire, KeyPair, threadEnvironment, type WireError } from "../lattice/index.ts";
+import {
+  fail,
+  failFrom,
+  fromWire,
+  KeyPair,
+  threadArguments,
+  threadEnvironment,
+  type WireError,
+} from "../lattice/index.ts";
 import { ActorModule, type Trust } from "./module.ts";
 import { prepare, type PreparedModule, type PrepareOptions } from "./prepared.ts";
 
@@ -118,6 +126,7 @@ export class Loader {
     const worker = new Worker(new URL(`./loader-worker.${extension}`, import.meta.url), {
       name: "lattice loader",
       env: threadEnvironment(),
+      execArgv: threadArguments(),
     });
     worker.on("message", (message: FromLoader) => this.#settle(message));
     worker.on("error", (error: Error) => {

@@ -1,6 +1,13 @@
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { LinkStatus } from "../capabilities/index.ts";
-import { fail, fromWire, type LatticeError, threadEnvironment, type VerifiedInvocation } from "../lattice/index.ts";
+import {
+  fail,
+  fromWire,
+  type LatticeError,
+  threadArguments,
+  threadEnvironment,
+  type VerifiedInvocation,
+} from "../lattice/index.ts";
 import type {
   ActorLogLine,
   EngineChange,
@@ -46,6 +53,7 @@ export class EngineThread implements EngineHandle {
       transferList: data.policyPort ? [data.policyPort] : [],
       name: `engine-${data.place}`,
       env: threadEnvironment(),
+      execArgv: threadArguments(),
     });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;

@@ -8,6 +8,7 @@ export * from "./sealed-secrets.ts";
 export * from "./nuid.ts";
 export * from "./slots.ts";
 export * from "./compile-cache.ts";
+export * from "./thread-arguments.ts";
 export * from "./tokens.ts";
 export * from "./claims.ts";
 export * from "./msgpack-shape.ts";

@@ -1,7 +1,14 @@
 import { closeSync, openSync } from "node:fs";
 import { resolve as absolute } from "node:path";
 import { Worker } from "node:worker_threads";
-import { describe, type LatticeError, fail, fromWire, threadEnvironment } from "../../lattice/index.ts";
+import {
+  describe,
+  type LatticeError,
+  fail,
+  fromWire,
+  threadArguments,
+  threadEnvironment,
+} from "../../lattice/index.ts";
 import type { CopyableStore, SetChange, StoreEntry, Value } from "../keyvalue/store.ts";
 import type { Health } from "../provider.ts";
 import type { Answered, Batch, FromThread, OperationName, Request, ThreadData } from "./messages.ts";
@@ -199,6 +206,7 @@ export class SqliteStore implements CopyableStore {
     const worker = new Worker(new URL(`./thread.${extension}`, import.meta.url), {
       name: "lattice sqlite",
       env: threadEnvironment(),
+      execArgv: threadArguments(),
       workerData: data,
     });
     return new Promise((resolve, reject) => {
