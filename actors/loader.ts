@@ -126,7 +126,7 @@ export class Loader {
     const worker = new Worker(new URL(`./loader-worker.${extension}`, import.meta.url), {
       name: "lattice loader",
       env: threadEnvironment(),
-      execArgv: threadArguments(),
+      ...threadArguments(),
     });
     worker.on("message", (message: FromLoader) => this.#settle(message));
     worker.on("error", (error: Error) => {

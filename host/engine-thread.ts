@@ -53,7 +53,7 @@ export class EngineThread implements EngineHandle {
       transferList: data.policyPort ? [data.policyPort] : [],
       name: `engine-${data.place}`,
       env: threadEnvironment(),
-      execArgv: threadArguments(),
+      ...threadArguments(),
     });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;

@@ -1,27 +1,8 @@
-/** Options that say what the first script of a process is, and whether a value of its own follows. */
-const ofScript: ReadonlyMap<string, boolean> = new Map([
-  ["--input-type", true],
-  ["-e", true],
-  ["--eval", true],
-  ["-p", true],
-  ["--print", true],
-  ["-pe", true],
-  ["-i", false],
-  ["--interactive", false],
-]);
-
 /**
- * Options of Node for a thread of ours: those of this process, but for what is about a script that was
- * given as text. With `--input-type` no thread of a file would start.
+ * Options of Node for a thread of ours: those of this process, which it inherits when nothing is said,
+ * but none where a program was given as text with `--input-type`: no thread of a file would start. To
+ * name the others there does not work: of a list that is given Node refuses all that is no thread's.
  */
-export function threadArguments(given: readonly string[] = process.execArgv): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at < given.length; at++) {
-    const argument = given[at]!;
-    const [name = ""] = argument.split("=", 1);
-    const takesValue = ofScript.get(name);
-    if (takesValue === undefined) kept.push(argument);
-    else if (takesValue && name === argument) at++;
-  }
-  return kept;
+export function threadArguments(given: readonly string[] = process.execArgv): { execArgv?: string[] } {
+  return given.some((argument) => argument.split("=", 1)[0] === "--input-type") ? { execArgv: [] } : {};
 }

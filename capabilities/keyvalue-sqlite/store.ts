@@ -206,7 +206,7 @@ export class SqliteStore implements CopyableStore {
     const worker = new Worker(new URL(`./thread.${extension}`, import.meta.url), {
       name: "lattice sqlite",
       env: threadEnvironment(),
-      execArgv: threadArguments(),
+      ...threadArguments(),
       workerData: data,
     });
     return new Promise((resolve, reject) => {

@@ -30,19 +30,8 @@ test("a program given to node as text runs engines, modules and the SQLite store
   assert.doesNotMatch(stdout, /input-type/);
 });
 
-test("threads get the options of the process but for those of a script given as text", () => {
-  assert.deepEqual(
-    threadArguments([
-      "--input-type=module",
-      "--import",
-      "./hook.mjs",
-      "-e",
-      "--no-warnings",
-      "--eval=1",
-      "-i",
-      "--trace-gc",
-    ]),
-    ["--import", "./hook.mjs", "--trace-gc"],
-  );
-  assert.deepEqual(threadArguments(["--input-type", "commonjs", "-p", "1"]), []);
+test("threads inherit the options of the process, but for a program given as text", () => {
+  assert.deepEqual(threadArguments(["--import", "./hook.mjs", "--max-old-space-size=100"]), {});
+  assert.deepEqual(threadArguments(["--trace-gc", "--input-type=module", "-e", "1"]), { execArgv: [] });
+  assert.deepEqual(threadArguments(["--input-type", "commonjs", "-p", "1"]), { execArgv: [] });
 });
