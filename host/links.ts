@@ -303,7 +303,7 @@ export class Links {
     return moved.map(({ spec }) => {
       const now: LinkSpec = { ...spec, provider: key, providerId: undefined };
       wanted.links.set(spec.id, { spec: now, urls: [] });
-      this.#applied.delete(spec.id);
+      this.#await(spec.id, key);
       return now;
     });
   }
@@ -326,8 +326,15 @@ export class Links {
   taken(links: readonly LinkRecord[]): void {
     for (const link of links) {
       this.#parts.wanted.links.set(link.spec.id, link);
-      this.#applied.delete(link.spec.id);
+      this.#await(link.spec.id, link.spec.provider);
     }
+  }
+
+  /** A link leads to `key` here already: what is stored of it counts again once it says so too. */
+  #await(id: string, key: string): void {
+    const stored = this.#book.get(id);
+    if (stored === undefined || stored.provider === key) this.#applied.delete(id);
+    else this.#took(stored, undefined);
   }
 
   #renew(link: LinkSpec): Promise<void> {

@@ -118,7 +118,7 @@ export class Tables {
   /** Keys under which callers elsewhere may still know what runs here. */
   readonly formerKeys = new FormerKeys();
   /** Providers that ran here and went to another host, by the names that callers may still know. */
-  readonly #given = new Map<string, ProviderPlace>();
+  readonly #given = new Map<string, ProviderPlace & { announced: boolean }>();
   #claimed: ReadonlyMap<string, string> = new Map();
   readonly #byLink = new Map<string, LinkRow>();
   readonly place: Place;
@@ -198,8 +198,9 @@ export class Tables {
 
   /** A provider goes to another host: who asks for it here, by the old key or the new one, is sent there. */
   give({ key, linkName }: NamedProvider, to: ProviderPlace): void {
-    this.#given.set(`${key} ${linkName}`, to);
-    this.#given.set(`${to.key} ${linkName}`, to);
+    const given = { ...to, announced: false };
+    this.#given.set(`${key} ${linkName}`, given);
+    this.#given.set(`${to.key} ${linkName}`, given);
     this.epoch++;
   }
 
@@ -252,7 +253,19 @@ export class Tables {
 
   /** Another host tells of itself. */
   putPeer(peer: PeerHost): void {
+    this.#followGiven(peer);
     this.#peersChanged(this.peers.put(peer));
+  }
+
+  /** What went to a host is sought there from before it says so until it no longer does: then it has gone on. */
+  #followGiven({ host, providers }: PeerHost): void {
+    for (const [name, given] of this.#given) {
+      if (given.host !== host) continue;
+      const linkName = name.slice(name.indexOf(" ") + 1);
+      const isThere = providers.some((each) => each.key === given.key && each.linkName === linkName);
+      if (isThere) given.announced = true;
+      else if (given.announced) this.#given.delete(name);
+    }
   }
 
   dropPeer(host: string): void {

@@ -65,7 +65,8 @@ export class RemoteCalls implements Elsewhere {
     const { tables, subjects, lattice } = this.#options;
     const invocation = withOwnBytes(given);
     const linkName = spec.providerLinkName ?? spec.linkName;
-    const target = providerEntity(spec.provider, spec.contractId, linkName);
+    const key = tables.givenTo(spec)?.key ?? spec.provider;
+    const target = providerEntity(key, spec.contractId, linkName);
     return this.#direct.ask(this.#providing(spec), invocation, target, (refusal) => {
       if (refusal !== undefined && !isCode(refusal, "NO_RESPONDERS")) throw refusal;
       const hosts = namesOf(tables.peers.providersOf(spec.provider, linkName));

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { latticeChaos } from "./lattice.ts";
+import { movesChaos } from "./moves.ts";
 import { swapChaos } from "./swap.ts";
 
 /**
@@ -10,6 +11,8 @@ import { swapChaos } from "./swap.ts";
  *   --seconds N        how long things fail (default 60)
  *   swap               providers swap while actors count
  *   --increments N     calls at least (default 1 000 000)
+ *   moves              a store goes from host to host while actors on all of them count
+ *   --swaps N          how often (default 60)
  *   --seed N           the same choices again
  *   --short            a few seconds or a few thousand calls, for a quick look
  *
@@ -20,6 +23,7 @@ const { values, positionals } = parseArgs({
   options: {
     increments: { type: "string" },
     seconds: { type: "string" },
+    swaps: { type: "string" },
     seed: { type: "string" },
     short: { type: "boolean", default: false },
   },
@@ -28,12 +32,15 @@ const { short } = values;
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 const runs: Readonly<Record<string, () => Promise<boolean>>> = {
   lattice: () => latticeChaos({ seed, seconds: Number(values.seconds ?? (short ? 15 : 60)) }),
+  moves: () => movesChaos({ seed, swaps: Number(values.swaps ?? (short ? 10 : 60)) }),
   swap: () => swapChaos({ seed, increments: Number(values.increments ?? (short ? 12_000 : 1_000_000)), short }),
 };
 const run = runs[positionals[0] ?? "lattice"];
 if (run === undefined) {
   const names = Object.keys(runs).join("|");
-  process.stderr.write(`usage: npm run chaos -- [${names}] [--short] [--seed N] [--seconds N] [--increments N]\n`);
+  process.stderr.write(
+    `usage: npm run chaos -- [${names}] [--short] [--seed N] [--seconds N] [--swaps N] [--increments N]\n`,
+  );
   process.exit(2);
 }
 process.exitCode = (await run()) ? 0 : 1;

@@ -40,6 +40,8 @@ class Hosts implements AsyncDisposable {
     nats: server.url,
     lattice: `moves-${++lattices}`,
     clusterSeed: KeyPair.generate("cluster").seed,
+    // No subject that all share, by which a call would find its way when presence does not tell it.
+    rpc: "session",
     logLevel: "silent",
   };
 
