@@ -1,5 +1,8 @@
 import { describe, fail, failFrom, fromWire, type WireError } from "../lattice/index.ts";
 
+/** Stands on a request that is answered at once, with a job to follow. */
+export const jobHeader = "Lattice-Job";
+
 /** A host that can be asked, over its control socket or over its lattice: the same verbs, the same answers. */
 export interface HostClient {
   /** For messages: `the host at /run/...`. */
@@ -10,6 +13,12 @@ export interface HostClient {
    * @throws LatticeError what the host answered; HOST_ABSENT when nobody listens; RPC_TIMEOUT after `timeoutMs`.
    */
   call(verb: string, parameters?: object, timeoutMs?: number): Promise<Document>;
+
+  /**
+   * Asks one verb and waits for no more than that the host has begun with it: the answer is `{ job: { id } }`.
+   * @throws as `call`.
+   */
+  begin(verb: string, parameters?: object, timeoutMs?: number): Promise<Document>;
 
   /**
    * Asks a verb that goes on: yields each item until the host ends the stream or the caller stops reading.

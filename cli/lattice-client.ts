@@ -9,7 +9,7 @@ import {
   type Subjects,
   wholeReply,
 } from "../lattice/index.ts";
-import { type Document, type HostClient, parseAnswer, unwrap } from "./client.ts";
+import { type Document, type HostClient, jobHeader, parseAnswer, unwrap } from "./client.ts";
 
 /** Stands on the last answer of a stream, and on the only one of other verbs. */
 const endHeader = "Lattice-End";
@@ -39,10 +39,21 @@ export class LatticeClient implements HostClient {
   }
 
   async call(verb: string, parameters: object = {}, timeoutMs: number = usualTimeoutMs): Promise<Document> {
+    return await this.#ask(verb, parameters, timeoutMs);
+  }
+
+  async begin(verb: string, parameters: object = {}, timeoutMs: number = usualTimeoutMs): Promise<Document> {
+    return await this.#ask(verb, parameters, timeoutMs, new Map([[jobHeader, ["1"]]]));
+  }
+
+  async #ask(verb: string, parameters: object, timeoutMs: number, headers?: BusHeaders): Promise<Document> {
     const subject = this.#subjects.write("verb", { host: this.#host, verb });
     const { bus } = this.#connection;
     try {
-      const reply = await bus.request(subject, await this.#body(parameters), { timeoutMs });
+      const reply = await bus.request(subject, await this.#body(parameters), {
+        timeoutMs,
+        ...(headers ? { headers } : {}),
+      });
       return unwrap(parseAnswer(textOf(await wholeReply(bus, reply, timeoutMs)), this.where, verb));
     } catch (error) {
       if (isLatticeError(error) && error.code === "NO_RESPONDERS") throw fail("HOST_ABSENT", this.where);

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { fail, failFrom } from "../lattice/index.ts";
-import { type Document, type HostClient, parseAnswer, unwrap } from "./client.ts";
+import { type Document, type HostClient, jobHeader, parseAnswer, unwrap } from "./client.ts";
 
 /** A host of this machine, reached over its control socket. */
 export class SocketClient implements HostClient {
@@ -19,7 +19,20 @@ export class SocketClient implements HostClient {
    * @throws LatticeError what the host answered; HOST_ABSENT when nobody listens; RPC_TIMEOUT after `timeoutMs`.
    */
   async call(verb: string, parameters: object = {}, timeoutMs?: number): Promise<Document> {
-    const response = await this.#request(verb, parameters, timeoutMs);
+    return await this.#ask(verb, parameters, timeoutMs);
+  }
+
+  async begin(verb: string, parameters: object = {}, timeoutMs?: number): Promise<Document> {
+    return await this.#ask(verb, parameters, timeoutMs, { [jobHeader]: "1" });
+  }
+
+  async #ask(
+    verb: string,
+    parameters: object,
+    timeoutMs: number | undefined,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Document> {
+    const response = await this.#request(verb, parameters, timeoutMs, headers);
     const pieces: Buffer[] = [];
     try {
       for await (const piece of response) pieces.push(piece as Buffer);
@@ -51,7 +64,12 @@ export class SocketClient implements HostClient {
     }
   }
 
-  async #request(verb: string, parameters: object, timeoutMs: number | undefined): Promise<IncomingMessage> {
+  async #request(
+    verb: string,
+    parameters: object,
+    timeoutMs: number | undefined,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<IncomingMessage> {
     const { request } = await import("node:http");
     const body = Buffer.from(JSON.stringify(parameters));
     const signal = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
@@ -62,7 +80,7 @@ export class SocketClient implements HostClient {
           method: "POST",
           path: `/v1/${encodeURIComponent(verb)}`,
           agent: false,
-          headers: { host: "localhost", "content-type": "application/json", "content-length": body.length },
+          headers: { host: "localhost", "content-type": "application/json", "content-length": body.length, ...headers },
           ...(signal === undefined ? {} : { signal }),
         },
         resolve,

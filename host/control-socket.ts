@@ -2,6 +2,7 @@ import { chmodSync } from "node:fs";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import { dirname } from "node:path";
 import { LatticeError, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
+import { jobHeader, type Jobs } from "./membership/jobs.ts";
 import { checkPath, clearPath, prepareFolder, socketPath } from "./socket-folder.ts";
 import { type Verbs, findVerb } from "./verb-table.ts";
 
@@ -11,6 +12,8 @@ export interface ControlSocketOptions {
   /** The socket's own path. Default: `socketPath(id)`, in a folder that only this user may enter. */
   readonly path?: string;
   readonly verbs: Verbs;
+  /** Where work goes on that was asked for with the header `Lattice-Job`. */
+  readonly jobs: Jobs;
   /** Largest body in bytes. Default 96 MiB: a module of 64 MiB travels as base64. */
   readonly bodyBytes?: number;
   /** Told of defects: whatever a verb throws that is not of the catalogue. */
@@ -33,7 +36,8 @@ const partingMs = 1_000;
  * An answer is `{"success":true, ...}`; a failure has the status of the error catalogue and
  * `{"success":false,"error","code","kind","hint","cause"}`. A verb that goes on answers one JSON
  * object a line (`application/x-ndjson`) until it ends or the asker goes; a failure in the middle is
- * the last line.
+ * the last line. With the header `Lattice-Job` on a POST the answer comes at once, `{"success":true,"job":{"id"}}`,
+ * and the verb `job` tells what becomes of it.
  */
 export class ControlSocket implements AsyncDisposable {
   readonly path: string;
@@ -134,8 +138,11 @@ export class ControlSocket implements AsyncDisposable {
       response.setHeader("allow", verb.reads ? "GET, POST" : "POST");
       throw fail("REQUEST_INVALID", name, `${method} is not for it, ${verb.reads ? "GET and POST are" : "POST is"}`);
     }
-    const body = await readBody(request, this.#options.bodyBytes ?? 96 * MiB);
-    return await verb.run(parsed(name, body), { signal });
+    const params = parsed(name, await readBody(request, this.#options.bodyBytes ?? 96 * MiB));
+    if (request.headers[jobHeader.toLowerCase()] === undefined) return await verb.run(params, { signal });
+    // Nobody's going ends it.
+    const work = () => verb.run(params, { signal: new AbortController().signal });
+    return { job: this.#options.jobs.begin(name, work) };
   }
 
   #list(): object[] {

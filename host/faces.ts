@@ -29,6 +29,7 @@ export async function openFaces(host: Host, verbs: Verbs): Promise<Faces> {
           await ControlSocket.start({
             id: host.id,
             verbs,
+            jobs: host.jobs,
             report: (text) => host.logger.error(text),
             ...(typeof controlSocket === "string" ? { path: controlSocket } : {}),
           }),

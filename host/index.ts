@@ -10,7 +10,8 @@ export {
 export type { CtlLevel, LatticeOptions, NatsServers, PolicyServiceOptions, RpcMode } from "./membership/settings.ts";
 export type { Member, MemberReport } from "./membership/member.ts";
 export { askVerb, followVerb } from "./membership/verb-client.ts";
-export { aliveHeader, endHeader, jobHeader } from "./membership/verb-service.ts";
+export { jobHeader } from "./membership/jobs.ts";
+export { aliveHeader, endHeader } from "./membership/verb-service.ts";
 export { moduleStore } from "./membership/references.ts";
 export type { SwapOptions, SwapOutcome, SwapRecord, SwapStep, SwapStepName } from "./swap-record.ts";
 export { type HostOptions, type HostConfig, compileOptions } from "./options.ts";

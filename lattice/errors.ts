@@ -607,6 +607,11 @@ export const catalogue = {
     text: (what: string, state: string, ms: number) => `${what} is not ${state} after ${ms} ms`,
     hint: "See what there is: lattice get inventory, lattice get events; wait longer with --timeout.",
   },
+  JOB_ABSENT: {
+    kind: "absent",
+    text: (id: string, where: string) => `there is no job ${id} at ${where}, or it ended too long ago`,
+    hint: "The host that was asked knows it: name it with --host-id; one that started anew has forgotten it.",
+  },
   CONTEXT_ABSENT: {
     kind: "absent",
     text: (name: string, known: string) => `there is no context ${name}; known: ${known}`,

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { Option, type Command } from "commander";
 import { defaultLinkName, fail, failFrom, describe } from "../../lattice/index.ts";
 import { hostByAuction } from "../auction.ts";
@@ -15,14 +14,13 @@ import {
   wholeNumber,
 } from "../command.ts";
 import { readBytes, referenceParameters } from "../files.ts";
-import { hostCommand, type HostCall } from "../host-command.ts";
-import { Progress } from "../progress.ts";
+import { hostCommand } from "../host-command.ts";
+import { askOrBegin, skipWait } from "../jobs.ts";
 
 export function command(): Command {
   return group("start", "start an actor or a provider", [actor(), provider()]);
 }
 
-const skipWait = () => new Option("--skip-wait", "return once the host has the request");
 const constrain = () =>
   new Option("-c, --constraint <k=v>", "a label that the host must carry, may be repeated").argParser(collect);
 
@@ -46,7 +44,7 @@ function actor(): Command {
       const { options, words, output } = call;
       const [reference = ""] = words;
       const instances = textOption(options, "instances") ?? textOption(options, "maxConcurrent");
-      const answer = await ask(call, "start.actor", `Starting ${reference}`, {
+      const answer = await askOrBegin(call, "start.actor", `Starting ${reference}`, {
         ...(await referenceParameters(reference)),
         ...(instances === undefined || instances === "0"
           ? {}
@@ -54,7 +52,7 @@ function actor(): Command {
         annotations: annotationsOf(options),
         env: pairs(listOption(options, "env"), "--env"),
       });
-      if (answer === undefined) return output.note(`Asked to start ${reference}.`);
+      if (answer === undefined) return;
       const started = (answer.actor ?? {}) as Document;
       await output.show(
         answer,
@@ -91,7 +89,7 @@ function provider(): Command {
       const file = textOption(options, "configJson");
       const linkName = textOption(options, "linkName");
       const isArchive = /\.par(\.gz)?$/i.test(reference);
-      const answer = await ask(call, "start.provider", `Starting ${reference}`, {
+      const answer = await askOrBegin(call, "start.provider", `Starting ${reference}`, {
         ...(isArchive ? await referenceParameters(reference) : { reference }),
         ...(linkName === undefined ? {} : { linkName }),
         config: {
@@ -100,7 +98,7 @@ function provider(): Command {
         },
         annotations: annotationsOf(options),
       });
-      if (answer === undefined) return output.note(`Asked to start ${reference}.`);
+      if (answer === undefined) return;
       const started = (answer.provider ?? {}) as Document;
       const text = `Started provider ${textOf(started, "name")} (${textOf(started, "id")}) for ${textOf(started, "contract_id")}, link name ${textOf(started, "link_name")}`;
       await output.show(answer, text, textOf(started, "id"));
@@ -113,18 +111,6 @@ async function checkBuiltin(reference: string): Promise<void> {
   if (builtins.has(reference)) return;
   const { didYouMean } = await import("../../host/index.ts");
   throw fail("BUILTIN_ABSENT", reference, didYouMean(reference, builtins.keys()));
-}
-
-/** The host's answer, or undefined when nobody wanted to wait for it and no refusal came at once. */
-async function ask(call: HostCall, verb: string, text: string, parameters: object): Promise<Document | undefined> {
-  const progress = new Progress(call.output);
-  progress.step(text);
-  try {
-    const answer = call.host.call(verb, parameters, call.timeoutMs);
-    return await (call.options.skipWait === true ? Promise.race([answer, pause(200, undefined)]) : answer);
-  } finally {
-    progress.done();
-  }
 }
 
 function constraintsOf(options: Options): Record<string, string> {

@@ -2,7 +2,7 @@ import { Option, type Command } from "commander";
 import { textOf, type Document } from "../client.ts";
 import { addAnnotationOption, annotationFilter, group, textOption, wholeNumber } from "../command.ts";
 import { hostCommand } from "../host-command.ts";
-import { Progress } from "../progress.ts";
+import { askOrBegin, skipWait } from "../jobs.ts";
 import { stopHosts } from "../stopping.ts";
 
 export function command(): Command {
@@ -18,17 +18,17 @@ function actor(): Command {
       addAnnotationOption(made, "only those that were started with it");
       made
         .addOption(new Option("--count <count>", "how many instances fewer; 0, the default, means all of them"))
-        .addOption(new Option("--skip-wait", "accepted for wash; stopping is waited for").hideHelp());
+        .addOption(skipWait());
     },
     about: ([target = ""], options) => ({ kind: "actor", target, ...annotationFilter(options) }),
-    work: async ({ output, words, options, host: client, timeoutMs }) => {
+    work: async (call) => {
+      const { output, words, options } = call;
       const [target = ""] = words;
       const said = textOption(options, "count");
       const count = said === undefined ? 0 : wholeNumber(said, "--count", 0, 65_535);
-      const progress = new Progress(output);
-      progress.step(`Stopping ${target}`);
       const parameters = { target, ...(count === 0 ? {} : { count }), ...annotationFilter(options) };
-      const answer = await client.call("stop.actor", parameters, timeoutMs).finally(() => progress.done());
+      const answer = await askOrBegin(call, "stop.actor", `Stopping ${target}`, parameters);
+      if (answer === undefined) return;
       const id = textOf((answer.actor ?? {}) as Document, "id") ?? target;
       const some = count === 0 ? "" : `${count} ${count === 1 ? "instance" : "instances"} of `;
       await output.show(answer, `Stopped ${some}actor ${target === id ? id : `${target} (${id})`}`, id);
@@ -43,18 +43,16 @@ function provider(): Command {
     args: [["<target...>", "key, name or contract; wash's link name and contract id may follow"]],
     options: (made) => {
       addAnnotationOption(made, "only the one that was started with it");
-      made
-        .addOption(new Option("-l, --link-name <name>", "the one that serves this link name"))
-        .addOption(new Option("--skip-wait", "accepted for wash; stopping is waited for").hideHelp());
+      made.addOption(new Option("-l, --link-name <name>", "the one that serves this link name")).addOption(skipWait());
     },
     about: ([target = ""], options) => ({ kind: "provider", target, ...annotationFilter(options) }),
-    work: async ({ output, words, host: client, options, timeoutMs }) => {
+    work: async (call) => {
+      const { output, words, options } = call;
       const [target = "", second] = words;
       const linkName = textOption(options, "linkName") ?? second;
-      const progress = new Progress(output);
-      progress.step(`Stopping ${target}`);
       const parameters = { target, ...(linkName === undefined ? {} : { linkName }), ...annotationFilter(options) };
-      const answer = await client.call("stop.provider", parameters, timeoutMs).finally(() => progress.done());
+      const answer = await askOrBegin(call, "stop.provider", `Stopping ${target}`, parameters);
+      if (answer === undefined) return;
       const id = textOf((answer.provider ?? {}) as Document, "id") ?? target;
       await output.show(answer, `Stopped provider ${target === id ? id : `${target} (${id})`}`, id);
     },

@@ -6,6 +6,7 @@ import { parseDuration } from "../durations.ts";
 import { type FoundHost, hostsRunning } from "../discovery.ts";
 import { referenceParameters } from "../files.ts";
 import { addHostOptions, takeHostKey, timeoutOf } from "../host-command.ts";
+import { askOrBegin, skipWait } from "../jobs.ts";
 import { nameOf } from "../merge.ts";
 import { Progress } from "../progress.ts";
 
@@ -27,7 +28,7 @@ export const command = () =>
         .addOption(
           new Option("--trial <duration>", "how long the new module is watched; the one before returns when it fails"),
         )
-        .addOption(new Option("--skip-wait", "accepted for wash").hideHelp());
+        .addOption(skipWait());
     },
     work: async (call) => {
       const { output } = call;
@@ -45,6 +46,13 @@ export const command = () =>
       const trialMs = parseDuration(textOption(options, "trial") ?? "0s", "--trial");
       const parameters = { target, ...(await referenceParameters(reference)), ...wishes(options, trialMs) };
       const timeoutMs = timeoutOf(options) ?? usualTimeoutMs + trialMs;
+      if (options.skipWait === true) {
+        if (hosts.length > 1)
+          throw fail("USAGE", "--skip-wait is for one host; --all-hosts waits for each before the next");
+        const one = { host: hosts[0].client, options, output, timeoutMs };
+        const answer = await askOrBegin(one, "update", `Updating ${target}`, parameters);
+        return answer && output.show(answer, `Updated actor ${target}`, target);
+      }
       const progress = new Progress(output);
       const done: FoundHost[] = [];
       let actor: Document = {};

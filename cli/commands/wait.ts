@@ -5,32 +5,34 @@ import { rowsOf, type Document } from "../client.ts";
 import { leaf, textOption, type Options } from "../command.ts";
 import { choiceOf, hostsFor, isCalled } from "../discovery.ts";
 import { addHostOptions, timeoutOf } from "../host-command.ts";
+import { waitForJob } from "../jobs.ts";
 import { Progress } from "../progress.ts";
 
 const defaultWaitMs = 30_000;
 const lookEveryMs = 100;
-const kinds = ["host", "actor", "provider"] as const;
+const kinds = ["host", "actor", "provider", "job"] as const;
 type Kind = (typeof kinds)[number];
 
 export const command = () =>
   leaf({
     name: "wait",
-    summary: "wait until something runs, or is gone",
+    summary: "wait until something runs, or is gone, or a job has ended",
     args: [
       ["<kind>", kinds.join(", ")],
-      ["[target]", "key, alias, name or contract; any when left out"],
+      ["[target]", "key, alias, name or contract, any when left out; of a job its id"],
     ],
     options: (made) => {
       addHostOptions(made);
       made.addOption(new Option("--for <state>", "what to wait for").choices(["running", "gone"]).default("running"));
     },
-    more: "Example:\n  lattice up -d && lattice wait actor counter --timeout 10s",
+    more: "Examples:\n  lattice up -d && lattice wait actor counter --timeout 10s\n  lattice wait job $(lattice start actor counter.wasm --skip-wait -o name)",
     work: async ({ output, options, args: [kindWord, targetWord] }) => {
       const kind = kinds.find((known) => known === kindWord);
       if (kind === undefined) throw fail("USAGE", `lattice wait waits for ${kinds.join(", ")}`);
       const target = typeof targetWord === "string" ? targetWord : undefined;
       const wanted = textOption(options, "for") === "gone" ? "gone" : "running";
       const timeoutMs = timeoutOf(options) ?? defaultWaitMs;
+      if (kind === "job") return waitForJob(output, options, target, timeoutMs);
       const until = performance.now() + timeoutMs;
       const what = target === undefined ? kind : `${kind} ${target}`;
       const progress = new Progress(output);
@@ -53,7 +55,7 @@ export const command = () =>
 
 /** Of several that fit one that runs is enough; nothing is gone while one that fits is there in any state. */
 async function stateOf(
-  kind: Kind,
+  kind: Exclude<Kind, "job">,
   target: string | undefined,
   options: Options,
 ): Promise<"running" | "there" | "gone"> {

@@ -1,6 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { describe, fail, isLatticeError, type WireError } from "../../lattice/index.ts";
 
+/** Asks for an answer at once with the id of a job to follow; on the lattice and, in any case, on the control socket. */
+export const jobHeader = "Lattice-Job";
+
 /** Jobs that are remembered after they ended. */
 const mostJobs = 1_000;
 
@@ -20,11 +23,12 @@ export class Jobs {
   readonly #jobs = new Map<string, Job>();
   readonly #watchers = new Map<string, Set<() => void>>();
 
-  /** Begins `work` and answers its id at once. */
-  begin(verb: string, work: () => Promise<object>): Job {
+  /** Begins `work` and answers its id at once. A stream is no job: that one fails. */
+  begin(verb: string, work: () => Promise<object | AsyncIterable<object>>): Job {
     const job: Job = { id: randomUUID(), verb, state: "running", startedAt: new Date().toISOString() };
     this.#set(job);
-    void work().then(
+    const once = async () => oneAnswer(verb, await work());
+    void once().then(
       (result) => this.#set({ ...job, state: "done", endedAt: new Date().toISOString(), result }),
       (error: unknown) =>
         this.#set({
@@ -37,10 +41,10 @@ export class Jobs {
     return job;
   }
 
-  /** @throws LatticeError REQUEST_INVALID for an id that is unknown or forgotten. */
+  /** @throws LatticeError JOB_ABSENT for an id that is unknown or forgotten. */
   get(id: string): Job {
     const job = this.#jobs.get(id);
-    if (!job) throw fail("REQUEST_INVALID", "job", `there is no job ${id}`);
+    if (!job) throw fail("JOB_ABSENT", id, "this host");
     return job;
   }
 
@@ -75,4 +79,9 @@ export class Jobs {
       if (state !== "running") this.#jobs.delete(id);
     }
   }
+}
+
+function oneAnswer(verb: string, answer: object | AsyncIterable<object>): object {
+  if (Symbol.asyncIterator in answer) throw fail("REQUEST_INVALID", verb, "what goes on is no job");
+  return answer;
 }

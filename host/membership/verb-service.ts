@@ -13,13 +13,11 @@ import {
 } from "../../lattice/index.ts";
 import type { Host } from "../host.ts";
 import { findVerb, type Verbs } from "../verb-table.ts";
-import type { Jobs } from "./jobs.ts";
+import { jobHeader, type Jobs } from "./jobs.ts";
 import type { Refusals } from "./refusals.ts";
 
 /** The last answer of a stream, and the only one of other verbs. */
 export const endHeader = "Lattice-End";
-/** Asks for an answer at once with the id of a job to follow. */
-export const jobHeader = "Lattice-Job";
 
 /** Stands on messages of a stream that only ask whether somebody listens; they need no answer. */
 export const aliveHeader = "Lattice-Alive";
@@ -78,7 +76,7 @@ export class VerbService {
       const params = parsed(subject.verb, message.payload);
       const work = () => verb.run(params, { signal: controller.signal, from: "lattice" });
       if (message.headers.has(jobHeader)) {
-        const job = this.#jobs.begin(subject.verb, async () => oneAnswer(subject.verb, await work()));
+        const job = this.#jobs.begin(subject.verb, work);
         return this.#reply(message, { success: true, job }, ended);
       }
       const answer = await work();
@@ -146,11 +144,6 @@ export class VerbService {
 
 function isStream(answer: object): answer is AsyncIterable<object> {
   return Symbol.asyncIterator in answer;
-}
-
-function oneAnswer(verb: string, answer: object | AsyncIterable<object>): object {
-  if (isStream(answer)) throw fail("REQUEST_INVALID", verb, "what goes on is no job");
-  return answer;
 }
 
 function parsed(verb: string, payload: Uint8Array): unknown {

@@ -77,6 +77,29 @@ describe("changing a host", () => {
     await json("stop", "actor", "Dice");
   });
 
+  test("what is not waited for is a job, whose end can be waited for and tells what came of it", async () => {
+    const begin = async (...words: string[]) => {
+      const { stdout, code } = await home.run([...words, "--skip-wait", "-o", "name"]);
+      assert.equal(code, 0);
+      return stdout.trim();
+    };
+    const wait = (id: string) => home.run(["wait", "job", id, "--timeout", "20s", "-o", "json"]);
+    const { job } = documentOf(await wait(await begin("start", "actor", dice)));
+    const { state, verb, result } = job as { state: string; verb: string; result: { actor: { name: string } } };
+    assert.deepEqual([state, verb, result.actor.name], ["done", "start.actor", "Dice"]);
+    const older = await wait(await begin("update", "Dice", dice));
+    assert.deepEqual([older.code, failureOf(older).code], [6, "REVISION_NOT_GREATER"]);
+    documentOf(await wait(await begin("stop", "actor", "Dice")));
+    assert.equal((await home.run(["wait", "actor", "Dice", "--for", "gone", "--timeout", "1s"])).code, 0);
+    const { stdout } = await home.run(["start", "provider", "builtin:numbergen", "--skip-wait"]);
+    assert.match(stdout, /lattice wait job [-0-9a-f]{36}$/m);
+    documentOf(await wait(stdout.trim().split(" ").at(-1) ?? ""));
+    documentOf(await wait(await begin("stop", "provider", "number")));
+    const unknown = await wait("nothing");
+    assert.deepEqual([unknown.code, failureOf(unknown).code], [3, "JOB_ABSENT"]);
+    assert.equal((await home.run(["wait", "job"])).code, 2);
+  });
+
   test("start and stop a provider under a link name, and refuse one twice", async () => {
     const start = ["start", "provider", "builtin:keyvalue-memory", "-l", "cache"];
     assert.equal((await home.run(start)).code, 0);

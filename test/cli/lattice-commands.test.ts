@@ -101,6 +101,14 @@ describe("commands about hosts elsewhere on a lattice", { skip: natsSkip() }, ()
     assert.equal((await world.run("wait", "provider", "keyvalue", "--for", "gone", "--timeout", "60s")).code, 0);
   });
 
+  test("a job is followed on the host that began it, whichever that was", async () => {
+    const start = ["start", "provider", "builtin:numbergen", "-l", "job", "--skip-wait", "-o", "name"];
+    const { stdout } = await world.run(...start, "--host-id", back);
+    const { job } = await world.json("wait", "job", stdout.trim(), "--timeout", "20s");
+    assert.equal((job as { state: string }).state, "done");
+    assert.equal((await world.run("stop", "provider", "number", "-l", "job", "--host-id", back)).code, 0);
+  });
+
   test("a builtin that there is not is refused with the nearest name, whoever would have run it", async () => {
     const { code, stderr } = await world.run("start", "provider", "builtin:keyvalue-memry");
     assert.equal(code, 3);

@@ -17,6 +17,7 @@ import { after, beforeEach, test } from "node:test";
 import { spawnSync } from "node:child_process";
 import { fail } from "../../lattice/index.ts";
 import { ControlSocket, type ControlSocketOptions } from "../../host/control-socket.ts";
+import { Jobs } from "../../host/membership/jobs.ts";
 import { text, wholeNumber } from "../../host/parameters.ts";
 import { listSockets, socketPath } from "../../host/socket-folder.ts";
 import { type Verbs, verb } from "../../host/verb-table.ts";
@@ -81,7 +82,7 @@ async function* count(failAt: number, signal: AbortSignal): AsyncGenerator<objec
 }
 
 async function open(more: Partial<ControlSocketOptions> = {}): Promise<ControlSocket> {
-  return await ControlSocket.start({ id: "NTEST", verbs, ...more });
+  return await ControlSocket.start({ id: "NTEST", verbs, jobs: new Jobs(), ...more });
 }
 
 interface Answer {

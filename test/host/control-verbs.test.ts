@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startHost } from "../../host/index.ts";
 import { askVerb, followVerb } from "../../host/membership/verb-client.ts";
-import { jobHeader } from "../../host/membership/verb-service.ts";
+import { jobHeader } from "../../host/membership/jobs.ts";
 import { KeyPair, memoryConnection, MemoryServer, Subjects } from "../../lattice/index.ts";
 import { until } from "../support/until.ts";
 
