@@ -45,6 +45,46 @@ const rows = [
     fallback: (env) => fromOwnContext(env, "creds") ?? fromWashContext(env, "ctl_credsfile") ?? byDefault(""),
   },
   {
+    name: "nats_jwt",
+    variables: ["LATTICE_NATS_JWT", "WASMCLOUD_CTL_JWT", "WASMCLOUD_RPC_JWT"],
+    fallback: (env) => fromOwnContext(env, "jwt") ?? fromWashContext(env, "ctl_jwt") ?? byDefault(""),
+  },
+  {
+    name: "nats_seed",
+    variables: ["LATTICE_NATS_SEED", "WASMCLOUD_CTL_SEED", "WASMCLOUD_RPC_SEED"],
+    fallback: (env) => fromOwnContext(env, "seed") ?? fromWashContext(env, "ctl_seed") ?? byDefault(""),
+  },
+  {
+    name: "nats_tls",
+    variables: ["LATTICE_NATS_TLS", "WASMCLOUD_CTL_TLS", "WASMCLOUD_RPC_TLS"],
+    fallback: () => byDefault("false"),
+  },
+  {
+    name: "nats_ca",
+    variables: ["LATTICE_NATS_CA", "NATS_CA"],
+    fallback: (env) => fromOwnContext(env, "ca") ?? byDefault(""),
+  },
+  {
+    name: "nats_cert",
+    variables: ["LATTICE_NATS_CERT", "NATS_CERT"],
+    fallback: (env) => fromOwnContext(env, "cert") ?? byDefault(""),
+  },
+  {
+    name: "nats_key",
+    variables: ["LATTICE_NATS_KEY", "NATS_KEY"],
+    fallback: (env) => fromOwnContext(env, "key") ?? byDefault(""),
+  },
+  {
+    name: "nats_replicas",
+    variables: ["LATTICE_NATS_REPLICAS"],
+    fallback: () => byDefault(""),
+  },
+  {
+    name: "control_prefix",
+    variables: ["LATTICE_CONTROL_PREFIX", "WASMCLOUD_CTL_TOPIC_PREFIX"],
+    fallback: () => byDefault("wasmbus.ctl"),
+  },
+  {
     name: "log_level",
     variables: ["LATTICE_LOG_LEVEL", "WASMCLOUD_LOG_LEVEL"],
     fallback: () => byDefault("info"),
@@ -89,7 +129,13 @@ const rows = [
 export type SettingName = (typeof rows)[number]["name"];
 
 /** Seeds may stand in a variable; `config view` must not print them. */
-export const secretSettings: readonly SettingName[] = ["issuer_key", "subject_key", "cluster_seed"];
+export const secretSettings: readonly SettingName[] = [
+  "issuer_key",
+  "subject_key",
+  "cluster_seed",
+  "nats_seed",
+  "nats_jwt",
+];
 
 /** One setting and where it comes from: our variable, wash's or wasmCloud's, wash's context, default. */
 export function setting(name: SettingName, env: Environment = process.env): Setting {
@@ -166,10 +212,10 @@ function fromWashContext(env: Environment, field: string): { value: string; orig
 }
 
 function natsOfHostAndPort(env: Environment): { value: string; origin: string } | undefined {
-  const host = env.WASMCLOUD_CTL_HOST ?? env.NATS_HOST;
-  if (host !== undefined && host !== "") {
-    const port = env.WASMCLOUD_CTL_PORT ?? env.NATS_PORT ?? "4222";
-    return { value: `nats://${host}:${port}`, origin: env.WASMCLOUD_CTL_HOST ? "$WASMCLOUD_CTL_HOST" : "$NATS_HOST" };
+  for (const name of ["WASMCLOUD_CTL", "WASMCLOUD_RPC", "NATS"]) {
+    const [host, port] = [env[`${name}_HOST`], env[`${name}_PORT`]];
+    if (host) return { value: `nats://${host}:${port || "4222"}`, origin: `$${name}_HOST` };
+    if (port && name !== "NATS") return { value: `nats://127.0.0.1:${port}`, origin: `$${name}_PORT` };
   }
   const known = fromWashContext(env, "ctl_host");
   if (known === undefined || known.value === "") return undefined;

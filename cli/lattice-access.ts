@@ -11,6 +11,7 @@ import {
 import { type Document, parseAnswer, textOf } from "./client.ts";
 import { textOption, type Options } from "./command.ts";
 import { setting } from "./context.ts";
+import { addNatsLogin, natsLogin, natsOptions } from "./nats-settings.ts";
 import { whatIsOpen } from "./what-is-open.ts";
 
 /**
@@ -24,9 +25,9 @@ const connectMs = 5_000;
 
 /** The options of every command that may reach a lattice; wash's own are understood too. */
 export function addLatticeOptions(command: Command): void {
+  command.addOption(new Option("--nats <url>", "NATS server of the lattice"));
+  addNatsLogin(command);
   command
-    .addOption(new Option("--nats <url>", "NATS server of the lattice"))
-    .addOption(new Option("--nats-creds <file>", "credentials for the NATS server"))
     .addOption(new Option("--creds <file>", "as --nats-creds").hideHelp())
     .addOption(new Option("-x, --lattice <name>", "name of the lattice"))
     .addOption(new Option("--lattice-prefix <name>", "as --lattice").hideHelp())
@@ -52,19 +53,8 @@ export function latticeChoice(options: Options): LatticeChoice | undefined {
   const servers = textOption(options, "nats") ?? ofWash ?? value;
   if (servers === "") return undefined;
   const given = textOption(options, "nats") !== undefined || ofWash !== undefined;
-  const creds =
-    textOption(options, "natsCreds") ??
-    textOption(options, "creds") ??
-    textOption(options, "ctlCredsfile") ??
-    setting("nats_creds").value;
-  const domain = setting("js_domain").value;
   return {
-    nats: {
-      servers: servers.split(","),
-      name: "lattice",
-      ...(creds === "" ? {} : { credsFile: creds }),
-      ...(domain === "" ? {} : { domain }),
-    },
+    nats: { ...natsOptions(servers, natsLogin(options)), name: "lattice" },
     lattice,
     asked: given || !origin.includes("/.wash/"),
   };
@@ -77,7 +67,7 @@ export class LatticeAccess {
 
   constructor(connection: LatticeConnection, lattice: string) {
     this.connection = connection;
-    this.subjects = new Subjects(lattice);
+    this.subjects = new Subjects(lattice, setting("control_prefix").value);
   }
 
   /** The record of every host that answers, in the order of their names. */

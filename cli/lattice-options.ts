@@ -1,10 +1,12 @@
 import { connect } from "node:net";
+import { isDeepStrictEqual } from "node:util";
 import { Option, type Command } from "commander";
-import type { HostOptions } from "../host/index.ts";
+import type { HostOptions, NatsEntry } from "../host/index.ts";
 import { fail, isLatticeError, isSubjectName } from "../lattice/index.ts";
-import { collect, listOption, textOption, type Options } from "./command.ts";
+import { collect, listOption, textOption, wholeNumber, type Options } from "./command.ts";
 import { setting } from "./context.ts";
 import { KeyFolder, keyFromReference } from "./key-folder.ts";
+import { addNatsLogin, natsLogin, natsOptions, over, serversOfVariables } from "./nats-settings.ts";
 import type { Output } from "./output.ts";
 import { secretKeyName } from "./secret-keys.ts";
 
@@ -17,10 +19,11 @@ const clusterKeyName = "cluster";
 
 /** Options of a host that may join a lattice. */
 export function addLatticeSettings(command: Command): void {
+  addNatsLogin(command);
   command
     .addOption(new Option("--nats <url>", "join the lattice on this NATS server; several between commas"))
     .addOption(new Option("--no-nats", "stand alone"))
-    .addOption(new Option("--nats-creds <file>", "credentials for the NATS server, as nsc writes them"))
+    .addOption(new Option("--nats-replicas <count>", "copies that new shared state keeps in a cluster, 1 to 5"))
     .addOption(new Option("--js-domain <name>", "JetStream domain of the shared state"))
     .addOption(new Option("--cluster-seed <file>", "seed of the cluster key; - for standard input"))
     .addOption(
@@ -28,6 +31,7 @@ export function addLatticeSettings(command: Command): void {
     )
     .addOption(new Option("--rpc <form>", "how hosts call each other").choices(["session", "wasmcloud", "both"]))
     .addOption(new Option("--ctl <level>", "what the lattice may ask of this host").choices(["full", "read", "off"]))
+    .addOption(new Option("--ctl-topic-prefix <subject>", "what control subjects begin with, instead of wasmbus.ctl"))
     .addOption(new Option("--allow-file-load", "let the lattice name files of this host"))
     .addOption(new Option("--clear-link-values", "show the values of links in events and lists, as 0.x hosts do"))
     .addOption(new Option("--policy-topic <subject>", "ask the policy service on this subject"))
@@ -42,22 +46,17 @@ export function addLatticeSettings(command: Command): void {
  */
 export async function latticeOptions(
   options: Options,
-  inFile: string | undefined,
+  inFile: NatsEntry | undefined,
   output: Output,
 ): Promise<Partial<HostOptions>> {
-  const server = await serverOf(options, inFile);
+  const server = await serverOf(options, inFile?.url);
   if (server === undefined) return {};
-  const credsFile = textOption(options, "natsCreds") ?? (setting("nats_creds").value || undefined);
-  const domain = textOption(options, "jsDomain") ?? (setting("js_domain").value || undefined);
   const issuers = [...listOption(options, "clusterIssuer"), ...setting("cluster_issuers").value.split(",")];
   const topic = textOption(options, "policyTopic") ?? process.env.WASMCLOUD_POLICY_TOPIC;
   const changesTopic = textOption(options, "policyChangesTopic") ?? process.env.WASMCLOUD_POLICY_CHANGES_TOPIC;
   return {
-    nats: {
-      servers: server,
-      ...(credsFile === undefined ? {} : { credsFile }),
-      ...(domain === undefined ? {} : { domain }),
-    },
+    nats: byUse(server, natsLogin(options, textOption(options, "nats") === undefined ? inFile : oneServer(inFile))),
+    controlPrefix: textOption(options, "ctlTopicPrefix") ?? setting("control_prefix").value,
     clusterSeed: await clusterSeed(options, output),
     clusterIssuers: issuers.map((each) => each.trim()).filter(Boolean),
     ...oneOf("rpc", textOption(options, "rpc")),
@@ -65,8 +64,43 @@ export async function latticeOptions(
     ...(options.allowFileLoad === true || process.env.WASMCLOUD_ALLOW_FILE_LOAD === "true" ? { allowFiles: true } : {}),
     ...(options.clearLinkValues === true ? { clearLinkValues: true } : {}),
     ...(options.configService === true || process.env.WASMCLOUD_CONFIG_SERVICE ? { configService: true } : {}),
-    ...(topic ? { policyService: { topic, ...(changesTopic ? { changesTopic } : {}) } } : {}),
+    ...(topic
+      ? {
+          policyService: {
+            topic,
+            ...(changesTopic ? { changesTopic } : {}),
+            ...milliseconds("WASMCLOUD_POLICY_TIMEOUT"),
+          },
+        }
+      : {}),
   };
+}
+
+/** One server for everything, or those that the host file or the variables of a 0.x host name for each use. */
+function byUse(server: string, login: NatsEntry): HostOptions["nats"] {
+  const { origin, value } = setting("nats");
+  const said = server === value && origin.startsWith("$WASMCLOUD_") ? over(login, serversOfVariables()) : login;
+  const { control, provider, ...rpc } = { ...said, url: said === login ? server : (said.url ?? server) };
+  const one = ({ url, ...entry }: NatsEntry) => natsOptions(url ?? server, over(rpc, entry));
+  if (control === undefined && provider === undefined) return natsOptions(rpc.url, rpc);
+  const differs = (entry: NatsEntry | undefined): entry is NatsEntry =>
+    entry !== undefined && !isDeepStrictEqual(over(rpc, entry), rpc);
+  return {
+    rpc: natsOptions(rpc.url, rpc),
+    ...(differs(control) && { control: one(control) }),
+    ...(differs(provider) && { provider: one(provider) }),
+  };
+}
+
+/** A server that the command line names serves every use. */
+function oneServer(inFile: NatsEntry = {}): NatsEntry {
+  const { control: _control, provider: _provider, ...rest } = inFile;
+  return rest;
+}
+
+function milliseconds(variable: string): { readonly timeoutMs?: number } {
+  const text = process.env[variable];
+  return text ? { timeoutMs: wholeNumber(text, `$${variable}`, 1, 60_000) } : {};
 }
 
 async function serverOf(options: Options, inFile: string | undefined): Promise<string | undefined> {
@@ -110,6 +144,26 @@ function makeSecretKey(folder: KeyFolder, output: Output): void {
   } catch (error) {
     if (!isLatticeError(error) || error.code !== "FILE_UNWRITABLE") throw error;
   }
+}
+
+/** `HOST_zone=a` is the label `zone`. Source: lattice protocol reference, section 8. */
+export function labelsOfVariables(): Readonly<Record<string, string>> {
+  const named = Object.entries(process.env).filter(([name, value]) => /^HOST_./.test(name) && value);
+  return Object.fromEntries(named.map(([name, value]) => [name.slice("HOST_".length), value ?? ""]));
+}
+
+/** Times that a 0.x host takes from variables. Source: lattice protocol reference, section 14. */
+export function limitsOfVariables(): NonNullable<HostOptions["limits"]> {
+  const rows = [
+    ["WASMCLOUD_RPC_TIMEOUT_MS", "rpcTimeoutMs"],
+    ["WASMCLOUD_PROV_SHUTDOWN_DELAY_MS", "archiveStopMs"],
+  ] as const;
+  return Object.fromEntries(
+    rows.flatMap(([variable, limit]) => {
+      const text = process.env[variable];
+      return text ? [[limit, wholeNumber(text, `$${variable}`, 1, 3_600_000)] as const] : [];
+    }),
+  );
 }
 
 function oneOf<T extends "rpc" | "ctl">(name: T, value: string | undefined): Partial<HostOptions> {

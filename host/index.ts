@@ -47,6 +47,7 @@ export {
   type ActorEntry,
   type CapabilityEntry,
   type HostFile,
+  type NatsEntry,
   type LinkEntry,
 } from "./manifest.ts";
 export { childProvider, type ChildOptions, type ChildProvider } from "./children/child-provider.ts";

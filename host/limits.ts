@@ -47,6 +47,7 @@ export const limitTable = {
     max: hour,
     says: "time between two questions for the health of a provider, or of an actor that has worked",
   },
+  archiveStopMs: { default: 1_000, min: 1, max: hour, says: "wait for a provider program of the 0.x era to stop" },
   drainMs: { default: 10_000, min: 0, max: hour, says: "wait for calls in flight when something stops" },
   logLines: { default: 1_000, min: 1, max: 1_000_000, says: "log lines kept per placement" },
   logLineChars: { default: 8 * KiB, min: 64, max: MiB, says: "characters kept of one log line" },

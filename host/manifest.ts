@@ -16,8 +16,7 @@ export interface HostFile {
   readonly path: string;
   readonly lattice?: string;
   readonly labels: Texts;
-  /** URL of a NATS server. */
-  readonly nats?: string;
+  readonly nats?: NatsEntry;
   readonly limits: Partial<Record<LimitName, number>>;
   readonly actors: readonly ActorEntry[];
   readonly capabilities: readonly CapabilityEntry[];
@@ -26,6 +25,23 @@ export interface HostFile {
   readonly policy?: string;
   /** Lines that were understood and do nothing here, each with its place. */
   readonly warnings: readonly string[];
+}
+
+/** How a host reaches NATS; paths are absolute. `jwt` and `seed` are files, or the texts themselves where a variable holds them. */
+export interface NatsEntry {
+  readonly url?: string;
+  readonly creds?: string;
+  readonly jwt?: string;
+  readonly seed?: string;
+  readonly tls?: boolean;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly domain?: string;
+  readonly replicas?: number;
+  /** What differs for the control interface, and for providers in processes of their own. */
+  readonly control?: NatsEntry;
+  readonly provider?: NatsEntry;
 }
 
 interface Entry {
@@ -116,7 +132,22 @@ export async function parseHostFile(
 const linkNames = ["linkName", "link", "binding", "binding_name"];
 const contracts = ["contract_id", "contractId", "capability", "capability_id"];
 const references = ["ref", "image", "image_ref", "imageRef", "provider_ref", "actor_ref"];
+const natsFiles = ["creds", "jwt", "seed", "ca", "cert", "key"] as const;
+type NatsText = (typeof natsFiles)[number] | "url" | "tls" | "js_domain";
+const natsWords = {
+  url: ["servers"],
+  creds: [],
+  jwt: [],
+  seed: [],
+  tls: [],
+  ca: [],
+  cert: [],
+  key: [],
+  js_domain: ["domain"],
+  replicas: [],
+};
 const words = {
+  nats: { ...natsWords, control: ["ctl"], provider: ["prov_rpc"] },
   host: {
     lattice: ["lattice_prefix", "namespace"],
     labels: [],
@@ -325,9 +356,36 @@ class HostFileReader {
     return limits;
   }
 
-  #nats(place: Place | undefined): string | undefined {
-    const text = this.#reader.text(place, "nats");
-    return text === "false" ? undefined : text;
+  /** A URL alone, or a table. */
+  #nats(place: Place | undefined, inner = false): NatsEntry | undefined {
+    const reader = this.#reader;
+    if (place === undefined) return undefined;
+    if (reader.isText(place)) {
+      const url = reader.text(place, "nats");
+      return url === undefined || url === "false" ? undefined : { url };
+    }
+    const known: Readonly<Record<string, readonly string[]>> = inner ? natsWords : words.nats;
+    const entry = reader.table(place, "nats", known);
+    if (!entry) return undefined;
+    const text = (name: NatsText) => reader.text(entry[name], `nats.${name}`);
+    const files = natsFiles.flatMap((name) => {
+      const path = text(name);
+      if (path === undefined) return [];
+      return [[name, /^(eyJ|SU[A-Z2-7]{56}$)/.test(path) ? path : this.#absolute(path)] as const];
+    });
+    const [url, domain, tls] = [text("url"), text("js_domain"), text("tls")];
+    if (tls !== undefined && !/^(true|false)$/.test(tls)) reader.problem(entry.tls!, "nats.tls must be true or false");
+    const replicas = reader.wholeNumber(entry.replicas, "nats.replicas", 1, 5);
+    const { control, provider } = entry;
+    return {
+      ...(url && { url }),
+      ...Object.fromEntries(files),
+      ...(tls === "true" && { tls: true }),
+      ...(domain && { domain }),
+      ...(replicas !== undefined && { replicas }),
+      ...(control && { control: this.#nats(control, true) ?? {} }),
+      ...(provider && { provider: this.#nats(provider, true) ?? {} }),
+    };
   }
 
   #each<T>(place: Place | undefined, what: string, most: number, read: (place: Place) => T | undefined): readonly T[] {

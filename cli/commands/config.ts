@@ -120,6 +120,8 @@ function view(): Command {
 }
 
 function withoutSecret(setting: Setting): Setting {
-  const isSeed = /^S[A-Z][A-Z2-7]{56}$/.test(setting.value.trim());
-  return isSeed && secretSettings.some((name) => name === setting.name) ? { ...setting, value: "[seed]" } : setting;
+  if (!secretSettings.some((name) => name === setting.name)) return setting;
+  const value = setting.value.trim();
+  if (/^S[A-Z][A-Z2-7]{56}$/.test(value)) return { ...setting, value: "[seed]" };
+  return value.startsWith("eyJ") ? { ...setting, value: "[token]" } : setting;
 }

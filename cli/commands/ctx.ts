@@ -5,7 +5,7 @@ import { describe, fail, failFrom } from "../../lattice/index.ts";
 import { group, leaf, textOption, type Options } from "../command.ts";
 import { contextFile, contextsFolder, currentContext } from "../context.ts";
 
-const fields = ["nats", "lattice", "creds"] as const;
+const fields = ["nats", "lattice", "creds", "jwt", "seed", "ca", "cert", "key"] as const;
 type Field = (typeof fields)[number];
 
 interface Context extends Partial<Readonly<Record<Field, string>>> {
@@ -23,7 +23,12 @@ function settings(made: Command): void {
   made
     .addOption(new Option("--nats <url>", "NATS server, or several with commas between"))
     .addOption(new Option("--lattice <name>", "name of the lattice there"))
-    .addOption(new Option("--creds <file>", "credentials for the server"));
+    .addOption(new Option("--creds <file>", "credentials for the server"))
+    .addOption(new Option("--jwt <file>", "user JWT for the server, with --seed"))
+    .addOption(new Option("--seed <file>", "seed of the user key for the server"))
+    .addOption(new Option("--ca <file>", "authorities that the server's certificate may come from"))
+    .addOption(new Option("--cert <file>", "certificate of ours, with --key"))
+    .addOption(new Option("--key <file>", "key of that certificate"));
 }
 
 function list(): Command {
@@ -104,7 +109,8 @@ function edit(): Command {
     work: async ({ output, args: [word], options }) => {
       const before = read(nameOf(word));
       const changes = given(options);
-      if (Object.keys(changes).length === 0) throw fail("USAGE", "say what to change: --nats, --lattice or --creds");
+      if (Object.keys(changes).length === 0)
+        throw fail("USAGE", "say what to change: --nats, --lattice, --creds or another setting");
       const kept = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== "");
       const context = { ...Object.fromEntries(kept), name: before.name };
       write(context);
@@ -131,6 +137,8 @@ function given(options: Options): Partial<Record<Field, string>> {
   return Object.fromEntries(
     fields.flatMap((field) => {
       const value = textOption(options, field);
+      if (field === "seed" && /^\s*S[A-Z][A-Z2-7]{56}\s*$/.test(value ?? ""))
+        throw fail("USAGE", "--seed takes the file of a seed: a seed on the command line is seen by others");
       return value === undefined ? [] : [[field, value]];
     }),
   );

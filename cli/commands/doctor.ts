@@ -21,6 +21,7 @@ export const command = () =>
         const { permissionsOf, permissionsText } = await import("../doctor/permissions.ts");
         const lattice = textOption(options, "lattice") ?? setting("lattice").value;
         const roles = permissionsOf(lattice, {
+          controlPrefix: setting("control_prefix").value,
           policyTopic: policySubject(options, "policyTopic", "WASMCLOUD_POLICY_TOPIC"),
           policyChangesTopic: policySubject(options, "policyChangesTopic", "WASMCLOUD_POLICY_CHANGES_TOPIC"),
         });

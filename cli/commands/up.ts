@@ -4,7 +4,7 @@ import { leaf, textOption, type Call, type Options } from "../command.ts";
 import { asFirstWord, isDetached, startDetached, tellStarter } from "../detach.ts";
 import { applyHostFile } from "../host-file.ts";
 import { addHostSettings, hostOptions } from "../host-options.ts";
-import { addLatticeSettings, latticeOptions } from "../lattice-options.ts";
+import { addLatticeSettings, labelsOfVariables, latticeOptions, limitsOfVariables } from "../lattice-options.ts";
 import { Output } from "../output.ts";
 import { Progress } from "../progress.ts";
 import type { RunReport } from "../run-modules.ts";
@@ -77,13 +77,16 @@ function remembering(said: HostOptions, options: Options, file: HostFile | undef
 }
 
 /** What the command line says wins over the file. */
-function merged(said: HostOptions, options: Options, file: HostFile | undefined): HostOptions {
+function merged(own: HostOptions, options: Options, file: HostFile | undefined): HostOptions {
+  const said = {
+    ...own,
+    labels: { ...labelsOfVariables(), ...file?.labels, ...own.labels },
+    limits: { ...limitsOfVariables(), ...file?.limits, ...own.limits },
+  };
   if (file === undefined) return said;
   const named = textOption(options, "lattice") ?? textOption(options, "latticePrefix");
   return {
     ...said,
-    labels: { ...file.labels, ...said.labels },
-    limits: { ...file.limits, ...said.limits },
     ...(named === undefined && file.lattice !== undefined ? { lattice: file.lattice } : {}),
     ...(file.policy === undefined ? {} : { policy: file.policy }),
   };

@@ -21,6 +21,8 @@ export interface OtherSubjects {
   /** Where its hosts ask a policy service, and hear of changes. */
   readonly policyTopic?: string | undefined;
   readonly policyChangesTopic?: string | undefined;
+  /** What control subjects begin with. Default "wasmbus.ctl". */
+  readonly controlPrefix?: string;
 }
 
 /** Replies, also those to requests of others. */
@@ -35,12 +37,12 @@ const flowControl = "$JS.FC.>";
  */
 export function permissionsOf(
   lattice: string,
-  { policyTopic, policyChangesTopic }: OtherSubjects = {},
+  { policyTopic, policyChangesTopic, controlPrefix }: OtherSubjects = {},
 ): Readonly<Record<Role, Permissions>> {
-  const subjects = new Subjects(lattice);
+  const subjects = new Subjects(lattice, controlPrefix);
   // Also what hosts and the programs of archives say to each other, in lattices within this one.
   const calls = `wasmbus.rpc.${lattice}.>`;
-  const control = `wasmbus.ctl.${lattice}`;
+  const control = `${subjects.controlPrefix}.${lattice}`;
   const events = [subjects.write("events"), subjects.pattern("event"), subjects.write("invocationEvents")];
   const presence = [subjects.write("presence"), subjects.write("askPresence")];
   const ours = [`wasmlattice.rpc.${lattice}.>`, `wasmlattice.ctl.${lattice}.>`];

@@ -35,7 +35,7 @@ export function openArchive(
       "PRECONDITION",
       `${claims.name} is a provider archive whose program speaks over NATS: start the host with --nats`,
     );
-  const { rpcTimeoutMs, payloadBytes } = limits;
-  const options = { nats, hostId, stateDirectory, lattice, rpcTimeoutMs, payloadBytes };
+  const { rpcTimeoutMs, payloadBytes, archiveStopMs: stopMs } = limits;
+  const options = { nats, hostId, stateDirectory, lattice, rpcTimeoutMs, payloadBytes, stopMs };
   return noteClaims(new ArchiveProvider(archive, options), claims);
 }

@@ -83,7 +83,7 @@ export class Member {
   constructor(host: Host, keys: MemberKeys, connections: Connections, verbs: Verbs, stop: () => void) {
     const { membership, lattice } = host.config;
     const { control } = connections;
-    const subjects = new Subjects(lattice);
+    const subjects = new Subjects(lattice, membership.controlPrefix);
     this.#subjects = subjects;
     this.#host = host;
     this.#keys = keys;

@@ -1,4 +1,12 @@
-import { fail, isPublicKey, KeyPair, type LatticeConnection, type NatsOptions } from "../../lattice/index.ts";
+import {
+  defaultControlPrefix,
+  fail,
+  isPublicKey,
+  isSubjectName,
+  KeyPair,
+  type LatticeConnection,
+  type NatsOptions,
+} from "../../lattice/index.ts";
 
 /** What a user may say about joining a lattice: part of `HostOptions`. */
 export interface LatticeOptions {
@@ -12,6 +20,8 @@ export interface LatticeOptions {
   readonly clusterIssuers?: readonly string[];
   /** How calls between hosts are sent: sealed with session keys, as wasmCloud 0.x does, or as the other wants. Default "both". */
   readonly rpc?: RpcMode;
+  /** What the subjects of the control interface begin with, the same on all hosts and clients. Default "wasmbus.ctl". */
+  readonly controlPrefix?: string;
   /** What the lattice may ask of this host: everything, reading only, nothing. Default "full". */
   readonly ctl?: CtlLevel;
   /** Time between heartbeat events in milliseconds, 10 to 3 600 000. Default 30 000. */
@@ -58,6 +68,7 @@ export interface LatticeConfig {
   readonly clusterSeed: string | undefined;
   readonly clusterIssuers: readonly string[];
   readonly rpc: RpcMode;
+  readonly controlPrefix: string;
   readonly ctl: CtlLevel;
   readonly heartbeatMs: number;
   readonly presenceMs: number;
@@ -77,6 +88,7 @@ export const latticeOptionNames: readonly (keyof LatticeOptions)[] = [
   "clusterSeed",
   "clusterIssuers",
   "rpc",
+  "controlPrefix",
   "ctl",
   "heartbeatMs",
   "presenceMs",
@@ -95,6 +107,7 @@ export function compileLattice(options: LatticeOptions): LatticeConfig {
   const config = {
     clusterIssuers: issuers(options.clusterIssuers ?? []),
     rpc: oneOf("rpc", options.rpc ?? "both", ["session", "wasmcloud", "both"]),
+    controlPrefix: prefix(options.controlPrefix ?? defaultControlPrefix),
     ctl: oneOf("ctl", options.ctl ?? "full", ["full", "read", "off"]),
     heartbeatMs: milliseconds("heartbeatMs", options.heartbeatMs ?? 30_000, 10, 3_600_000),
     presenceMs: milliseconds("presenceMs", options.presenceMs ?? 5_000, 10, 3_600_000),
@@ -167,6 +180,11 @@ function policyService(value: PolicyServiceOptions | undefined): LatticeConfig["
     timeoutMs: milliseconds("policyService.timeoutMs", timeoutMs, 1, 60_000),
     ...(changesTopic === undefined ? {} : { changesTopic }),
   });
+}
+
+function prefix(value: unknown): string {
+  if (typeof value === "string" && value.split(".").every(isSubjectName)) return value;
+  return outOfRange("controlPrefix", value, "names of letters, digits, - and _ between dots");
 }
 
 function milliseconds(name: string, value: unknown, min: number, max: number): number {

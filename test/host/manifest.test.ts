@@ -20,6 +20,29 @@ async function problems(text: string, environment: Record<string, string> = {}):
   return [];
 }
 
+test("a host file says how each NATS server is reached, its files starting at its folder", async () => {
+  const text = `
+nats:
+  url: tls://one:4222
+  jwt: user.jwt
+  seed: \${SEED}
+  ca: /etc/ca.pem
+  replicas: 3
+  control: { url: "tls://two:4222", creds: two.creds }
+`;
+  const seed = `SU${"A".repeat(56)}`;
+  const { nats } = await parseHostFile(text, "/srv/shop/shop.yaml", { SEED: seed });
+  assert.deepEqual(nats, {
+    url: "tls://one:4222",
+    jwt: "/srv/shop/user.jwt",
+    seed,
+    ca: "/etc/ca.pem",
+    replicas: 3,
+    control: { url: "tls://two:4222", creds: "/srv/shop/two.creds" },
+  });
+  await assert.rejects(parseHostFile("nats: { control: { provider: x } }", "x.yaml", {}), { code: "MANIFEST_INVALID" });
+});
+
 test("a whole host file is read, with relative paths starting at its folder", async () => {
   const file = await parseHostFile(
     `
@@ -56,7 +79,7 @@ policy: ./policy.mjs
     path: "/srv/shop/shop.yaml",
     lattice: "shop",
     labels: { zone: "b" },
-    nats: "nats://127.0.0.1:4222",
+    nats: { url: "nats://127.0.0.1:4222" },
     limits: { cpuMs: 100, memoryBytes: 1_048_576 },
     actors: [
       {
