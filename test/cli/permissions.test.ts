@@ -46,7 +46,7 @@ natsTest("two hosts, an archive, a policy service and a client work under the pr
       clusterSeed,
       stateDirectory: folder,
       policyService: { ...topics, timeoutMs: patienceMs },
-      presenceMs: 200,
+      presenceMs: 1_000,
       limits: { cpuMs: 20_000, rpcTimeoutMs: patienceMs },
       logLevel: "silent",
     });
