@@ -1,13 +1,6 @@
 import { canonicalContract, contractOf } from "../lattice/index.ts";
-import type {
-  EngineChange,
-  GiveChange,
-  LinkSpec,
-  NamedProvider,
-  Place,
-  PlacementSpec,
-  ProviderSpec,
-} from "./engine-messages.ts";
+import type { EngineChange, LinkSpec, Place, PlacementSpec, ProviderSpec } from "./engine-messages.ts";
+import { GivenAway } from "./given-away.ts";
 import { FormerKeys } from "./former-keys.ts";
 import type { RemoteOptions } from "./remote/options.ts";
 import type { PeerHost } from "./remote/peers.ts";
@@ -24,7 +17,7 @@ export class FleetTables {
   /** Providers that take no more calls. */
   readonly #drained = new Set<string>();
   /** Providers that went to other hosts, by the names that they had here. */
-  readonly #given = new Map<string, GiveChange>();
+  readonly #given = new GivenAway();
   readonly #formerKeys = new FormerKeys();
 
   link(id: string): LinkSpec | undefined {
@@ -60,7 +53,7 @@ export class FleetTables {
       case "put-provider":
         this.#providers.set(change.spec.id, change.spec);
         if (change.staged) return;
-        this.#given.delete(nameOf(change.spec));
+        this.#given.takeBack(change.spec);
         this.#formerKeys.forget(change.spec);
         return;
       case "drop-provider":
@@ -78,6 +71,7 @@ export class FleetTables {
         return;
       case "put-peer":
         this.#peers.set(change.peer.host, change.peer);
+        this.#given.follow(change.peer);
         return;
       case "drop-peer":
         this.#peers.delete(change.host);
@@ -91,13 +85,13 @@ export class FleetTables {
       case "swap-provider": {
         for (const link of change.links) this.#links.set(link.id, link);
         const [from, to] = [this.#providers.get(change.from), this.#providers.get(change.to)];
-        this.#given.delete(nameOf(to));
+        if (to) this.#given.takeBack(to);
         if (from && to) this.#formerKeys.renamed(from, to.key);
         return;
       }
       case "give-provider":
         for (const link of change.links) this.#links.set(link.id, link);
-        this.#given.set(nameOf(change.from), { ...change, links: [] });
+        this.#given.put(change.from, change.to);
         return;
       case "drain-provider":
         this.#drained.add(change.id);
@@ -141,16 +135,13 @@ export class FleetTables {
     for (const link of links) yield { type: "put-link", link };
     const formerKeys = this.#formerKeys.all();
     if (formerKeys.length > 0) yield { type: "put-former-keys", keys: formerKeys };
-    yield* this.#given.values();
+    for (const { from, to } of this.#given.all())
+      yield { type: "give-provider", from: { ...from, id: "" }, to, links: [] };
     for (const id of this.#drained) yield { type: "drain-provider", id, drainMs: 0 };
     if (this.#spies) yield this.#spies;
     // Last: who calls from elsewhere finds everything.
     if (this.#remote) yield { type: "join", remote: this.#remote };
   }
-}
-
-function nameOf(provider: NamedProvider | undefined): string {
-  return `${provider?.key} ${provider?.linkName}`;
 }
 
 /** What a change is about, for messages. */

@@ -6,6 +6,7 @@ import { holdsBefore, type PeerActor, type PeerHost, PeerTable } from "./remote/
 import { PlacementIndex } from "./placement-index.ts";
 import { FaultWatch } from "./fault-watch.ts";
 import { FormerKeys } from "./former-keys.ts";
+import { GivenAway } from "./given-away.ts";
 import type { Hold } from "./hold.ts";
 import { InFlight } from "./in-flight.ts";
 import type { ProviderListeners } from "./provider-listeners.ts";
@@ -118,7 +119,7 @@ export class Tables {
   /** Keys under which callers elsewhere may still know what runs here. */
   readonly formerKeys = new FormerKeys();
   /** Providers that ran here and went to another host, by the names that callers may still know. */
-  readonly #given = new Map<string, ProviderPlace & { announced: boolean }>();
+  readonly #given = new GivenAway();
   #claimed: ReadonlyMap<string, string> = new Map();
   readonly #byLink = new Map<string, LinkRow>();
   readonly place: Place;
@@ -177,7 +178,7 @@ export class Tables {
   findLinkTo(actor: string, { publicKey, contractId, linkName }: WireEntity): LinkRow | undefined {
     const link = this.findLinkOf(actor, contractId, linkName);
     const here = this.formerKeys.now({ key: publicKey, linkName });
-    const key = this.#given.get(`${here} ${linkName}`)?.key ?? here;
+    const key = this.#given.get({ key: here, linkName })?.key ?? here;
     if (link && (link.spec.provider === publicKey || link.spec.provider === key)) return link;
     for (const row of this.links.values()) {
       const { spec } = row;
@@ -193,20 +194,18 @@ export class Tables {
 
   /** Where the provider went that a link means, when it ran here before. */
   givenTo({ provider, linkName, providerLinkName = linkName }: LinkSpec): ProviderPlace | undefined {
-    return this.#given.get(`${provider} ${providerLinkName}`);
+    return this.#given.get({ key: provider, linkName: providerLinkName });
   }
 
   /** A provider goes to another host: who asks for it here, by the old key or the new one, is sent there. */
-  give({ key, linkName }: NamedProvider, to: ProviderPlace): void {
-    const given = { ...to, announced: false };
-    this.#given.set(`${key} ${linkName}`, given);
-    this.#given.set(`${to.key} ${linkName}`, given);
+  give(from: NamedProvider, to: ProviderPlace): void {
+    this.#given.put(from, to);
     this.epoch++;
   }
 
   /** A provider of that name runs here again. */
   takeBack({ key, linkName }: NamedProvider): void {
-    this.#given.delete(`${key} ${linkName}`);
+    this.#given.takeBack({ key, linkName });
     this.formerKeys.forget({ key, linkName });
   }
 
@@ -253,19 +252,8 @@ export class Tables {
 
   /** Another host tells of itself. */
   putPeer(peer: PeerHost): void {
-    this.#followGiven(peer);
+    this.#given.follow(peer);
     this.#peersChanged(this.peers.put(peer));
-  }
-
-  /** What went to a host is sought there from before it says so until it no longer does: then it has gone on. */
-  #followGiven({ host, providers }: PeerHost): void {
-    for (const [name, given] of this.#given) {
-      if (given.host !== host) continue;
-      const linkName = name.slice(name.indexOf(" ") + 1);
-      const isThere = providers.some((each) => each.key === given.key && each.linkName === linkName);
-      if (isThere) given.announced = true;
-      else if (given.announced) this.#given.delete(name);
-    }
   }
 
   dropPeer(host: string): void {
