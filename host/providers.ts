@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { builtins, findBuiltin, type Provider } from "../capabilities/index.ts";
+import { findBuiltin, type Provider } from "../capabilities/index.ts";
 import { defaultLinkName, describe, fail, KeyPair, localInvocation } from "../lattice/index.ts";
 import { claimsOfArchive } from "./archives/archive-claims.ts";
 import { type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { aboutProvider, aboutStoppedProvider } from "./event-data.ts";
-import { didYouMean } from "./nearest-name.ts";
 import type { Links } from "./links.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
 import { startRequest } from "./policy-ends.ts";
 import { describePortable } from "./portable-provider.ts";
+import { unknownReference } from "./unknown-reference.ts";
 import { type PlacementRecord, type ProviderHandle, providerHandle, type ProviderRecord } from "./wanted.ts";
 
 export interface StartProviderOptions {
@@ -48,13 +48,13 @@ export class Providers {
 
   /**
    * What would run as `id`. An object is kept for its engine under that id.
-   * @throws LatticeError BUILTIN_ABSENT, PROVIDER_CONFLICT for an object that runs already.
+   * @throws LatticeError BUILTIN_ABSENT, PROVIDER_BY_PATH, PROVIDER_CONFLICT for an object that runs already.
    */
   describe(provider: Provider | string, options: Omit<StartProviderOptions, "annotations">, id: string): ProviderSpec {
     const { linkName = defaultLinkName, config = {} } = options;
     if (typeof provider === "string") {
       const builtin = findBuiltin(provider);
-      if (!builtin) throw fail("BUILTIN_ABSENT", provider, didYouMean(provider, builtins.keys()));
+      if (!builtin) throw unknownReference(provider);
       const { key, name, contractId, stateful, reference } = builtin;
       const places = stateful ? [this.#parts.fleet.home] : this.#parts.fleet.actorPlaces;
       // The host's own bound, unless this provider was given one.

@@ -1,6 +1,6 @@
 import { type Builtin, builtins, findBuiltin } from "../capabilities/index.ts";
-import { canonicalContract, fail } from "../lattice/index.ts";
-import { didYouMean } from "./nearest-name.ts";
+import { canonicalContract } from "../lattice/index.ts";
+import { unknownReference } from "./unknown-reference.ts";
 
 /** Whether `swapReference` knows it. */
 export function isOwnReference(text: string, contractId: string): boolean {
@@ -10,7 +10,7 @@ export function isOwnReference(text: string, contractId: string): boolean {
 /**
  * What a swap shall start, of a reference or of a short form for the contract of the running
  * provider: `memory`, `sqlite:FILE`, `redis://HOST`, `nats` or `nats://HOST`.
- * @throws LatticeError BUILTIN_ABSENT when none of ours is meant.
+ * @throws LatticeError BUILTIN_ABSENT, PROVIDER_BY_PATH when none of ours is meant.
  */
 export function swapReference(
   text: string,
@@ -18,7 +18,7 @@ export function swapReference(
 ): { readonly provider: string; readonly config: Readonly<Record<string, string>> } {
   if (findBuiltin(text)) return { provider: text, config: {} };
   const short = shortForm(text, contractId);
-  if (!short) throw fail("BUILTIN_ABSENT", withoutPassword(text), didYouMean(text, builtins.keys()));
+  if (!short) throw unknownReference(text);
   const { builtin, kind, rest } = short;
   if (rest === "") return { provider: builtin.reference, config: {} };
   return { provider: builtin.reference, config: kind === "sqlite" ? { path: rest } : { url: text } };
@@ -32,9 +32,4 @@ function shortForm(text: string, contractId: string): { builtin: Builtin; kind: 
     (each) => each.contractId === contract && each.reference.endsWith(`-${kind}`),
   );
   return builtin && { builtin, kind, rest };
-}
-
-/** An address may carry a password. */
-function withoutPassword(text: string): string {
-  return text.replace(/\/\/[^/@]*@/, "//");
 }

@@ -204,7 +204,12 @@ export const catalogue = {
   BUILTIN_ABSENT: {
     kind: "absent",
     text: (reference: string, near: string) => `there is no provider ${reference} to start${near}`,
-    hint: "Say a builtin:NAME of ours, a contract id for its default, or a signed archive (.par).",
+    hint: "Say a builtin:NAME of ours, a contract id for its default, or a signed archive (.par); in a swap also memory, sqlite:FILE, redis://HOST or nats.",
+  },
+  PROVIDER_BY_PATH: {
+    kind: "refused",
+    text: (path: string) => `${path} is a module of your own, and no code is started by its path here`,
+    hint: "Make an archive of it (lattice par create) and name that, name it in the host file (module, with process: child for a process of its own), or give the library's swapProvider what childProvider(FILE) makes of it.",
   },
   PLACEMENT_ABSENT: {
     kind: "absent",

@@ -135,6 +135,19 @@ describe("changing a host", () => {
     assert.match(plain.stdout, /^Swapped keyvalue for key-value in memory \(V\w+\): \d+ calls, 0 waited, 0 lost/);
   });
 
+  test("what a swap cannot start is named, with what can be named instead", async () => {
+    const own = await home.run(["swap", "keyvalue", "./own.ts", "-o", "json"]);
+    assert.deepEqual([own.code, failureOf(own).code], [4, "PROVIDER_BY_PATH"]);
+    assert.match(String(failureOf(own).error), /^\.\/own\.ts is a module of your own/);
+    assert.match(String(failureOf(own).hint), /lattice par create.*process: child.*childProvider/);
+    const started = await home.run(["start", "provider", "own.mjs", "-o", "json"]);
+    assert.deepEqual([started.code, failureOf(started).code], [4, "PROVIDER_BY_PATH"]);
+    const odd = await home.run(["swap", "keyvalue", "memroy", "-o", "json"]);
+    assert.deepEqual([odd.code, failureOf(odd).code], [3, "BUILTIN_ABSENT"]);
+    assert.match(String(failureOf(odd).error), /memroy/);
+    assert.match(String(failureOf(odd).hint), /sqlite:FILE/);
+  });
+
   test("update replaces a running actor by a later revision without losing its store", async () => {
     assert.equal((await fetch(`${url}/kept`)).status, 200);
     const seeds = join(home.path, "seeds");
