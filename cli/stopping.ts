@@ -2,8 +2,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Option, type Command } from "commander";
 import { fail, isLatticeError } from "../lattice/index.ts";
 import type { HostClient } from "./client.ts";
-import { leaf } from "./command.ts";
+import { leaf, type Options, textOption } from "./command.ts";
 import { choiceOf, hostsFor, type FoundHost } from "./discovery.ts";
+import { parseDuration } from "./durations.ts";
 import { addHostOptions, timeoutOf } from "./host-command.ts";
 import { Progress } from "./progress.ts";
 
@@ -19,6 +20,9 @@ export function stopHosts(name: string, summary: string): Command {
       addHostOptions(made);
       made
         .addOption(new Option("--all", "every host of this machine"))
+        .addOption(
+          new Option("--host-timeout <duration>", "longest time for calls in flight; else the host's own limit"),
+        )
         .addOption(new Option("--skip-wait", "return once the host has the request"));
     },
     work: async ({ output, options, args: [hostId] }) => {
@@ -26,12 +30,13 @@ export function stopHosts(name: string, summary: string): Command {
       const choice = { ...choiceOf(options), ...named };
       const hosts = await hostsFor(choice);
       if (hosts.length > 1 && options.all !== true) throw fail("HOST_AMBIGUOUS", hosts.map(({ id }) => id).join(", "));
+      const drainMs = drainOf(options);
       const progress = new Progress(output);
       const stopped: { id: string }[] = [];
       try {
         for (const host of hosts) {
           progress.step(`Draining host ${host.id}`);
-          await stopOne(host, options.skipWait === true, timeoutOf(options) ?? defaultWaitMs);
+          await stopOne(host, options.skipWait === true, timeoutOf(options) ?? defaultWaitMs + (drainMs ?? 0), drainMs);
           stopped.push({ id: host.id });
         }
       } finally {
@@ -44,10 +49,22 @@ export function stopHosts(name: string, summary: string): Command {
   });
 }
 
+/** wash says it in milliseconds, without a unit. */
+function drainOf(options: Options): number | undefined {
+  const text = textOption(options, "hostTimeout");
+  if (text === undefined) return undefined;
+  return parseDuration(/^\d+$/.test(text) ? `${text}ms` : text, "--host-timeout");
+}
+
 /** Resolves when nobody answers for the host any more. */
-async function stopOne({ id, client }: FoundHost, skipWait: boolean, timeoutMs: number): Promise<void> {
+async function stopOne(
+  { id, client }: FoundHost,
+  skipWait: boolean,
+  timeoutMs: number,
+  drainMs: number | undefined,
+): Promise<void> {
   const until = performance.now() + timeoutMs;
-  await client.call("stop.host", {}, timeoutMs);
+  await client.call("stop.host", drainMs === undefined ? {} : { timeoutMs: drainMs }, timeoutMs);
   if (skipWait) return;
   while (await answers(client)) {
     if (performance.now() > until) throw fail("DEADLINE_EXCEEDED", `the end of host ${id}`, timeoutMs);

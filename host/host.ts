@@ -215,7 +215,7 @@ export class Host implements AsyncDisposable {
     });
     host = new Host(keys, config, policy, fleet, loader, logs, logger, events);
     try {
-      const verbs = verbsOf(host, () => void host.stop());
+      const verbs = verbsOf(host, (drainMs) => void host.stop(drainMs));
       host.#faces = await openFaces(host, verbs);
       if (config.membership.remember !== false) host.#memory = await MemoryOfHost.open(host);
       await host.#join(keys, verbs, service);
@@ -241,7 +241,7 @@ export class Host implements AsyncDisposable {
   async #join(keys: MemberKeys, verbs: Verbs, policy: PolicyService | undefined): Promise<void> {
     const connections = await openConnections(this.config, keys, (text) => this.logger.warn(text));
     if (!connections) return;
-    this.#member = new Member(this, keys, connections, verbs, () => void this.stop());
+    this.#member = new Member(this, keys, connections, verbs, (drainMs) => void this.stop(drainMs));
     this.swaps.join(this.#member.others);
     await this.#member.start(policy);
   }
@@ -466,10 +466,10 @@ export class Host implements AsyncDisposable {
     await this.fleet.drain(deadlineMs);
   }
 
-  /** Drains, then stops. May be called twice. */
-  stop(): Promise<void> {
+  /** Drains, within `drainMs` (default the host's limit), then stops. May be called twice: the first one's limit holds. */
+  stop(drainMs?: number): Promise<void> {
     this.#stopping ??= (async () => {
-      await this.drain();
+      await this.drain(drainMs);
       await this.#memory?.close();
       await this.#member?.goodbye();
       this.#state = "stopped";

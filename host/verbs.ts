@@ -9,7 +9,7 @@ import { readingVerbs } from "./reading-verbs.ts";
 import { type Verbs, verb } from "./verb-table.ts";
 
 /** Everything that can be asked of a host, from the control socket or the lattice: one table, one host. */
-export function verbsOf(host: Host, onStop: () => void = () => {}): Verbs {
+export function verbsOf(host: Host, onStop: (drainMs?: number) => void = () => {}): Verbs {
   return withNearestNames(host, {
     ...readingVerbs(host),
     ...actorVerbs(host),
@@ -45,11 +45,11 @@ export function verbsOf(host: Host, onStop: () => void = () => {}): Verbs {
     }),
     "stop.host": verb({
       name: "stop.host",
-      summary: "Drains this host and ends it.",
-      params: {},
-      run: async () => {
+      summary: "Drains this host, within the time given, and ends it.",
+      params: { timeoutMs: optional(wholeNumber(0, 3_600_000)) },
+      run: async ({ timeoutMs }) => {
         // After the answer is on its way.
-        setImmediate(onStop);
+        setImmediate(() => onStop(timeoutMs));
         return { host: { id: host.id } };
       },
     }),

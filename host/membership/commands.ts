@@ -10,6 +10,7 @@ import { resolveReference } from "./references.ts";
 type Command = (desk: Desk, payload: Uint8Array) => Ack | Promise<Ack>;
 
 const mostInstances = 10_000;
+const longestDrainMs = 3_600_000;
 
 /**
  * The commands to one host (`cmd.N.NAME`), in the dialects of OTP and 0.82.
@@ -117,11 +118,15 @@ export const commands: Readonly<Record<string, Command>> = {
     return accepted;
   },
 
-  /** Only when the request itself names this host: nothing that came by mistake ends one. */
+  /**
+   * Only when the request itself names this host: nothing that came by mistake ends one. `timeout` is for calls
+   * in flight, in milliseconds as wash sends it, an hour at most.
+   */
   stop: (desk, payload) => {
     const request = JsonFields.parse(payload, "stop");
     if (request.text("host_id") !== desk.host.id) throw request.wrong("host_id", "the key of this host");
-    desk.stop();
+    const drainMs = request.wholeNumberOr("timeout", Number.MAX_SAFE_INTEGER, undefined);
+    desk.stop(drainMs === undefined ? undefined : Math.min(drainMs, longestDrainMs));
     return accepted;
   },
 };

@@ -17,6 +17,6 @@ export interface Desk {
   /** Goes on with what a client does not wait for; a failure is logged, and told by what failed. */
   background(what: string, work: () => Promise<unknown>): void;
   readonly refusals: Refusals;
-  /** Ends the host after the answer is on its way. */
-  stop(): void;
+  /** Ends the host after the answer is on its way; calls in flight get `drainMs`, or what the host usually gives them. */
+  stop(drainMs?: number): void;
 }

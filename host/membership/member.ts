@@ -19,6 +19,7 @@ import { ClaimsBook } from "./claims-book.ts";
 import { startAsConfigured } from "./config-start.ts";
 import type { Connections } from "./connections.ts";
 import { ControlService } from "./control-service.ts";
+import type { Desk } from "./desk.ts";
 import { EventsOut } from "./events-out.ts";
 import { Leftovers } from "./leftovers.ts";
 import type { PolicyService } from "./policy-service.ts";
@@ -80,7 +81,7 @@ export class Member {
   /** The config service was asked. */
   #configured = false;
 
-  constructor(host: Host, keys: MemberKeys, connections: Connections, verbs: Verbs, stop: () => void) {
+  constructor(host: Host, keys: MemberKeys, connections: Connections, verbs: Verbs, stop: Desk["stop"]) {
     const { membership, lattice } = host.config;
     const { control } = connections;
     const subjects = new Subjects(lattice, membership.controlPrefix);

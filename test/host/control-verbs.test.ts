@@ -4,6 +4,7 @@ import { startHost } from "../../host/index.ts";
 import { askVerb, followVerb } from "../../host/membership/verb-client.ts";
 import { jobHeader } from "../../host/membership/jobs.ts";
 import { KeyPair, memoryConnection, MemoryServer, Subjects } from "../../lattice/index.ts";
+import { askHost, edgeActor } from "../support/edge.ts";
 import { until } from "../support/until.ts";
 
 const subjects = new Subjects("default");
@@ -82,6 +83,33 @@ void test("a host is stopped only by whoever names it", async () => {
   assert.equal(world.host.state, "running");
   assert.equal(await stop({ host_id: world.host.id, timeout: 5 }), '{"accepted":true,"error":""}');
   await until(() => world.host.state === "stopped");
+});
+
+void test("whoever stops a host may say how long calls in flight have", async () => {
+  const parting = async (stop: (world: Awaited<ReturnType<typeof lattice>>) => Promise<unknown>) => {
+    const world = await lattice({ limits: { drainMs: 600_000, callTimeoutMs: 900_000 } });
+    const { promise: entered, resolve: enter } = Promise.withResolvers<void>();
+    const actor = await world.host.startActor(edgeActor());
+    const store = await world.host.startProvider({
+      contractId: "wasmcloud:keyvalue",
+      name: "store",
+      handle: () => {
+        enter();
+        return new Promise<Uint8Array>(() => {});
+      },
+    });
+    await world.host.link(actor, store);
+    const call = world.host.call(actor, "Call", askHost("wasmcloud:keyvalue")).catch(() => {});
+    await entered;
+    await stop(world);
+    await until(() => world.host.state === "stopped", 30_000);
+    await call;
+  };
+  await parting(async ({ bus, host }) => {
+    const body = Buffer.from(JSON.stringify({ host_id: host.id, timeout: 100 }));
+    await bus.request(`wasmbus.ctl.default.cmd.${host.id}.stop`, body, { timeoutMs: 15_000 });
+  });
+  await parting(({ ask }) => ask("stop.host", { timeoutMs: 100 }));
 });
 
 void test("long work is answered at once with a job, which is followed to its end", async () => {
