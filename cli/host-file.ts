@@ -82,7 +82,7 @@ async function startModule(
   options: { readonly linkName: string; readonly config: Readonly<Record<string, string>> },
 ): Promise<ProviderHandle> {
   const { providerOfEntry } = await import("../host/index.ts");
-  const provider = await providerOfEntry(module, options.config);
+  const provider = await providerOfEntry(module, await host.withSecrets(options.config));
   try {
     return await host.startProvider(provider, { ...options, reference: module.path });
   } catch (error) {

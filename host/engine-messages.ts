@@ -46,7 +46,10 @@ export interface ProviderSpec {
   readonly name: string;
   readonly contractId: string;
   readonly linkName: string;
+  /** References to secrets stay references here; what they mean only the provider is given. */
   readonly config: Readonly<Record<string, string>>;
+  /** The lattice's secrets that its settings refer to, for the engines alone; sealed still. The fleet adds them. */
+  readonly sealed?: SealedEntries;
   /** What to run: one of ours by reference, the caller's own object by id, or a portable provider's placement. */
   readonly source:
     | { readonly kind: "builtin"; readonly reference: string }
@@ -89,6 +92,8 @@ export type EngineChange =
   /** One that is `staged` shall take over from another: it opens sockets that are open already without serving them. */
   | { readonly type: "put-provider"; readonly spec: ProviderSpec; readonly staged?: boolean }
   | { readonly type: "drop-provider"; readonly id: string; readonly drainMs: number }
+  /** Its settings are read anew; where they mean something else now it is restarted. New calls are held meanwhile. */
+  | { readonly type: "renew-provider"; readonly spec: ProviderSpec }
   | { readonly type: "put-link"; readonly link: LinkSpec }
   | { readonly type: "drop-link"; readonly id: string }
   /** What another host of the lattice tells of itself. */

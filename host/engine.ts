@@ -120,6 +120,9 @@ export class Engine implements EngineHandle {
         if (this.#seat.taken) await this.#seat.leaveProvider(change.id, change.drainMs);
         await this.#providers.drop(change.id, change.drainMs);
         return undefined;
+      case "renew-provider":
+        await this.#providers.renew(change.spec);
+        return undefined;
       case "put-link":
         return await this.#links.put(change.link);
       case "drop-link":

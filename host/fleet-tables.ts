@@ -32,7 +32,8 @@ export class FleetTables {
   placesOf(change: EngineChange): readonly Place[] {
     if (change.type === "put-link" || change.type === "stage-link")
       return this.#providers.get(change.link.providerId ?? "")?.places ?? [];
-    return change.type === "put-placement" || change.type === "put-provider" ? change.spec.places : [];
+    const { type } = change;
+    return type === "put-placement" || type === "put-provider" || type === "renew-provider" ? change.spec.places : [];
   }
 
   /** A change has taken effect. */
@@ -55,6 +56,9 @@ export class FleetTables {
         if (change.staged) return;
         this.#given.takeBack(change.spec);
         this.#formerKeys.forget(change.spec);
+        return;
+      case "renew-provider":
+        this.#providers.set(change.spec.id, change.spec);
         return;
       case "drop-provider":
         this.#providers.delete(change.id);

@@ -42,7 +42,7 @@ export interface FleetOptions {
     text: string,
     fields?: Record<string, unknown>,
   ) => void;
-  /** The lattice's secrets that values of links refer to; fails while they cannot be known. */
+  /** The lattice's secrets that values of links and settings of providers refer to; fails while they cannot be known. */
   readonly sealedFor?: (values: LinkSpec["values"]) => Promise<SealedEntries | undefined>;
   /** Calls that somebody watches. */
   readonly onSpied?: (batch: SpyBatch) => void;
@@ -124,7 +124,7 @@ export class Fleet {
   /**
    * Makes a change take effect in every engine. A put that fails in one is taken back in all.
    * @throws LatticeError ENGINE_LOST when no engine that should run it comes back in time; STOPPED; STATE_UNAVAILABLE
-   * for a link whose secrets the lattice keeps, and cannot be reached.
+   * for a link or provider whose secrets the lattice keeps, and cannot be reached.
    */
   async apply(wanted: EngineChange): Promise<LinkStatus | undefined> {
     const change = await this.#withSecrets(wanted);
@@ -146,8 +146,13 @@ export class Fleet {
     }
   }
 
-  /** Only for links that open here. */
+  /** Only for providers, and for links that open here. */
   async #withSecrets(change: EngineChange): Promise<EngineChange> {
+    if (change.type === "put-provider" || change.type === "renew-provider") {
+      const { sealed: _old, ...spec } = change.spec;
+      const sealed = await this.#options.sealedFor?.(spec.config);
+      return { ...change, spec: { ...spec, ...(sealed && { sealed }) } };
+    }
     if (change.type !== "put-link" && change.type !== "stage-link") return change;
     const { sealed: _before, ...link } = change.link;
     if (link.providerId === undefined) return { ...change, link };

@@ -38,6 +38,7 @@ import type { ProviderNews } from "./provider-questions.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
 import { SecretBucket } from "./secret-bucket.ts";
 import { SecretWatch } from "./secret-watch.ts";
+import { resolveSecrets } from "./secrets.ts";
 import { type InterruptedSwap, SwapJournal } from "./swap-journal.ts";
 import { isOwnReference } from "./swap-reference.ts";
 import { Spies } from "./spies.ts";
@@ -159,6 +160,8 @@ export class Host implements AsyncDisposable {
       bucket: this.secretBucket,
       everyMs: config.limits.secretsMs,
       renew,
+      renewProvider: (id) => this.#providers.renew(id, (slot) => this.swaps.isOpen(slot)),
+      warn: (text) => logger.warn(text),
       valuesOf: (link) => values.of(link),
     });
   }
@@ -328,6 +331,15 @@ export class Host implements AsyncDisposable {
   /** Lets the calls in flight finish, then stops the placements that carry all of `annotations`. Links stay. */
   stopActor(target: ActorHandle | string, annotations?: Annotations): Promise<void> {
     return this.#actors.stop(target, annotations);
+  }
+
+  /**
+   * Settings with what their references to secrets mean, for a provider that is made of them before it is started.
+   * What `startProvider` is given keeps the references.
+   * @throws LatticeError SECRET_UNAVAILABLE naming every reference that cannot be read, never a value.
+   */
+  async withSecrets(settings: Readonly<Record<string, string>>): Promise<Readonly<Record<string, string>>> {
+    return resolveSecrets(settings, this.config.secrets, await this.secretBucket.entriesFor(settings));
   }
 
   /**

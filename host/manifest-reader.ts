@@ -201,6 +201,8 @@ export class ManifestReader {
       /\$\$\{|\$\{([A-Za-z_]\w*)(:[^}]*)?\}|\$\{[^}]*\}?/g,
       (whole, name?: string, fallback?: string) => {
         if (whole === "$${") return "${";
+        // A reference inside a value, for the provider alone: see secrets.ts.
+        if (/^\$\{secret:(env|file|nats):/.test(whole)) return whole;
         if (name === undefined) {
           absent.add(`${whole} is not of the form \${VAR} or \${VAR:default}`);
           return "";

@@ -20,7 +20,12 @@ export interface CallsActors {
 }
 
 /** What a provider gets of its engine. Its calls to actors pass dispatch like every other. */
-export function contextOf(engine: CallsActors, row: ProviderRow, options: EngineOptions): ProviderContext {
+export function contextOf(
+  engine: CallsActors,
+  row: ProviderRow,
+  options: EngineOptions,
+  config = row.config,
+): ProviderContext {
   const { spec } = row;
   const origin: Origin = Object.freeze({
     kind: "provider",
@@ -32,7 +37,7 @@ export function contextOf(engine: CallsActors, row: ProviderRow, options: Engine
   return {
     key: spec.key,
     linkName: spec.linkName,
-    config: spec.config,
+    config,
     signal: row.abort.signal,
     listeners: row.listeners ?? engine.listeners,
     // Not async, and `signal` is not read: each layer of promises costs a call 0.1 us, the signal of an

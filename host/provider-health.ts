@@ -144,6 +144,7 @@ export class ProviderHealth {
 }
 
 /** One of ours is made anew; an object must say that it may be started again. */
-function canRestart({ provider, spec: { source } }: ProviderRow): boolean {
+/** Whether another instance may take over, or the same be started again. */
+export function canRestart({ provider, spec: { source } }: ProviderRow): boolean {
   return source.kind === "builtin" || provider?.restartable === true;
 }

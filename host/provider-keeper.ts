@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { actorLogging, builtins, numberGenerator, type Provider } from "../capabilities/index.ts";
 import { contractOf, fail } from "../lattice/index.ts";
 import type { ProviderSpec, ProviderStats } from "./engine-messages.ts";
@@ -6,9 +7,10 @@ import type { PlacementKeeper } from "./placement-keeper.ts";
 import { portableProvider } from "./portable-provider.ts";
 import { type CallsActors, contextOf } from "./provider-context.ts";
 import { healthOf } from "./provider-desk.ts";
-import { ProviderHealth } from "./provider-health.ts";
+import { canRestart, ProviderHealth } from "./provider-health.ts";
 import { ProviderListeners } from "./provider-listeners.ts";
 import type { ProviderSteps } from "./provider-steps.ts";
+import { resolveSecrets, withoutValues } from "./secrets.ts";
 import { type ProviderRow, providerRow, type Tables } from "./tables.ts";
 
 /** The providers of one engine, the host's own services among them, from start to stop. */
@@ -38,19 +40,43 @@ export class ProviderKeeper {
   }
 
   async put(spec: ProviderSpec, staged = false): Promise<void> {
-    const row = providerRow(spec, spec.places.includes(this.#options.place) ? this.#make(spec) : undefined);
+    const here = spec.places.includes(this.#options.place);
+    const config = here ? this.#settings(spec) : spec.config;
+    const row = providerRow(spec, here ? this.#make(spec, config) : undefined, config);
     row.listeners = new ProviderListeners(this.#engine.listeners, staged);
     try {
       await this.#start(row);
       if (this.#stopped) throw fail("STOPPED", "the host");
     } catch (error) {
       await this.#end(row, this.#options.limits.drainMs);
-      throw error;
+      throw withoutValues(error, spec.config, config);
     }
     this.#tables.providers.set(spec.id, row);
     if (!staged) this.#tables.takeBack(spec);
     this.#tables.changed();
     this.#health.watch(row);
+  }
+
+  /**
+   * Where a secret of its settings has changed, it is restarted with it. Nobody calls it meanwhile: new calls are
+   * held, those under way end first, within `drainMs`. What cannot start with the new one goes on with the old.
+   */
+  async renew(spec: ProviderSpec): Promise<void> {
+    const row = this.#tables.providers.get(spec.id);
+    if (!row?.provider) return;
+    const config = this.#settings(spec);
+    if (isDeepStrictEqual(config, row.config)) return;
+    if (!canRestart(row)) {
+      this.#options.onReport(
+        "warn",
+        `a secret in the settings of ${spec.name} has changed: it cannot be restarted, so swap it or start it anew`,
+      );
+      return;
+    }
+    await this.#steps.end(row, "drain", this.#options.limits.drainMs, () => row.inFlight.idle());
+    await this.#restart(row, config);
+    row.restarts++;
+    this.#options.onNews({ id: spec.id, news: "restarted", reason: "a secret in its settings has changed" });
   }
 
   /** Lets it finish what it holds, closes its links, stops it; each within `drainMs`, whatever it does. */
@@ -124,24 +150,26 @@ export class ProviderKeeper {
   }
 
   /** Another instance, or the same one started again, takes over in one step once its links are open. */
-  async #restart(row: ProviderRow): Promise<void> {
+  async #restart(row: ProviderRow, config = row.config): Promise<void> {
     const { provider: before, abort, spec, links } = row;
     const { drainMs } = this.#options.limits;
     const same = spec.source.kind === "object";
     if (same) await this.#end(row, drainMs);
-    const fresh = same ? before : this.#make(spec);
+    const fresh = same ? before : this.#make(spec, config);
     row.abort = new AbortController();
     try {
-      await this.#steps.begin(row, "start", () => fresh?.start?.(contextOf(this.#engine, row, this.#options)));
+      const context = contextOf(this.#engine, row, this.#options, config);
+      await this.#steps.begin(row, "start", () => fresh?.start?.(context));
       for (const { link } of links.values()) await this.#steps.begin(row, "putLink", () => fresh?.putLink?.(link));
     } catch (error) {
       if (!same) {
         await this.#steps.end(row, "stop", drainMs, () => fresh?.stop?.());
         row.abort = abort;
       }
-      throw error;
+      throw withoutValues(error, spec.config, config);
     }
     row.provider = fresh;
+    row.config = config;
     abort.abort();
     if (!same) await this.#steps.end(row, "stop", drainMs, () => before?.stop?.());
   }
@@ -155,13 +183,22 @@ export class ProviderKeeper {
     await this.#steps.end(row, "stop", ms, () => row.provider?.stop?.());
   }
 
-  #make(spec: ProviderSpec): Provider {
+  /** For the eyes of the provider alone: tables, events and inventory hold the references. */
+  #settings({ config, sealed }: ProviderSpec): ProviderRow["config"] {
+    return resolveSecrets(config, this.#options.secrets, sealed);
+  }
+
+  #make(spec: ProviderSpec, config: ProviderRow["config"]): Provider {
     const { source } = spec;
     switch (source.kind) {
       case "builtin": {
         const builtin = builtins.get(source.reference);
         if (!builtin) throw fail("PROVIDER_ABSENT", source.reference);
-        return builtin.create(spec.config);
+        try {
+          return builtin.create(config);
+        } catch (error) {
+          throw withoutValues(error, spec.config, config);
+        }
       }
       case "object": {
         const provider = this.#options.objects.get(spec.id);

@@ -14,7 +14,7 @@ import { type PlacementRecord, type ProviderHandle, providerHandle, type Provide
 export interface StartProviderOptions {
   readonly linkName?: string;
   readonly annotations?: Readonly<Record<string, string>>;
-  /** Settings of the provider itself; never a secret. */
+  /** Settings of the provider itself; a secret stands in them as a reference (`secret:...`). */
   readonly config?: Readonly<Record<string, string>>;
   /** Where it came from, for the inventory. Default: what was given. */
   readonly reference?: string;
@@ -118,6 +118,27 @@ export class Providers {
       await fleet.apply({ type: "drain-provider", id: record.spec.id, drainMs });
       record.draining = true;
       return providerHandle(record);
+    });
+  }
+
+  /**
+   * Restarts one whose settings refer to secrets that have changed; its calls wait meanwhile. `false` while a swap
+   * of it is under way: look again later.
+   */
+  async renew(id: string, isSwapped: (slot: string) => boolean): Promise<boolean> {
+    const { wanted, turns, fleet } = this.#parts;
+    const slot = slotOf(id);
+    return turns.take(slot, async () => {
+      if (isSwapped(slot)) return false;
+      const spec = wanted.providers.get(id)?.spec;
+      if (!spec) return true;
+      await fleet.apply({ type: "hold-provider", id });
+      try {
+        await fleet.apply({ type: "renew-provider", spec });
+      } finally {
+        await fleet.apply({ type: "release-provider", id });
+      }
+      return true;
     });
   }
 

@@ -1,3 +1,4 @@
+import { describe } from "../lattice/index.ts";
 import type { LinkSpec } from "./engine-messages.ts";
 import type { SecretBucket } from "./secret-bucket.ts";
 import { refersToSecrets, secretStamp, type SecretSources } from "./secrets.ts";
@@ -10,13 +11,16 @@ export interface SecretWatchOptions {
   readonly everyMs: number;
   /** Puts a link again, so that its provider gets the values of now. */
   readonly renew: (linkId: string) => Promise<void>;
+  /** Starts a provider again, where its settings mean something else now; false when it cannot be told yet. */
+  readonly renewProvider: (id: string) => Promise<boolean>;
+  readonly warn: (text: string) => void;
   /** What the link takes effect with. */
   readonly valuesOf: (link: LinkSpec) => Readonly<Record<string, string>>;
 }
 
 /**
- * Looks now and then, and when the lattice's secrets changed, whether a secret that a link refers to has changed where
- * it lies, so that a rotated password reaches the provider by itself. One that cannot be read for the moment changes
+ * Looks now and then, and when the lattice's secrets changed, whether a secret that a link or the settings of a
+ * provider refer to has changed where it lies, so that a rotated password reaches the provider by itself. One that cannot be read for the moment changes
  * nothing: the provider goes on with what it has.
  */
 export class SecretWatch {
@@ -45,21 +49,40 @@ export class SecretWatch {
   }
 
   async #look(): Promise<void> {
-    const { wanted, sources, bucket, renew } = this.#options;
+    const { wanted, renew } = this.#options;
     const changed: string[] = [];
     for (const [id, { spec }] of wanted.links) {
       const values = spec.providerId === undefined ? undefined : this.#valuesNow(spec);
-      if (!values || !refersToSecrets(values)) continue;
-      // What cannot be known for the moment changes nothing.
-      const sealed = await bucket.entriesFor(values).catch(() => undefined);
-      const stamp = secretStamp(values, sources, sealed);
-      if (stamp === undefined || stamp === this.#stamps.get(id)) continue;
-      // Also at first sight: nobody knows what stood there when the link was put, a moment ago.
-      this.#stamps.set(id, stamp);
-      changed.push(id);
+      if (values && (await this.#hasChanged(id, values))) changed.push(id);
     }
-    for (const id of this.#stamps.keys()) if (!wanted.links.has(id)) this.#stamps.delete(id);
+    const { providers } = wanted;
+    const settings: string[] = [];
+    for (const [id, { spec }] of providers) if (await this.#hasChanged(id, spec.config)) settings.push(id);
+    for (const id of this.#stamps.keys()) if (!wanted.links.has(id) && !providers.has(id)) this.#stamps.delete(id);
     for (const id of changed) await renew(id);
+    for (const id of settings) await this.#renewProvider(id);
+  }
+
+  /** Also true at first sight: nobody knows what stood there when it was put, a moment ago. */
+  async #hasChanged(id: string, values: Readonly<Record<string, string>>): Promise<boolean> {
+    const { sources, bucket } = this.#options;
+    if (!refersToSecrets(values)) return false;
+    // What cannot be known for the moment changes nothing.
+    const sealed = await bucket.entriesFor(values).catch(() => undefined);
+    const stamp = secretStamp(values, sources, sealed);
+    if (stamp === undefined || stamp === this.#stamps.get(id)) return false;
+    this.#stamps.set(id, stamp);
+    return true;
+  }
+
+  async #renewProvider(id: string): Promise<void> {
+    const { renewProvider, wanted, warn } = this.#options;
+    try {
+      if (!(await renewProvider(id))) this.#stamps.delete(id);
+    } catch (error) {
+      const name = wanted.providers.get(id)?.spec.name ?? id;
+      warn(`${name} does not start with the secrets of now: ${describe(error)}`);
+    }
   }
 
   /** Undefined while a configuration that it uses is away. */

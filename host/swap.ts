@@ -61,6 +61,11 @@ export class Swaps {
     this.guests.hosts = hosts;
   }
 
+  /** Whether a swap of this provider is not over yet, here or on the host that it comes from. */
+  isOpen(slot: string): boolean {
+    return this.#open.has(slot) || this.guests.isHere(slot);
+  }
+
   get providers(): Providers {
     return this.#providers;
   }

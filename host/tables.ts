@@ -29,6 +29,8 @@ export interface PlacementRow {
 /** A provider as one engine sees it; `provider` is there when it runs in this engine. */
 export interface ProviderRow {
   readonly spec: ProviderSpec;
+  /** Its settings as it sees them: with secrets in place of references to them. */
+  config: Readonly<Record<string, string>>;
   /** Another one after a restart. */
   provider: Provider | undefined;
   abort: AbortController;
@@ -79,9 +81,14 @@ export function tokenExpired({ origin, spec }: PlacementRow): LatticeError {
 }
 
 /** A provider as it enters the tables. */
-export function providerRow(spec: ProviderSpec, provider: Provider | undefined): ProviderRow {
+export function providerRow(
+  spec: ProviderSpec,
+  provider: Provider | undefined,
+  config: ProviderRow["config"] = spec.config,
+): ProviderRow {
   return {
     spec,
+    config,
     provider,
     abort: new AbortController(),
     links: new Map(),

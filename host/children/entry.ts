@@ -1,5 +1,5 @@
-import type { Provider } from "../../capabilities/index.ts";
-import { childProvider } from "./child-provider.ts";
+import type { Provider, ProviderContext } from "../../capabilities/index.ts";
+import { ChildProvider, childLimits } from "./child-provider.ts";
 import type { ChildPermissions } from "./permissions.ts";
 import { loadProvider } from "./provider-module.ts";
 
@@ -18,5 +18,26 @@ export async function providerOfEntry(
   config: Readonly<Record<string, string>>,
 ): Promise<Provider> {
   if (process === "host") return loadProvider(path, config);
-  return childProvider(path, { ...options, settings: { ...config } });
+  const provider = new EntryProvider(path, options, config);
+  await provider.load();
+  return provider;
+}
+
+/** Its function is given the configuration of now whenever its process comes up. */
+class EntryProvider extends ChildProvider {
+  #config: Readonly<Record<string, string>>;
+
+  constructor(path: string, options: Omit<ModuleEntry, "path" | "process">, config: Readonly<Record<string, string>>) {
+    super(path, options, childLimits(options));
+    this.#config = config;
+  }
+
+  override start(context: ProviderContext): Promise<void> {
+    this.#config = context.config;
+    return super.start(context);
+  }
+
+  protected override settings(): unknown {
+    return { ...this.#config };
+  }
 }

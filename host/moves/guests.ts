@@ -95,6 +95,11 @@ export class Guests {
     return held.guest;
   }
 
+  /** Whether the provider came with a swap that is not over. */
+  isHere(slot: string): boolean {
+    return [...this.#guests.values()].some(({ guest }) => guest.slot === slot);
+  }
+
   /** It is on the disk before it takes effect: from then on the new one stands, unless the other host takes it back. */
   async take(id: string, tolerated: number | undefined): Promise<void> {
     const guest = this.get(id);

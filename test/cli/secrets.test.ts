@@ -78,23 +78,27 @@ test("a host opens with the key of the folder what its links refer to, and follo
   );
   file(
     "echo.mjs",
-    `export default { contractId: "${capability}", name: "echo", handle: ({ link }) => Buffer.from(link.values.pin) };`,
+    `export default ({ mark }) => (
+       { contractId: "${capability}", name: "echo", handle: ({ link }) => Buffer.from(link.values.pin + mark) });`,
   );
   file(
     "host.yaml",
     `actors: [./greeted.wasm]
-capabilities: [{ module: ./echo.mjs, process: child }]
+capabilities: [{ module: ./echo.mjs, process: child, config: { mark: " (\${secret:nats:mark})" } }]
 links: [{ actor: greeted, contract: "${capability}", values: { pin: "secret:nats:pin" } }]
 `,
   );
   assert.equal((await home.run(["secret", "put", "pin"], { ...there, input: "hush4711" })).code, 0);
+  assert.equal((await home.run(["secret", "put", "mark"], { ...there, input: "hushmark" })).code, 0);
   const running = home.start(["up", "-f", "host.yaml", "-o", "json"], there);
   await ready(running);
   const hex = Buffer.from(askHost(capability, "Ask", "")).toString("hex");
   const ask = async () => (await home.run(["call", "greeted", "Call", "--hex", hex, "--raw"])).stdout;
-  assert.equal(await ask(), "hush4711");
+  assert.equal(await ask(), "hush4711 (hushmark)");
   assert.equal((await home.run(["secret", "put", "pin"], { ...there, input: "hush4712" })).code, 0);
-  await until(async () => (await ask()) === "hush4712", 30_000);
+  await until(async () => (await ask()) === "hush4712 (hushmark)", 30_000);
+  assert.equal((await home.run(["secret", "put", "mark"], { ...there, input: "hushsign" })).code, 0);
+  await until(async () => (await ask()) === "hush4712 (hushsign)", 30_000);
   for (const kind of ["links", "events", "inventory"])
     assert.doesNotMatch((await home.run(["get", kind, "-o", "json"])).stdout, /hush/);
   running.child.kill("SIGTERM");
