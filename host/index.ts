@@ -50,6 +50,7 @@ export {
   type NatsEntry,
   type LinkEntry,
 } from "./manifest.ts";
+export { FileSwaps } from "./file-swaps.ts";
 export { childProvider, type ChildOptions, type ChildProvider } from "./children/child-provider.ts";
 export { type ModuleEntry, providerOfEntry } from "./children/entry.ts";
 export { loadProvider } from "./children/provider-module.ts";

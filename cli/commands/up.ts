@@ -50,7 +50,7 @@ async function serveDetached(call: Call): Promise<void> {
 }
 
 async function serve({ output, options }: Call): Promise<void> {
-  const { startHost, readHostFile } = await import("../../host/index.ts");
+  const { FileSwaps, startHost, readHostFile } = await import("../../host/index.ts");
   const path = textOption(options, "file");
   const file = path === undefined ? undefined : await readHostFile(path);
   const lattice = await latticeOptions(options, file?.nats, output);
@@ -59,9 +59,13 @@ async function serve({ output, options }: Call): Promise<void> {
   const host = await startHost(
     merged(remembering({ ...(await hostOptions(options)), ...lattice }, options, file), options, file),
   );
-  const report = await startInterruptibly(host, async () =>
-    file === undefined ? emptyReport : applyHostFile(host, file, progress),
-  ).finally(() => progress.done());
+  const report = await startInterruptibly(host, async () => {
+    if (file === undefined) return emptyReport;
+    const applied = await applyHostFile(host, file, progress);
+    if (file.path === "-") return applied;
+    const swapped = await FileSwaps.follow(host, file.path, options.fresh === true);
+    return { ...applied, warnings: [...applied.warnings, ...swapped] };
+  }).finally(() => progress.done());
   for (const warning of report.warnings) output.warn(warning);
   if (isDetached()) await tellStarter({ ready: runDocument(host, report), id: host.id });
   else await printRun(output, host, report);
