@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, test } from "node:test";
 import type { Link, Provider } from "../capabilities/index.ts";
-import { type Era, type MsgpackValue, pack, unpack } from "../lattice/index.ts";
+import { type Era, isLatticeError, type MsgpackValue, pack, unpack } from "../lattice/index.ts";
 import { fakeCall, fakeContext, fakeLink } from "./fakes.ts";
-import type { SuiteOptions } from "./server.ts";
+import type { ServerUnderTest, SuiteOptions } from "./server.ts";
 import { until } from "./until.ts";
 
 /** What an actor that is linked to a blob store can do, and what it got. */
@@ -13,13 +13,19 @@ interface Client {
   readonly link: Link;
   readonly chunks: Record<string, unknown>[];
   readonly ask: (operation: string, value?: MsgpackValue) => Promise<unknown>;
+  readonly server: ServerUnderTest | undefined;
 }
+
+/** For what a server that comes back takes, on a machine that is busy. */
+const patientMs = 20_000;
 
 /** A provider with an empty store, the values that its links need, and the end of what stands behind it. */
 export interface BlobstoreUnderTest {
   readonly provider: Provider;
   readonly values?: Record<string, string>;
   readonly close?: () => Promise<void> | void;
+  /** The server behind it, where there is one. */
+  readonly server?: ServerUnderTest;
 }
 
 /** What every provider of `wasmcloud:blobstore` must do. Run it for each implementation. */
@@ -30,7 +36,7 @@ export function blobstoreSuite(
 ): void {
   const behaviour = (title: string, era: Era, body: (client: Client) => Promise<void>): void => {
     void test(title, async () => {
-      const { provider, values = {}, close } = await open();
+      const { provider, values = {}, close, server } = await open();
       const chunks: Client["chunks"] = [];
       await provider.start?.(
         fakeContext((_link, _operation, payload) => {
@@ -46,7 +52,7 @@ export function blobstoreSuite(
         return reply.length === 0 ? undefined : unpack(reply, operation);
       };
       try {
-        await body({ provider, link, chunks, ask });
+        await body({ provider, link, chunks, ask, server });
       } finally {
         await provider.stop?.();
         await close?.();
@@ -193,6 +199,90 @@ export function blobstoreSuite(
       for (const bad of ["", "a\0b", "x".repeat(2_000)])
         await assert.rejects(ask("Blobstore.CreateContainer", bad), { code: "PAYLOAD_MALFORMED" });
     });
+
+    const read = async (ask: Client["ask"], objectId: string): Promise<string> => {
+      const { initialChunk } = (await ask("Blobstore.GetObject", { ...object, objectId })) as {
+        initialChunk: { bytes: Uint8Array };
+      };
+      return Buffer.from(initialChunk.bytes).toString();
+    };
+
+    /** A server may greet before its store is open. */
+    const serves = async (ask: Client["ask"]): Promise<boolean> =>
+      ask("Blobstore.ContainerExists", "box").then(
+        () => true,
+        () => false,
+      );
+
+    behaviour("sixty-four callers at once write and read whole objects, one object too", "E4", async ({ ask }) => {
+      await ask("Blobstore.CreateContainer", "box");
+      const write = async (objectId: string, text: string) =>
+        ask("Blobstore.PutObject", { chunk: { ...chunk(Buffer.from(text)), objectId } });
+      const callers = Array.from({ length: 64 }, (_, caller) => caller);
+      await Promise.all(
+        callers.map(async (caller) => {
+          const text = `of ${caller} `.repeat(100);
+          await write(`own ${caller}`, text);
+          await write("shared", text);
+          assert.equal(await read(ask, `own ${caller}`), text);
+          assert.match(await read(ask, "shared"), /^(of \d+ )\1{99}$/);
+        }),
+      );
+      const { objects } = (await ask("Blobstore.ListObjects", { containerId: "box", maxItems: 100 })) as {
+        objects: unknown[];
+      };
+      assert.equal(objects.length, 65);
+    });
+
+    behaviour(
+      "while its server is away calls fail at once, and what was written is there when it is back",
+      "E4",
+      async ({ ask, provider, server }) => {
+        if (!server) return;
+        await ask("Blobstore.CreateContainer", "box");
+        await ask("Blobstore.PutObject", { chunk: chunk(Buffer.from("before")) });
+        const isWell = async () => (await provider.health?.())?.healthy === true;
+        await until(isWell, patientMs);
+        await server.kill();
+        await until(async () => !(await isWell()), patientMs);
+        await assert.rejects(ask("Blobstore.ContainerExists", "box"), { code: "SERVER_UNAVAILABLE" });
+        await assert.rejects(ask("Blobstore.PutObject", { chunk: chunk(Buffer.from("lost")) }), {
+          code: "SERVER_UNAVAILABLE",
+        });
+        await server.start();
+        await until(isWell, patientMs);
+        await until(async () => serves(ask), patientMs);
+        assert.equal(await read(ask, "a"), "before");
+        await ask("Blobstore.PutObject", { chunk: chunk(Buffer.from("after")) });
+        assert.equal(await read(ask, "a"), "after");
+      },
+    );
+
+    behaviour(
+      "every upload under way ends when the server goes, and leaves an object that is whole",
+      "E4",
+      async ({ ask, provider, server }) => {
+        if (!server) return;
+        await ask("Blobstore.CreateContainer", "box");
+        const texts = Array.from({ length: 32 }, (_, i) => `${i} `.repeat(50_000));
+        const settled = Promise.allSettled(
+          texts.map(async (text) => ask("Blobstore.PutObject", { chunk: chunk(Buffer.from(text)) })),
+        );
+        await server.kill();
+        for (const outcome of await settled)
+          if (outcome.status === "rejected") assert.ok(isLatticeError(outcome.reason), String(outcome.reason));
+        await server.start();
+        await until(async () => (await provider.health?.())?.healthy === true, patientMs);
+        await until(async () => serves(ask), patientMs);
+        const exists = await ask("Blobstore.ObjectExists", object);
+        if (exists === true) {
+          const whole = (await ask("Blobstore.GetObjectInfo", object)) as { contentLength: number };
+          assert.ok(texts.some(({ length }) => length === whole.contentLength));
+        }
+        await ask("Blobstore.PutObject", { chunk: chunk(Buffer.from("after")) });
+        assert.equal(await read(ask, "a"), "after");
+      },
+    );
 
     behaviour("a request in CBOR is answered in CBOR", "E4", async ({ provider, link }) => {
       const send = async (operation: string, payload: string) => {

@@ -3,20 +3,25 @@ import { describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { Packr, Unpackr } from "msgpackr";
 import type { Provider } from "../capabilities/index.ts";
-import { fail } from "../lattice/index.ts";
+import { fail, isLatticeError } from "../lattice/index.ts";
 import { fakeCall, hex } from "./fakes.ts";
 import { Room } from "./messaging-room.ts";
-import type { SuiteOptions } from "./server.ts";
+import type { ServerUnderTest, SuiteOptions } from "./server.ts";
 import { until } from "./until.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
+
+/** For what a server that comes back takes, on a machine that is busy. */
+const patientMs = 20_000;
 
 /** A provider to be tried, the values that its links need, and the end of what stands behind it. */
 export interface MessagingUnderTest {
   readonly provider: Provider;
   readonly values?: Record<string, string>;
   readonly close?: () => Promise<void> | void;
+  /** The server behind it, where there is one. */
+  readonly server?: ServerUnderTest;
 }
 
 /** What every provider of `wasmcloud:messaging` must do. Run it for each implementation. */
@@ -25,13 +30,13 @@ export function messagingSuite(
   open: () => MessagingUnderTest | Promise<MessagingUnderTest>,
   { skip = false }: SuiteOptions = {},
 ): void {
-  const behaviour = (title: string, body: (room: Room) => Promise<void>): void => {
+  const behaviour = (title: string, body: (room: Room, server: ServerUnderTest | undefined) => Promise<void>): void => {
     void test(title, async () => {
-      const { provider, values = {}, close } = await open();
+      const { provider, values = {}, close, server } = await open();
       const room = new Room(provider, values);
       try {
         await room.join("sender");
-        await body(room);
+        await body(room, server);
       } finally {
         await provider.stop?.();
         await close?.();
@@ -113,6 +118,60 @@ export function messagingSuite(
       for (const body of sent) room.publish("s", body);
       await until(() => bodies.length === 3);
       assert.ok(sent.every((body, i) => hex(body) === bodies[i]));
+    });
+
+    behaviour("sixty-four callers at once get each the own answer, and every message arrives once", async (room) => {
+      await room.join("answerer", { SUBSCRIPTION: "ask" });
+      await room.join("listener", { SUBSCRIPTION: "told" });
+      room.onMessage = ({ replyTo, text }) => replyTo !== "" && room.publish(replyTo, `to ${text}`);
+      await Promise.all(
+        Array.from({ length: 64 }, async (_, caller) => {
+          for (let i = 0; i < 5; i++) {
+            const answer = await room.request("ask", `${caller}.${i}`, 10_000, "E2");
+            assert.equal(Buffer.from(answer).toString(), `to ask: ${caller}.${i}`);
+            room.publish("told", `${caller}.${i}`);
+          }
+        }),
+      );
+      await until(() => room.texts("listener").length >= 320, patientMs);
+      assert.equal(new Set(room.texts("listener")).size, 320);
+      assert.equal(room.texts("listener").length, 320);
+    });
+
+    behaviour("while its server is away calls fail at once, and go on when it is back", async (room, server) => {
+      if (!server) return;
+      await room.join("a", { SUBSCRIPTION: "s" });
+      const isWell = async () => (await room.messaging.health?.())?.healthy === true;
+      await until(isWell, patientMs);
+      await server.kill();
+      await until(async () => !(await isWell()), patientMs);
+      assert.throws(() => room.publish("s", "lost"), { code: "SERVER_UNAVAILABLE" });
+      await assert.rejects(room.request("s", "lost", 60_000), { code: "SERVER_UNAVAILABLE" });
+      // A link that comes meanwhile listens once there is something to listen to.
+      await room.join("late", { SUBSCRIPTION: "s" });
+      await server.start();
+      await until(isWell, patientMs);
+      room.publish("s", "back");
+      await until(() => room.got.length === 2, patientMs);
+      assert.deepEqual([...room.texts("a"), ...room.texts("late")], ["s: back", "s: back"]);
+    });
+
+    behaviour("every request under way ends when the server goes, and none is answered twice", async (room, server) => {
+      if (!server) return;
+      await room.join("answerer", { SUBSCRIPTION: "ask" });
+      room.onMessage = ({ replyTo }) => room.publish(replyTo, "!");
+      const asked = Array.from({ length: 64 }, async (_, i) => room.request("ask", String(i), 3_000));
+      const settled = Promise.allSettled(asked);
+      await server.kill();
+      for (const outcome of await settled) {
+        if (outcome.status === "fulfilled") continue;
+        assert.ok(isLatticeError(outcome.reason), String(outcome.reason));
+        assert.match(outcome.reason.code, /^(SERVER_UNAVAILABLE|RPC_TIMEOUT|NO_RESPONDERS)$/);
+      }
+      assert.equal(new Set(room.texts("answerer")).size, room.texts("answerer").length);
+      await server.start();
+      await until(async () => (await room.messaging.health?.())?.healthy === true, patientMs);
+      assert.ok((await room.request("ask", "again", 10_000)).length > 0);
     });
 
     behaviour("an answer is whatever comes first; E2 gets the bare body", async (room) => {

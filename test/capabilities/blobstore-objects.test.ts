@@ -36,7 +36,7 @@ blobstoreSuite(
   "an object store of NATS",
   () => {
     const values = { URI: server.url, bucket: `b${buckets++}` };
-    return Promise.resolve({ provider: natsBlobstore(), values, close: () => Promise.resolve() });
+    return { provider: natsBlobstore(), values, server: { kill: () => server.kill(), start: () => server.run() } };
   },
   { skip },
 );

@@ -18,7 +18,15 @@ before(async () => {
 });
 after(() => server?.[Symbol.asyncDispose]());
 
-messagingSuite("NATS", () => ({ provider: natsMessaging(), values: { URI: server.url } }), { skip });
+messagingSuite(
+  "NATS",
+  () => ({
+    provider: natsMessaging(),
+    values: { URI: server.url },
+    server: { kill: () => server.kill(), start: () => server.run() },
+  }),
+  { skip },
+);
 
 /** Whether an actor behind these values hears what it publishes itself. */
 async function echoes(values: Record<string, string>): Promise<void> {
