@@ -48,7 +48,7 @@ export class Providers {
 
   /**
    * What would run as `id`. An object is kept for its engine under that id.
-   * @throws LatticeError BUILTIN_ABSENT, PROVIDER_BY_PATH, PROVIDER_CONFLICT for an object that runs already.
+   * @throws LatticeError BUILTIN_ABSENT, PROVIDER_BY_PATH, PROVIDER_IS_MODULE, PROVIDER_CONFLICT for an object that runs already.
    */
   describe(provider: Provider | string, options: Omit<StartProviderOptions, "annotations">, id: string): ProviderSpec {
     const { linkName = defaultLinkName, config = {} } = options;

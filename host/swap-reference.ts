@@ -10,7 +10,7 @@ export function isOwnReference(text: string, contractId: string): boolean {
 /**
  * What a swap shall start, of a reference or of a short form for the contract of the running
  * provider: `memory`, `sqlite:FILE`, `redis://HOST`, `nats` or `nats://HOST`.
- * @throws LatticeError BUILTIN_ABSENT, PROVIDER_BY_PATH when none of ours is meant.
+ * @throws LatticeError BUILTIN_ABSENT, PROVIDER_BY_PATH, PROVIDER_IS_MODULE when none of ours is meant.
  */
 export function swapReference(
   text: string,

@@ -185,8 +185,6 @@ export class SwapRun {
     const refuse = (why: string) => fail("SWAP_REFUSED", from.name, to.name, why);
     if (canonicalContract(from.contractId) !== canonicalContract(to.contractId))
       throw refuse(`it provides ${to.contractId}, not ${from.contractId}`);
-    if (from.source.kind === "portable")
-      throw refuse("a portable provider is an actor's module: lattice update replaces it");
     for (const { spec } of this.#parts.wanted.providers.values())
       if (spec !== from && spec.key === to.key && spec.linkName === to.linkName)
         throw fail("PROVIDER_CONFLICT", to.contractId, to.linkName, spec.name);

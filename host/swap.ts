@@ -113,9 +113,17 @@ export class Swaps {
 
   #run(old: ProviderRecord, next: Provider | string | undefined, options: SwapOptions): SwapRun | MoveRun {
     const { toHost } = options;
+    const { name, source } = old.spec;
+    if (source.kind === "portable")
+      throw fail(
+        "SWAP_REFUSED",
+        name,
+        "another",
+        "a portable provider is an actor's module: lattice update replaces it",
+      );
     const parts = this.#parts;
     if (toHost !== undefined && toHost !== parts.id) return this.#move(old, next, toHost, options);
-    if (next === undefined) throw fail("SWAP_REFUSED", old.spec.name, old.spec.name, "it runs there already");
+    if (next === undefined) throw fail("SWAP_REFUSED", name, name, "it runs there already");
     return new SwapRun(parts, this.#links, this.#providers, old, next, options, this.#journal, this.#hosts);
   }
 

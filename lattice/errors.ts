@@ -206,6 +206,12 @@ export const catalogue = {
     text: (reference: string, near: string) => `there is no provider ${reference} to start${near}`,
     hint: "Say a builtin:NAME of ours, a contract id for its default, or a signed archive (.par); in a swap also memory, sqlite:FILE, redis://HOST or nats.",
   },
+  PROVIDER_IS_MODULE: {
+    kind: "refused",
+    text: (reference: string) =>
+      `${reference} is an actor's module: it is not started as a provider, and takes no provider's place`,
+    hint: "Start it with lattice start actor; a portable provider (prov: true) then serves the actors that are linked to its key, and lattice update replaces it.",
+  },
   PROVIDER_BY_PATH: {
     kind: "refused",
     text: (path: string) => `${path} is a module of your own, and no code is started by its path here`,

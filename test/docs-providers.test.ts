@@ -92,3 +92,13 @@ test("the page of providers has every link value that a provider reads", () => {
     );
   }
 });
+
+test("the page says that the HTTP server stays on its host, for the reason that a swap gives", () => {
+  const [, reason = ""] = /refuse\("(its sockets are )this host's, and clients know their addresses/.exec(
+    read("host/moves/move-run.ts"),
+  ) ?? [undefined];
+  assert.notEqual(reason, "", "the refusal");
+  const told = section("HTTP server");
+  for (const part of ["`--to-host`", "`SWAP_REFUSED`", reason, "clients know their addresses"])
+    assert.ok(told.includes(part), part);
+});

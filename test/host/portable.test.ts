@@ -95,6 +95,23 @@ test("an updated portable provider is bound before it answers", async () => {
   assert.deepEqual(answers, new Set(["1"]));
 });
 
+test("a portable provider is swapped neither out nor in: each way is refused with what to do instead", async () => {
+  await using host = await startHost({ logLevel: "silent" });
+  const { gate, provider, operation } = await world(host);
+  const refused = { code: "SWAP_REFUSED", message: /portable provider.*lattice update replaces it/ };
+  await assert.rejects(host.swapProvider(provider.id, "memory"), refused);
+  await assert.rejects(
+    host.swapProvider(provider.id, Object.assign(new Gate(), { contractId: "test:store" })),
+    refused,
+  );
+  await assert.rejects(host.swapProvider(provider.id, undefined, { toHost: "elsewhere" }), refused);
+  const isModule = { code: "PROVIDER_IS_MODULE", hint: /lattice start actor/ };
+  await assert.rejects(host.swapProvider(gate.contractId, provider.id), isModule);
+  await assert.rejects(host.swapProvider(gate.contractId, "./store.wasm"), isModule);
+  await assert.rejects(host.startProvider("./store.wasm"), isModule);
+  assert.equal(await operation("Count"), "1");
+});
+
 test("a portable provider whose engine is replaced is bound again", async () => {
   await using host = await startHost({ engines: 1, middleware: [unruly], logLevel: "silent" });
   const { actor, operation } = await world(host);
