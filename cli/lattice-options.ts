@@ -36,6 +36,7 @@ export function addLatticeSettings(command: Command): void {
     .addOption(new Option("--clear-link-values", "show the values of links in events and lists, as 0.x hosts do"))
     .addOption(new Option("--policy-topic <subject>", "ask the policy service on this subject"))
     .addOption(new Option("--policy-changes-topic <subject>", "where that service publishes changes"))
+    .addOption(new Option("--invocation-events", "publish an event for every call, as hosts of OTP did"))
     .addOption(new Option("--config-service", "ask the lattice's config service at the start"));
 }
 
@@ -63,6 +64,7 @@ export async function latticeOptions(
     ...oneOf("ctl", textOption(options, "ctl")),
     ...(options.allowFileLoad === true || process.env.WASMCLOUD_ALLOW_FILE_LOAD === "true" ? { allowFiles: true } : {}),
     ...(options.clearLinkValues === true ? { clearLinkValues: true } : {}),
+    ...(options.invocationEvents === true ? { invocationEvents: true } : {}),
     ...(options.configService === true || process.env.WASMCLOUD_CONFIG_SERVICE ? { configService: true } : {}),
     ...(topic
       ? {

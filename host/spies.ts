@@ -36,7 +36,10 @@ export interface MissedRow {
 /** Rows that wait for one reader; beyond them calls are only counted. */
 const mostWaiting = 5_000;
 
-interface Reader extends SpyWish {
+/** One actor's calls. */
+type ActorWish = SpyWish & { readonly actor: string };
+
+interface Reader extends ActorWish {
   readonly rows: SpiedCall[];
   missed: number;
   wake: () => void;
@@ -48,6 +51,7 @@ export class Spies {
   readonly #fleet: Fleet;
   readonly #nameOf: (key: string) => string | undefined;
   readonly #readers = new Set<Reader>();
+  readonly #taps = new Set<(batch: SpyBatch) => void>();
 
   constructor(host: string, fleet: Fleet, nameOf: (key: string) => string | undefined) {
     this.#host = host;
@@ -56,7 +60,7 @@ export class Spies {
   }
 
   /** Calls of and to an actor as they settle, until `signal` is aborted. */
-  async *watch(wish: SpyWish, signal: AbortSignal): AsyncGenerator<SpiedRow | MissedRow, void, undefined> {
+  async *watch(wish: ActorWish, signal: AbortSignal): AsyncGenerator<SpiedRow | MissedRow, void, undefined> {
     const reader: Reader = { ...wish, rows: [], missed: 0, wake: () => {} };
     const wake = (): void => reader.wake();
     signal.addEventListener("abort", wake);
@@ -79,8 +83,20 @@ export class Spies {
     }
   }
 
+  /** Every call of this host as it settles, without what it carries, until what is answered is called. */
+  tap(take: (batch: SpyBatch) => void): () => void {
+    this.#taps.add(take);
+    const tell = (): void => void this.#tell().catch(() => {});
+    tell();
+    return () => {
+      this.#taps.delete(take);
+      tell();
+    };
+  }
+
   /** What an engine saw. */
   take({ calls, missed }: SpyBatch): void {
+    for (const tap of this.#taps) tap({ calls, missed });
     for (const reader of this.#readers) {
       const its = calls.filter(({ from, to }) => isEnd(from, reader.actor) || isEnd(to, reader.actor));
       const room = Math.max(0, mostWaiting - reader.rows.length);
@@ -91,7 +107,8 @@ export class Spies {
   }
 
   async #tell(): Promise<void> {
-    const spies = [...this.#readers].map(({ actor, payload }) => ({ actor, payload }));
+    const spies: SpyWish[] = [...this.#readers].map(({ actor, payload }) => ({ actor, payload }));
+    if (this.#taps.size > 0) spies.push({ payload: false });
     await this.#fleet.apply({ type: "put-spies", spies });
   }
 

@@ -2,8 +2,8 @@ import { isLatticeError, type VerifiedInvocation } from "../lattice/index.ts";
 
 /** Whose calls somebody wants to see, and whether with what they carry. */
 export interface SpyWish {
-  /** M key; calls of it and to it. */
-  readonly actor: string;
+  /** M key; calls of it and to it. Absent: every call. */
+  readonly actor?: string;
   readonly payload: boolean;
 }
 
@@ -11,7 +11,14 @@ export interface SpyWish {
 export interface SpiedCall {
   /** Milliseconds since 1970, when it began. */
   readonly at: number;
-  readonly from: { readonly kind: "actor" | "provider" | "operator"; readonly key: string; readonly name?: string };
+  readonly from: {
+    readonly kind: "actor" | "provider" | "operator";
+    readonly key: string;
+    readonly name?: string;
+    /** Of a provider. */
+    readonly contractId?: string;
+    readonly linkName?: string;
+  };
   readonly to:
     | { readonly kind: "actor"; readonly key: string }
     | { readonly kind: "contract"; readonly contractId: string; readonly linkName: string };
@@ -48,6 +55,7 @@ const linkOperations: ReadonlySet<string> = new Set(["BindActor", "Configure", "
 /** Watches the calls of one engine while somebody wants to see them. */
 export class Spy {
   readonly #wishes: ReadonlyMap<string, SpyWish>;
+  readonly #every: readonly SpyWish[];
   readonly #send: (batch: SpyBatch) => void;
   readonly #away = new WeakSet<VerifiedInvocation>();
   #waiting: SpiedCall[] = [];
@@ -57,16 +65,18 @@ export class Spy {
   constructor(wishes: readonly SpyWish[], send: (batch: SpyBatch) => void) {
     this.#send = send;
     const all = new Map<string, SpyWish>();
+    this.#every = wishes.filter(({ actor }) => actor === undefined);
     for (const { actor, payload } of wishes)
-      all.set(actor, { actor, payload: payload || (all.get(actor)?.payload ?? false) });
+      if (actor !== undefined) all.set(actor, { actor, payload: payload || (all.get(actor)?.payload ?? false) });
     this.#wishes = all;
   }
 
   /** Lets a call run and tells how it went, when it is one of those that are watched. */
   watch(invocation: VerifiedInvocation, run: () => Uint8Array | Promise<Uint8Array>): Uint8Array | Promise<Uint8Array> {
-    const wishes = [invocation.origin, invocation.target].flatMap((end) =>
+    const ends = [invocation.origin, invocation.target].flatMap((end) =>
       end.kind === "actor" ? (this.#wishes.get(end.key) ?? []) : [],
     );
+    const wishes = [...this.#every, ...ends];
     if (wishes.length === 0) return run();
     const shown = wishes.some(({ payload }) => payload) && !linkOperations.has(invocation.operation);
     const at = Date.now();
@@ -131,7 +141,9 @@ function endsOf({
     from:
       origin.kind === "operator"
         ? { kind: origin.kind, key: origin.name }
-        : { kind: origin.kind, key: origin.key, ...(origin.kind === "actor" ? { name: origin.name } : {}) },
+        : origin.kind === "actor"
+          ? { kind: origin.kind, key: origin.key, name: origin.name }
+          : { kind: origin.kind, key: origin.key, contractId: origin.contractId, linkName: origin.linkName },
     to:
       target.kind === "actor"
         ? { kind: target.kind, key: target.key }

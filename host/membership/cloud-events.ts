@@ -17,5 +17,14 @@ const known: ReadonlySet<EventName> = new Set(latticeEventNames);
 
 export function cloudEvent({ id, type, time, data }: Omit<HostEvent, "sequence">, source: string): CloudEvent {
   const prefix = known.has(type) ? "com.wasmcloud.lattice" : "com.wasmlattice.lattice";
-  return { specversion: "1.0", id, type: `${prefix}.${type}`, source, datacontenttype: "application/json", time, data };
+  return enveloped({ id, time, data }, `${prefix}.${type}`, source);
+}
+
+/** `type` is whole, with its prefix. */
+export function enveloped(
+  { id, time, data }: Pick<CloudEvent, "id" | "time" | "data">,
+  type: string,
+  source: string,
+): CloudEvent {
+  return { specversion: "1.0", id, type, source, datacontenttype: "application/json", time, data };
 }

@@ -21,6 +21,7 @@ import type { Connections } from "./connections.ts";
 import { ControlService } from "./control-service.ts";
 import type { Desk } from "./desk.ts";
 import { EventsOut } from "./events-out.ts";
+import { tellInvocations } from "./invocation-events.ts";
 import { Leftovers } from "./leftovers.ts";
 import type { PolicyService } from "./policy-service.ts";
 import { PresenceBook } from "./presence.ts";
@@ -139,6 +140,8 @@ export class Member {
     for (const service of this.#services) service.start();
     this.#presence.start();
     this.#leftovers.start();
+    if (this.#host.config.membership.invocationEvents)
+      this.#ends.push(tellInvocations(this.#host, bus, this.#subjects));
     policy?.open(this.#host, bus);
     await this.#host.fleet.join(remote, rpc);
     const configured = this.#host.configurations.open(control.state(configurationBucket(this.#host.config.lattice)));

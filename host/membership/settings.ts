@@ -36,6 +36,8 @@ export interface LatticeOptions {
   readonly allowFiles?: boolean;
   /** Subjects of a policy service that is asked before anything starts or is called. */
   readonly policyService?: PolicyServiceOptions;
+  /** Publishes an event for every call (`wasmbus.rpcevt.LATTICE`), as hosts of OTP did. Costs a message for each. Default false. */
+  readonly invocationEvents?: boolean;
   /** Asks the lattice's config service at the start, for registries and what to start. Default false. */
   readonly configService?: boolean;
   /** Keeps what runs in the state directory and starts it again under the same `hostSeed`; `fresh` forgets what was kept. Default false. */
@@ -78,6 +80,7 @@ export interface LatticeConfig {
   readonly policyService:
     | (Required<Omit<PolicyServiceOptions, "changesTopic">> & { readonly changesTopic?: string })
     | undefined;
+  readonly invocationEvents: boolean;
   readonly configService: boolean;
   readonly remember: boolean | "fresh";
 }
@@ -96,6 +99,7 @@ export const latticeOptionNames: readonly (keyof LatticeOptions)[] = [
   "clearLinkValues",
   "allowFiles",
   "policyService",
+  "invocationEvents",
   "configService",
   "remember",
 ];
@@ -115,6 +119,7 @@ export function compileLattice(options: LatticeOptions): LatticeConfig {
     clearLinkValues: flag("clearLinkValues", options.clearLinkValues ?? false),
     allowFiles: flag("allowFiles", options.allowFiles ?? false),
     policyService: policyService(options.policyService),
+    invocationEvents: flag("invocationEvents", options.invocationEvents ?? false),
     configService: flag("configService", options.configService ?? false),
     remember: options.remember === "fresh" ? "fresh" : flag("remember", options.remember ?? false),
   };
