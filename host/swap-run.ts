@@ -90,15 +90,15 @@ export class SwapRun {
       this.#check();
       await this.#note("old");
       await newcomer.start();
-      if (this.#renames) this.#parts.wanted.beside.add(this.#new);
+      if (this.#renames) this.#parts.wanted.beside.set(this.#new, from.key);
       this.#story.step("started", `${to.name} runs beside ${from.name}`);
+      // Other hosts know it by its key before anybody calls it, and before it calls anybody.
+      if (this.#renames) await this.#knows(to, []);
       const links = await newcomer.open(fleet.linksOf(from.id));
       this.#story.step("linked", linksText(links, to.name));
       await newcomer.untilHealthy();
       this.#story.step("healthy", `${to.name} says that it is well`);
       this.#before = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
-      // Other hosts know it by its key before anybody calls it.
-      if (this.#renames) await this.#knows(to, []);
       if (this.#options.copyState) await this.#copy();
       await this.#switch(links);
     } catch (error) {
@@ -247,7 +247,7 @@ export class SwapRun {
   #other(serves: ProviderRecord, other: ProviderRecord): void {
     const { beside } = this.#parts.wanted;
     beside.delete(serves);
-    if (this.#renames) beside.add(other);
+    if (this.#renames) beside.set(other, serves.spec.key);
   }
 
   /** The new one has another key, so that who calls it must hear of it. */

@@ -184,17 +184,15 @@ export class Tables {
   /** The link between an actor and a provider, by the link's own name or that under which the provider runs. */
   findLinkTo(actor: string, { publicKey, contractId, linkName }: WireEntity): LinkRow | undefined {
     const link = this.findLinkOf(actor, contractId, linkName);
+    if (link?.spec.provider === publicKey) return link;
+    // It may have been swapped, here or where the caller is, or gone to another host.
     const here = this.formerKeys.now({ key: publicKey, linkName });
-    const key = this.#given.get({ key: here, linkName })?.key ?? here;
-    if (link && (link.spec.provider === publicKey || link.spec.provider === key)) return link;
+    const keys = [publicKey, here, this.#given.get({ key: here, linkName })?.key];
+    keys.push(...this.peers.swappedWith(publicKey, linkName));
+    if (link && keys.includes(link.spec.provider)) return link;
     for (const row of this.links.values()) {
       const { spec } = row;
-      if (
-        spec.actor === actor &&
-        (spec.provider === publicKey || spec.provider === key) &&
-        spec.providerLinkName === linkName
-      )
-        return row;
+      if (spec.actor === actor && spec.providerLinkName === linkName && keys.includes(spec.provider)) return row;
     }
     return undefined;
   }

@@ -53,10 +53,10 @@ export class Wanted {
   readonly providers = new Map<string, ProviderRecord>();
   readonly links = new Map<string, LinkRecord>();
   /**
-   * The other provider of each swap under way that means another key or went to another host: hosts
-   * that still call it find it here.
+   * The other provider of each swap under way that means another key or went to another host, with the key of
+   * the one that serves: hosts that still call it find it here, and let both call their actors.
    */
-  readonly beside = new Set<ProviderRecord>();
+  readonly beside = new Map<ProviderRecord, string>();
 
   /**
    * The placements that `target` means: a handle, a placement id, an M key, a call alias, a name, or

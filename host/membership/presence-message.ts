@@ -55,6 +55,8 @@ export interface PresentProvider {
   readonly name: string;
   /** Takes no new calls. */
   readonly draining?: boolean;
+  /** While it takes over from another or is taken over: the key of the one that serves. */
+  readonly swap?: string;
 }
 
 /** Header with the host's signature over the whole message, so that nobody speaks for another. */
@@ -127,10 +129,11 @@ function isActor(row: Record<string, unknown>): boolean {
   );
 }
 
-function isProvider({ key, linkName, contractId, name, draining }: Record<string, unknown>): boolean {
+function isProvider({ key, linkName, contractId, name, draining, swap }: Record<string, unknown>): boolean {
   return (
     [key, linkName, contractId, name].every((each) => typeof each === "string" && each.length <= 1_024) &&
-    (draining === undefined || typeof draining === "boolean")
+    (draining === undefined || typeof draining === "boolean") &&
+    (swap === undefined || (typeof swap === "string" && swap.length <= 1_024))
   );
 }
 

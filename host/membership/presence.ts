@@ -10,8 +10,16 @@ import {
 import type { Host } from "../host.ts";
 import { sumPlacements } from "../inventory.ts";
 import { version } from "../version.ts";
+import type { ProviderRecord } from "../wanted.ts";
 import type { RpcMode } from "./settings.ts";
-import { type Presence, type PresentActor, readPresence, signatureHeader, signPresence } from "./presence-message.ts";
+import {
+  type Presence,
+  type PresentActor,
+  type PresentProvider,
+  readPresence,
+  signatureHeader,
+  signPresence,
+} from "./presence-message.ts";
 import { inParts, PartsBook } from "./presence-parts.ts";
 
 /** Changes this close together are told once, in milliseconds. */
@@ -201,15 +209,10 @@ export class PresenceBook {
       actors: gone ? [] : await actorsOf(host),
       providers: gone
         ? []
-        : [...wanted.providers.values(), ...wanted.beside].map(
-            ({ spec: { key, linkName, contractId, name }, draining }) => ({
-              key,
-              linkName,
-              contractId,
-              name,
-              ...(draining ? { draining } : {}),
-            }),
-          ),
+        : [
+            ...[...wanted.providers.values()].map((record) => providerRow(record)),
+            ...[...wanted.beside].map(([record, serving]) => ({ ...providerRow(record), swap: serving })),
+          ],
       everyMs,
       at: this.#last,
       ...(gone ? { gone } : {}),
@@ -255,6 +258,10 @@ export class PresenceBook {
     this.#parts.forget(host);
     if (this.#known.delete(host)) this.#options.onGone(host, why, orderly);
   }
+}
+
+function providerRow({ spec: { key, linkName, contractId, name }, draining }: ProviderRecord): PresentProvider {
+  return { key, linkName, contractId, name, ...(draining ? { draining } : {}) };
 }
 
 /** One row for each actor key, over its placements. */

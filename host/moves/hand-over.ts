@@ -22,7 +22,7 @@ export async function giveAway(
   const { id, key, linkName } = record.spec;
   const links = fleet.linksOf(id).map((link) => ({ ...link, provider: to.key, providerId: undefined }));
   await fleet.apply({ type: "give-provider", from: { id, key, linkName }, to, links });
-  wanted.beside.add(record);
+  wanted.beside.set(record, to.key);
   wanted.providers.delete(id);
   return book.given(record.spec, to.key);
 }

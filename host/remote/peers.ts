@@ -49,6 +49,8 @@ export interface PeerProvider {
   readonly name: string;
   /** Takes no new calls. */
   readonly draining?: boolean;
+  /** While it takes over from another or is taken over: the key of the one that serves. */
+  readonly swap?: string;
 }
 
 export interface ActorElsewhere {
@@ -66,6 +68,8 @@ export class PeerTable {
   readonly #hosts = new Map<string, PeerHost>();
   readonly #actors = new Map<string, readonly ActorElsewhere[]>();
   readonly #providers = new Map<string, readonly ProviderElsewhere[]>();
+  /** By key and link name: the other provider of a swap under way. */
+  readonly #swaps = new Map<string, readonly { readonly peer: PeerHost; readonly key: string }[]>();
   readonly #aliases = new Map<string, readonly ActorElsewhere[]>();
 
   get size(): number {
@@ -88,6 +92,11 @@ export class PeerTable {
   /** The hosts that run this provider under this link name of its own. */
   providersOf(key: string, linkName: string): readonly ProviderElsewhere[] {
     return this.#providers.get(`${key} ${linkName}`) ?? [];
+  }
+
+  /** The keys of those with which this provider changes places now, on hosts that run both. */
+  swappedWith(key: string, linkName: string): readonly string[] {
+    return this.#swaps.get(`${key} ${linkName}`)?.map((other) => other.key) ?? [];
   }
 
   /** The actor behind a call alias: of several the one that `holdsBefore` the others. */
@@ -149,8 +158,13 @@ export class PeerTable {
       add(this.#actors, actor.key, { peer, actor });
       if (actor.alias) add(this.#aliases, actor.alias, { peer, actor });
     }
-    for (const provider of peer.providers)
-      add(this.#providers, `${provider.key} ${provider.linkName}`, { peer, provider });
+    for (const provider of peer.providers) {
+      const { key, linkName, swap } = provider;
+      add(this.#providers, `${key} ${linkName}`, { peer, provider });
+      if (swap === undefined) continue;
+      add(this.#swaps, `${key} ${linkName}`, { peer, key: swap });
+      add(this.#swaps, `${swap} ${linkName}`, { peer, key });
+    }
     if (before && shape(before) === shape(peer)) return undefined;
     return keysOf(before, peer);
   }
@@ -169,7 +183,12 @@ export class PeerTable {
       remove(this.#actors, key, host);
       if (alias) remove(this.#aliases, alias, host);
     }
-    for (const { key, linkName } of providers) remove(this.#providers, `${key} ${linkName}`, host);
+    for (const { key, linkName, swap } of providers) {
+      remove(this.#providers, `${key} ${linkName}`, host);
+      if (swap === undefined) continue;
+      remove(this.#swaps, `${key} ${linkName}`, host);
+      remove(this.#swaps, `${swap} ${linkName}`, host);
+    }
   }
 }
 

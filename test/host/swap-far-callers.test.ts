@@ -71,6 +71,78 @@ test("a copy that nobody was asked for ends before callers on other hosts give u
   assert.deepEqual(counting.wrong, []);
 });
 
+/** Calls its actors over each link from its opening to its close, one call after the other. */
+function calling(name: string, tell: (problem: string | undefined) => void): Provider {
+  let context: Parameters<NonNullable<Provider["start"]>>[0];
+  const open = new Map<string, { closed: boolean; over: Promise<void> }>();
+  return {
+    contractId: "wasmcloud:messaging",
+    name,
+    key: KeyPair.generate("service").publicKey,
+    start: (given) => void (context = given),
+    putLink(link) {
+      const state = { closed: false, over: Promise.resolve() };
+      open.set(link.id, state);
+      const call = () => context.invoke(link, "Echo", new Uint8Array(1));
+      state.over = (async () => {
+        while (!state.closed) {
+          await call().then(
+            () => tell(undefined),
+            (error: unknown) => tell(`${name}: ${String(error)}`),
+          );
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      })();
+    },
+    async deleteLink({ id }) {
+      const state = open.get(id);
+      if (state) state.closed = true;
+      await state?.over;
+    },
+    handle: () => new Uint8Array(),
+    async stop() {
+      for (const state of open.values()) state.closed = true;
+    },
+  };
+}
+
+test("providers that change places lose no call of theirs to actors on other hosts", { skip }, async () => {
+  const options: HostOptions = {
+    nats: server.url,
+    lattice: "far-actors",
+    clusterSeed: KeyPair.generate("cluster").seed,
+    logLevel: "silent",
+  };
+  await using one = await startHost(options);
+  await using two = await startHost(options);
+  await meet([one, two]);
+  const actor = await two.startActor(edgeActor({ name: "called", capabilities: ["wasmcloud:messaging"] }));
+  let [done, problems]: [number, string[]] = [0, []];
+  const tell = (problem: string | undefined) => void (problem === undefined ? done++ : problems.push(problem));
+  const first = await one.startProvider(calling("first", tell));
+  await until(
+    () =>
+      one.link(actor.id, first).then(
+        () => true,
+        () => false,
+      ),
+    patience,
+  );
+  const seen = () => {
+    const wanted = done + 100;
+    return until(() => done >= wanted || problems.length > 0, patience);
+  };
+  // What it calls before the other host has heard of the link is refused, as ever.
+  await until(() => done > 0, patience);
+  problems = [];
+  for (const name of ["second", "third"]) {
+    await seen();
+    assert.equal((await one.swapProvider(first, calling(name, tell), { trialMs: 100 })).outcome, "swapped");
+    await seen();
+  }
+  assert.deepEqual(problems.slice(0, 3), []);
+});
+
 for (const { rpc, engines } of [
   { rpc: "session", engines: 0 },
   { rpc: "wasmcloud", engines: 0 },
