@@ -9,7 +9,8 @@ describe("where something is started", () => {
   test("of the hosts of this machine the one with the labels and the least to do takes it, and that is said", async () => {
     await using home = new Home();
     const up = async (zone: string) =>
-      (await ready(home.start(["up", "--no-nats", "--engines", "0", "--label", `zone=${zone}`, "-o", "json"]))).host.id;
+      (await ready(home.start(["up", "--no-nats", "--engines", "0", "--label", `zone=${zone}`, "-o", "json"]), 30_000))
+        .host.id;
     // The one started last stands in front where nothing else decides.
     const [b, a] = [await up("b"), await up("a")];
     const start = (...words: string[]) => home.run(["start", ...words, "-o", "json"]);
