@@ -44,7 +44,7 @@ test("a copy that nobody was asked for ends before callers on other hosts give u
     lattice: "far-copy",
     clusterSeed: KeyPair.generate("cluster").seed,
     logLevel: "silent",
-    limits: { rpcTimeoutMs: 4_000 },
+    limits: { rpcTimeoutMs: 5_000 },
   };
   await using one = await startHost(options);
   await using two = await startHost(options);
