@@ -24,6 +24,7 @@ import {
   wireOperation,
 } from "../../lattice/index.ts";
 import { ActorCalls } from "./actor-calls.ts";
+import { LinkDoors } from "./link-doors.ts";
 import { checkLinkValues } from "./link-schema.ts";
 import { PrivateLattice } from "./private-lattice.ts";
 import { ProgramRun } from "./program-run.ts";
@@ -51,6 +52,8 @@ const unheardMs = 100;
 /** Longest wait for a program that is well to listen for links, too. */
 const hearingMs = 2_000;
 const healthMs = 900;
+/** What a program that answers is given to work on a link message, too, in milliseconds. */
+const settleMs = 20;
 
 interface Running {
   readonly run: ProgramRun;
@@ -78,6 +81,7 @@ export class ArchiveProvider implements Provider {
   readonly #archive: VerifiedArchive;
   readonly #options: Required<ArchiveOptions>;
   readonly #links = new Map<string, Link>();
+  readonly #doors = new LinkDoors();
   #running: Running | undefined;
 
   constructor(archive: VerifiedArchive, options: ArchiveOptions) {
@@ -130,14 +134,28 @@ export class ArchiveProvider implements Provider {
     }
   }
 
-  /** Old programs pass over a link that they have, so other values are a deletion and a put. */
+  /** Old programs pass over a link that they have, so other values are a deletion and a put; its calls wait meanwhile. */
   async putLink(link: Link): Promise<void> {
     const held = this.#links.get(link.id);
     if (held?.revision === link.revision) return;
     checkLinkValues(this.#archive.claims.configSchema, link.values, this.name);
-    if (held) await this.#tellLink("providerDeleteLink", held);
+    if (held) return this.#doors.shut(link.id, () => this.#exchange(held, link));
     this.#links.set(link.id, link);
     await this.#tellLink("providerPutLink", link);
+  }
+
+  /**
+   * Programs work on each subject by itself, so that neither a put nor the health asked after a deletion says that
+   * this one is done. Hence the pauses, and the second put: it is passed over unless the deletion undid the first.
+   */
+  async #exchange(held: Link, link: Link): Promise<void> {
+    await this.#tellLink("providerDeleteLink", held);
+    await pause(settleMs);
+    this.#links.set(link.id, link);
+    for (let time = 0; time < 2; time++) {
+      await this.#tellLink("providerPutLink", link);
+      await pause(settleMs);
+    }
   }
 
   async deleteLink(link: Link): Promise<void> {
@@ -147,7 +165,11 @@ export class ArchiveProvider implements Provider {
     if (this.pid !== undefined) await this.#tellLink("providerDeleteLink", held);
   }
 
-  async handle({ origin, operation, payload, trace, deadline }: ProviderCall): Promise<Uint8Array> {
+  handle(call: ProviderCall): Promise<Uint8Array> {
+    return this.#doors.pass(call.link.id, call.deadline, () => this.#ask(call));
+  }
+
+  async #ask({ origin, operation, payload, trace, deadline }: ProviderCall): Promise<Uint8Array> {
     const { run, between, signer, me } = this.#live();
     const { connection, subjects, large } = between;
     if (origin.kind !== "actor") throw fail("OPERATION_UNKNOWN", this.contractId, operation);

@@ -9,16 +9,19 @@ export const archiveProgram: Uint8Array = Buffer.from(
 
 export interface ArchiveParts {
   readonly program?: Uint8Array;
+  /** Default `demo:archive`. */
+  readonly contractId?: string;
   readonly issuer?: KeyPair;
   readonly subject?: string;
   readonly expiresAt?: number;
 }
 
-/** An archive of it for the contract `demo:archive`. */
-export function archiveOf({ program = archiveProgram, issuer, subject, expiresAt }: ArchiveParts = {}): Uint8Array {
+/** An archive of it, for the contract `demo:archive`. */
+export function archiveOf(parts: ArchiveParts = {}): Uint8Array {
+  const { program = archiveProgram, contractId = "demo:archive", issuer, subject, expiresAt } = parts;
   return makeArchive({
     name: "Archived",
-    contractId: "demo:archive",
+    contractId,
     vendor: "Demo",
     revision: 1,
     issuer: issuer ?? KeyPair.generate("account"),
