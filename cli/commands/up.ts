@@ -1,4 +1,5 @@
 import { Option } from "commander";
+import { describe } from "../../lattice/index.ts";
 import type { HostFile, HostOptions } from "../../host/index.ts";
 import { leaf, textOption, type Call, type Options } from "../command.ts";
 import { asFirstWord, isDetached, startDetached, tellStarter } from "../detach.ts";
@@ -63,7 +64,10 @@ async function serve({ output, options }: Call): Promise<void> {
     if (file === undefined) return emptyReport;
     const applied = await applyHostFile(host, file, progress);
     if (file.path === "-") return applied;
-    const swapped = await FileSwaps.follow(host, file.path, options.fresh === true);
+    // A host without a folder for state runs all the same.
+    const swapped = await FileSwaps.follow(host, file.path, options.fresh === true).catch((error: unknown) => [
+      `the next start of ${file.path} will not know of swaps: ${describe(error)}`,
+    ]);
     return { ...applied, warnings: [...applied.warnings, ...swapped] };
   }).finally(() => progress.done());
   for (const warning of report.warnings) output.warn(warning);
