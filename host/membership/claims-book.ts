@@ -38,22 +38,30 @@ export class ClaimsBook {
   readonly #references = new Map<string, string>();
   readonly #end: () => void;
   readonly #written = new Map<string, string>();
+  /** Actors and providers that stopped here, in order, and may run elsewhere. */
+  readonly #leaving = new Set<string>();
+  readonly #runsElsewhere: (key: string) => boolean;
   readonly #aliases: ClaimedAliases;
   #watch: StateWatch | undefined;
   #retry: NodeJS.Timeout | undefined;
   #writing = Promise.resolve();
   #closed = false;
+  #warned = false;
 
-  constructor(host: Host, state: State) {
+  /** `runsElsewhere`: whether another of our hosts announces an actor or provider of this key. */
+  constructor(host: Host, state: State, runsElsewhere: (key: string) => boolean) {
     this.#host = host;
+    this.#runsElsewhere = runsElsewhere;
     this.#state = state;
     this.#aliases = new ClaimedAliases({
       claims: () => this.#verified(),
       issuers: host.config.issuers,
       onChange: (aliases) => this.#tellAliases(aliases),
     });
-    this.#end = host.events.subscribe(({ type }) => {
+    this.#end = host.events.subscribe(({ type, data }) => {
       if (type === "actor_started" || type === "actor_updated" || type === "provider_started") this.write();
+      const { public_key: key } = data;
+      if ((type === "actor_stopped" || type === "provider_stopped") && typeof key === "string") this.#left(key);
     });
   }
 
@@ -97,6 +105,11 @@ export class ClaimsBook {
     return this.#references.get(reference);
   }
 
+  /** Other hosts announce other actors and providers than before. */
+  peersChanged(): void {
+    if (this.#leaving.size > 0) this.write();
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
@@ -121,6 +134,33 @@ export class ClaimsBook {
       await this.#put(`CLAIMS_${key}`, JSON.stringify(row));
       for (const reference of references) await this.#putReference(reference, key);
     }
+    for (const key of this.#leaving) await this.#retire(key);
+  }
+
+  /** A host that stops leaves its claims: it may come back with what it ran. */
+  #left(key: string): void {
+    if (this.#host.state !== "running") return;
+    this.#leaving.add(key);
+    this.write();
+  }
+
+  /**
+   * Deletes the claims of what no host of ours runs any more. Rows without a token are those of 0.x hosts, which do
+   * not announce themselves and keep their claims for ever.
+   */
+  async #retire(key: string): Promise<void> {
+    if (this.#host.state !== "running" || this.#runsHere(key)) return void this.#leaving.delete(key);
+    if (this.#runsElsewhere(key)) return;
+    const name = `CLAIMS_${key}`;
+    const entry = await this.#state.get(name);
+    const isOurs = entry && (read(entry.value)?.["jwt"] !== undefined || textIs(entry.value, this.#written.get(name)));
+    if (isOurs) await this.#state.delete(name, { revision: entry.revision }).catch(unlessChanged);
+    this.#written.delete(name);
+    this.#leaving.delete(key);
+  }
+
+  #runsHere(key: string): boolean {
+    return this.#ownRows().some((own) => own.key === key);
   }
 
   async #putReference(reference: string, key: string): Promise<void> {
@@ -156,10 +196,24 @@ export class ClaimsBook {
     if (!key.startsWith("CLAIMS_")) return;
     const subject = key.slice("CLAIMS_".length);
     const row = value && read(value);
+    if (value && !row) this.#warnOnce(key);
+    if (!value) this.#rewrite(key, subject);
     if (!row) this.#stored.delete(subject);
     else if (this.#stored.has(subject) || this.#stored.size < mostEntries)
       this.#stored.set(subject, { row, ...verified(subject, row["jwt"]) });
     this.#aliases.changed();
+  }
+
+  /** What another deleted while it runs here too is written again. */
+  #rewrite(name: string, key: string): void {
+    if (!this.#written.delete(name) || !this.#runsHere(key)) return;
+    this.write();
+  }
+
+  #warnOnce(key: string): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    this.#host.logger.warn(`${key} in the lattice's bucket is no claims and is left out; others like it are not told`);
   }
 
   *#verified(): Generator<ActorClaims> {
@@ -177,7 +231,8 @@ export class ClaimsBook {
     const row = value && read(value);
     const { oci_url: reference, public_key: subject } = row ?? {};
     if (typeof reference !== "string" || typeof subject !== "string") return;
-    if (this.#references.size < mostEntries) this.#references.set(reference, subject);
+    if (this.#references.has(reference) || this.#references.size < mostEntries)
+      this.#references.set(reference, subject);
   }
 }
 
@@ -239,6 +294,15 @@ function textOf(row: Readonly<Record<string, unknown>>, ...names: readonly strin
     if (Array.isArray(value)) return value.filter((each) => typeof each === "string").join(",");
   }
   return "";
+}
+
+function textIs(value: Uint8Array, text: string | undefined): boolean {
+  return Buffer.from(value).toString("utf8") === text;
+}
+
+/** Who wrote in between knows better. */
+function unlessChanged(error: unknown): void {
+  if (!isLatticeError(error) || error.code !== "REVISION_CONFLICT") throw error;
 }
 
 function read(value: Uint8Array): Record<string, unknown> | undefined {

@@ -90,7 +90,9 @@ export class Member {
     this.#host = host;
     this.#keys = keys;
     this.#connections = connections;
-    this.claims = new ClaimsBook(host, control.state(metadataBucket(lattice)));
+    this.claims = new ClaimsBook(host, control.state(metadataBucket(lattice)), (key) =>
+      this.peers.some((peer) => [...peer.actors, ...peer.providers].some((each) => each.key === key)),
+    );
     this.#events = new EventsOut(host, control.bus, subjects);
     this.#beats = new Beats(host, this.#events, membership.heartbeatMs);
     this.#presence = new PresenceBook({
@@ -294,6 +296,7 @@ export class Member {
       this.#known.add(peer.host);
       this.#host.events.emit("host_joined", { host_id: peer.host, friendly_name: peer.name });
     }
+    this.claims.peersChanged();
     const { everyMs: _everyMs, at: _at, gone: _gone, ...host } = peer;
     const change = this.#host.fleet.apply({ type: "put-peer", peer: host });
     this.#apply(
@@ -306,6 +309,7 @@ export class Member {
     this.#known.delete(peer);
     this.#inEffect.delete(peer);
     this.#host.events.emit("host_left", { host_id: peer, reason: why });
+    this.claims.peersChanged();
     this.#apply(this.#host.fleet.apply({ type: "drop-peer", host: peer, orderly }), peer);
   }
 
