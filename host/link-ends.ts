@@ -2,7 +2,7 @@ import { canonicalContract, defaultLinkName, fail, isLatticeError, isPublicKey }
 import type { ProviderSpec } from "./engine-messages.ts";
 import type { LinkOptions } from "./links.ts";
 import type { HostParts } from "./parts.ts";
-import type { ActorHandle, ProviderHandle } from "./wanted.ts";
+import type { ActorHandle, ProviderHandle, ProviderRecord, Wanted } from "./wanted.ts";
 
 /** Who is to stand behind a link: a provider here, one on another host, or one that nobody runs yet. */
 export interface Behind {
@@ -25,7 +25,7 @@ export function findBehind(
   joined: boolean,
 ): Behind {
   try {
-    const { spec } = wanted.findProvider(provider);
+    const { spec } = findHere(wanted, provider, linkName);
     checkContract(spec.name, spec.contractId, contractId);
     return { key: spec.key, contractId: spec.contractId, linkName: spec.linkName, local: spec };
   } catch (error) {
@@ -49,6 +49,20 @@ export function linkedKey({ wanted, fleet }: Pick<HostParts, "wanted" | "fleet">
     const elsewhere = typeof actor === "string" ? fleet.caller.tables.peers.findActor(actor) : undefined;
     if (!elsewhere) throw error;
     return elsewhere.actor.key;
+  }
+}
+
+/** Of several under one key, contract or name the link's own name decides. */
+function findHere(wanted: Wanted, provider: ProviderHandle | string, linkName: string): ProviderRecord {
+  try {
+    return wanted.findProvider(provider);
+  } catch (error) {
+    if (!isLatticeError(error) || error.code !== "ACTOR_AMBIGUOUS") throw error;
+    try {
+      return wanted.findProvider(provider, linkName);
+    } catch {
+      throw error;
+    }
   }
 }
 

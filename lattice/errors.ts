@@ -187,7 +187,7 @@ export const catalogue = {
   },
   ACTOR_AMBIGUOUS: {
     kind: "invalid",
-    text: (name: string, candidates: string) => `${name} may mean several actors: ${candidates}`,
+    text: (name: string, candidates: string) => `${name} may mean several: ${candidates}`,
     hint: "Use the whole key or more of its letters.",
   },
   ALIAS_ABSENT: {

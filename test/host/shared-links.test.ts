@@ -50,6 +50,25 @@ function entry(actor: string, n: unknown, provider = "VSTORE"): [key: string, va
   return [`LINKDEF_${id}`, bytes(JSON.stringify({ ...fields, values: { n } }))];
 }
 
+test("of two providers with one key a link goes to the one that runs under its name", async () => {
+  await using host = await startHost();
+  const actor = await host.startActor(edgeActor());
+  const { id } = await host.startProvider("builtin:keyvalue-memory");
+  const other = await host.startProvider("builtin:keyvalue-memory", { linkName: "other" });
+  assert.equal(other.id, id);
+  await host.link(actor, id);
+  await host.link(actor, id, { linkName: "other" });
+  const ends = [...host.wanted.links.values()].map(({ spec }) => [
+    spec.linkName,
+    host.wanted.provider(spec.providerId ?? "")?.spec.linkName,
+  ]);
+  assert.deepEqual(ends, [
+    ["default", "default"],
+    ["other", "other"],
+  ]);
+  assert.equal(await codeOf(host.link(actor, id, { linkName: "third" })), "ACTOR_AMBIGUOUS");
+});
+
 test("a link outlives its provider, and the next one of its key gets it once", async () => {
   await using host = await startHost();
   const actor = await host.startActor(edgeActor());
