@@ -43,6 +43,8 @@ export interface CallSite {
 export interface Waiter {
   readonly answered: (reply: Uint8Array) => void;
   readonly failed: (error: unknown) => void;
+  /** For who measures: a guest begins. */
+  readonly begun?: () => void;
 }
 
 /** One call into a guest. The fields that travel on with nested host calls are here too. */

@@ -257,6 +257,7 @@ export class Guest implements GuestFrame {
   #accept(ticket: Ticket): number {
     this.#ticket = ticket;
     this.#resume = undefined;
+    ticket.waiter.begun?.();
     const { operation } = ticket;
     const { payload } = ticket.call;
     this.#exchange.begin(operation, payload);

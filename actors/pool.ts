@@ -136,14 +136,14 @@ export class Pool implements GuestOwner, Watched {
 
   /**
    * One call. `payload` is borrowed until the promise settles; the reply is the caller's (it may lie
-   * in a slab with others, see `copyReply`).
+   * in a slab with others, see `copyReply`). `begun` is told when a guest begins.
    * @throws LatticeError GUEST_FAILED, GUEST_TRAPPED, GUEST_CPU_EXCEEDED, GUEST_MISBEHAVED,
    * GUEST_START_FAILED, DEADLINE_EXCEEDED, QUEUE_FULL, INSTANCE_LIMIT, PAYLOAD_TOO_LARGE, DRAINING, STOPPED.
    */
-  call(call: GuestCall): Promise<Uint8Array> {
+  call(call: GuestCall, begun?: () => void): Promise<Uint8Array> {
     const promise = new Promise<Uint8Array>(capture);
     try {
-      this.submit(call, waiter);
+      this.submit(call, begun ? { ...waiter, begun } : waiter);
     } catch (error) {
       waiter.failed(error);
     }

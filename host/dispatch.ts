@@ -1,5 +1,6 @@
 import type { CallSite, GuestCall, GuestHost, Pool, Waiter } from "../actors/index.ts";
 import { defaultLinkName, fail, localInvocation, type Target, type VerifiedInvocation } from "../lattice/index.ts";
+import { type Course, whyActorAway, whyProviderAway } from "./course.ts";
 import { Deadlines, graceMs } from "./deadlines.ts";
 import { Hold } from "./hold.ts";
 import type { Place } from "./engine-messages.ts";
@@ -15,8 +16,11 @@ import { type LinkRow, type PlacementRow, type Tables, tokenExpired } from "./ta
 export interface Peer {
   /** False once the other end is gone. */
   readonly open: boolean;
-  /** @throws LatticeError ENGINE_LOST when that engine ends before it answers. */
-  invoke(invocation: VerifiedInvocation): Promise<Uint8Array>;
+  /**
+   * What becomes of the call there is noted in `course`.
+   * @throws LatticeError ENGINE_LOST when that engine ends before it answers.
+   */
+  invoke(invocation: VerifiedInvocation, course?: Course): Promise<Uint8Array>;
   /** Has that engine ask another host. */
   send(invocation: VerifiedInvocation): Promise<Uint8Array>;
 }
@@ -216,10 +220,10 @@ export class Dispatch {
       case "actor": {
         const row = this.#choose(invocation);
         if (!row) {
-          this.spy?.goesAway(invocation);
-          return this.elsewhere!.toActor(invocation);
+          return this.#sendToActor(invocation);
         }
         const { pool } = row;
+        if (pool && this.spy) return (each) => this.#callWatched(pool, each);
         return pool ? (each) => pool.call(each) : this.#askPeer(row.spec.places, invocation, row.origin.name);
       }
       case "provider": {
@@ -278,14 +282,32 @@ export class Dispatch {
     return chosen;
   }
 
+  #sendToActor(invocation: VerifiedInvocation): Promise<Uint8Array> {
+    const { spy } = this;
+    // `#choose` answers nobody only when there is somewhere else.
+    const elsewhere = this.elsewhere!;
+    if (!spy) return elsewhere.toActor(invocation);
+    const { key, placement } = invocation.target as Extract<Target, { kind: "actor" }>;
+    const why = whyActorAway(this.#tables.placementsOf(key), placement);
+    return spy.goesAway(invocation, why, () => elsewhere.toActor(invocation));
+  }
+
+  #callWatched(pool: Pool, invocation: VerifiedInvocation): Promise<Uint8Array> {
+    const { spy } = this;
+    return spy ? spy.toGuest(invocation, (begun) => pool.call(invocation, begun)) : pool.call(invocation);
+  }
+
   #sendOver(link: LinkRow, invocation: VerifiedInvocation): Promise<Uint8Array> {
     const { from, hops } = invocation;
     // Another host's call goes on only to where the provider went that it was meant for.
     if (!this.elsewhere || (from !== undefined && !this.#tables.givenTo(link.spec)))
       throw fail("PROVIDER_ABSENT", link.spec.provider);
     link.calls++;
-    this.spy?.goesAway(invocation);
-    const answer = this.elsewhere.toProvider(from === undefined ? invocation : { ...invocation, hops: hops + 1 }, link);
+    const { spy, elsewhere } = this;
+    const sent = from === undefined ? invocation : { ...invocation, hops: hops + 1 };
+    const answer = spy
+      ? spy.goesAway(invocation, whyProviderAway(link), () => elsewhere.toProvider(sent, link))
+      : elsewhere.toProvider(sent, link);
     answer.catch(() => link.errors++);
     return answer;
   }
@@ -294,7 +316,7 @@ export class Dispatch {
     const reachable = places.filter((place) => this.peers.get(place)?.open);
     const peer = this.peers.get(reachable[this.#turn++ % reachable.length] ?? Number.NaN);
     if (!peer) throw fail("ENGINE_LOST", places.join(", ") || name);
-    return peer.invoke(invocation);
+    return peer.invoke(invocation, this.spy?.courseOf(invocation));
   }
 
   #noteUnclaimed({ origin }: VerifiedInvocation, contractId: string): void {

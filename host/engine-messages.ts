@@ -5,6 +5,7 @@
 import type { GuestLimits, PreparedModule } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
 import type { LinkDefinition, Origin, ProviderClaims, Target, TraceContext, WireError } from "../lattice/index.ts";
+import type { Course } from "./course.ts";
 import type { RemoteFigures } from "./remote/figures.ts";
 import type { FormerKey } from "./former-keys.ts";
 import type { PeerHost } from "./remote/peers.ts";
@@ -195,9 +196,11 @@ export type WireMessage =
       readonly from: string | undefined;
       /** To be answered by another host: the engine that asks has no connection of its own. */
       readonly away: boolean;
+      /** Somebody watches it: the answer tells its course. */
+      readonly timed?: true;
     }
-  | { readonly type: "reply"; readonly callId: number; readonly payload: Uint8Array }
-  | { readonly type: "failed"; readonly callId: number; readonly error: WireError };
+  | { readonly type: "reply"; readonly callId: number; readonly payload: Uint8Array; readonly course?: Course }
+  | { readonly type: "failed"; readonly callId: number; readonly error: WireError; readonly course?: Course };
 
 /** A line that an actor wrote, by whichever way. */
 export interface ActorLogLine {

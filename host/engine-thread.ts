@@ -17,6 +17,7 @@ import type {
   Place,
   ToEngine,
 } from "./engine-messages.ts";
+import type { Course } from "./course.ts";
 import type { EngineWorkerData } from "./engine-worker.ts";
 import type { EngineHandle } from "./engine.ts";
 import type { ProviderAnswer, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
@@ -30,7 +31,7 @@ export interface EngineThreadHooks {
   onSpied(batch: SpyBatch): void;
   onReport(level: "debug" | "info" | "warn" | "error", text: string, fields?: Record<string, unknown>): void;
   /** Calls that this engine sends to the supervisor's thread. */
-  answer(invocation: VerifiedInvocation, away: boolean): Promise<Uint8Array>;
+  answer(invocation: VerifiedInvocation, away: boolean, course?: Course): Promise<Uint8Array>;
 }
 
 type Request = ToEngine extends infer M ? (M extends { requestId: number } ? Omit<M, "requestId"> : never) : never;
@@ -90,7 +91,7 @@ export class EngineThread implements EngineHandle {
       this.wire.close();
     });
     const { port1, port2 } = new MessageChannel();
-    this.wire = new Wire(port1, this.place, (invocation, away) => hooks.answer(invocation, away));
+    this.wire = new Wire(port1, this.place, (invocation, away, course) => hooks.answer(invocation, away, course));
     this.connect(callerPlace, port2);
   }
 
@@ -114,8 +115,8 @@ export class EngineThread implements EngineHandle {
     return result && "answer" in result ? result : undefined;
   }
 
-  invoke(invocation: VerifiedInvocation): Promise<Uint8Array> {
-    return this.wire.invoke(invocation);
+  invoke(invocation: VerifiedInvocation, course?: Course): Promise<Uint8Array> {
+    return this.wire.invoke(invocation, course);
   }
 
   async stats(): Promise<EngineStats> {

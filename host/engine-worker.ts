@@ -76,7 +76,7 @@ port.on("message", (message: ToEngine) => {
     case "peer":
       return engine.connect(
         message.place,
-        new Wire(message.port, message.place, (invocation, away) => engine.answer(invocation, away)),
+        new Wire(message.port, message.place, (invocation, away, course) => engine.answer(invocation, away, course)),
       );
     case "stop":
       return answer(message.requestId, engine.stop());

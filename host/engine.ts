@@ -1,6 +1,7 @@
 import { Scheduler } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
 import { fail, type LatticeConnection, type VerifiedInvocation } from "../lattice/index.ts";
+import type { Course } from "./course.ts";
 import { Dispatch, type Peer } from "./dispatch.ts";
 import { type EngineChange, type EngineStats, type Place, type ThreadMemory } from "./engine-messages.ts";
 import type { EngineOptions } from "./engine-options.ts";
@@ -193,7 +194,8 @@ export class Engine implements EngineHandle {
   }
 
   /** A call that another engine sends; it was counted where it came in. */
-  async answer(invocation: VerifiedInvocation, away = false): Promise<Uint8Array> {
+  async answer(invocation: VerifiedInvocation, away = false, course?: Course): Promise<Uint8Array> {
+    if (course) this.dispatch.spy?.follow(invocation, course);
     return away ? this.dispatch.sendAway(invocation) : this.dispatch.enter(invocation);
   }
 

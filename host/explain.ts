@@ -8,6 +8,8 @@ import {
   isLatticeError,
   type LatticeError,
 } from "../lattice/index.ts";
+import { shown } from "./course.ts";
+import type { EngineStats } from "./engine-messages.ts";
 import type { Host } from "./host.ts";
 import { sumPlacements } from "./inventory.ts";
 import type { ActorElsewhere, PeerActor } from "./remote/peers.ts";
@@ -18,7 +20,16 @@ import type { PlacementRecord } from "./wanted.ts";
 
 /** One step of the path that a call takes. */
 export interface ExplainStep {
-  readonly step: "found" | "operation" | "token" | "runs" | "reached by" | "may call" | "limits" | "last errors";
+  readonly step:
+    | "found"
+    | "operation"
+    | "token"
+    | "runs"
+    | "reached by"
+    | "may call"
+    | "limits"
+    | "times"
+    | "last errors";
   readonly ok: boolean;
   readonly text: string;
   /** Code of the error that the call would meet here. */
@@ -62,6 +73,8 @@ export async function explain(host: Host, target: string, operation?: string): P
     ...(asked === undefined ? [] : [operationStep(module.era, asked)]),
     ...mayCall(host, record, asked === undefined ? operation : undefined),
     ...records.map((each) => limitsStep(each, sumPlacements(stats))),
+    ...timesStep(records, sumPlacements(stats)),
+    ...remoteTimes(stats),
   ];
   const recent = stats
     .flatMap(({ recentErrors }) => recentErrors)
@@ -234,6 +247,29 @@ function routeText(route: Route, namespace: string, binding: string): string {
     default:
       return route satisfies never;
   }
+}
+
+/** Where the time of its calls went so far. */
+function timesStep(records: readonly PlacementRecord[], figures: ReturnType<typeof sumPlacements>): ExplainStep[] {
+  const own = records.flatMap(({ spec }) => figures.get(spec.id) ?? []);
+  const sum = (of: "calls" | "queueMs" | "cpuMs") => own.reduce((total, each) => total + each[of], 0);
+  const calls = sum("calls");
+  if (calls === 0) return [];
+  const each = (ms: number) => `${shown(ms / calls)} ms`;
+  const text = `${calls} calls so far: on average ${each(sum("queueMs"))} in the queue and ${each(sum("cpuMs"))} of CPU in the guest; lattice spy tells them one by one`;
+  return [{ step: "times", ok: true, text }];
+}
+
+/** The same of what this host asked of others, whoever asked. */
+function remoteTimes(stats: readonly EngineStats[]): ExplainStep[] {
+  const figures = stats.flatMap(({ remote }) => remote ?? []);
+  return (["session", "wasmcloud"] as const).flatMap((form) => {
+    const sum = (of: "sent" | "ms") => figures.reduce((total, each) => total + each[of][form], 0);
+    const calls = sum("sent");
+    if (calls === 0) return [];
+    const text = `${calls} calls of this host to others as ${form}: on average ${shown(sum("ms") / calls)} ms there and back`;
+    return [{ step: "times" as const, ok: true, text }];
+  });
 }
 
 function limitsStep({ spec }: PlacementRecord, figures: ReturnType<typeof sumPlacements>): ExplainStep {

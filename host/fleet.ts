@@ -289,7 +289,7 @@ export class Fleet {
         onSpied: (batch) => this.#options.onSpied?.(batch),
         onNews: (news) => this.#options.onNews?.(place, news),
         onReport,
-        answer: (invocation, away) => this.caller.answer(invocation, away),
+        answer: (invocation, away, course) => this.caller.answer(invocation, away, course),
       },
     );
     thread.worker.once("exit", () => this.#census.forget(place));

@@ -49,6 +49,11 @@ export const metricTable = {
     labels: ["form", "outcome"],
     help: "Calls sent to other hosts by form (session or wasmcloud) and outcome: ok or error.",
   },
+  lattice_remote_seconds_total: {
+    type: "counter",
+    labels: ["form"],
+    help: "Time of calls sent to other hosts by form: on the wire, there and back, with the work of the other host.",
+  },
   lattice_remote_served_total: {
     type: "counter",
     labels: ["form"],
@@ -310,10 +315,11 @@ function putLink(
 
 function putRemote(sheet: Sheet, { remote }: HostSnapshot): void {
   if (!remote) return;
-  const { sent, failed, served, refused } = remote;
+  const { sent, failed, ms, served, refused } = remote;
   for (const form of ["session", "wasmcloud"] as const) {
     sheet.put("lattice_remote_sent_total", { form, outcome: "ok" }, sent[form] - failed[form]);
     sheet.put("lattice_remote_sent_total", { form, outcome: "error" }, failed[form]);
+    sheet.put("lattice_remote_seconds_total", { form }, ms[form] / 1_000);
     sheet.put("lattice_remote_served_total", { form }, served[form]);
   }
   for (const [reason, count] of Object.entries(refused)) sheet.put("lattice_remote_refused_total", { reason }, count);

@@ -304,7 +304,7 @@ function sumRemote(
   const sum = <K extends keyof RemoteFigures>(of: K) =>
     sumRecords(figures.map((each): Record<string, number> => ({ ...each[of] }))) as RemoteFigures[K];
   const refused = sumRecords([sum("refused"), otherRefused]);
-  return { remote: { sent: sum("sent"), failed: sum("failed"), served: sum("served"), refused } };
+  return { remote: { sent: sum("sent"), failed: sum("failed"), ms: sum("ms"), served: sum("served"), refused } };
 }
 
 function uptime(host: Host): { uptime_seconds: number; uptime_human: string } {

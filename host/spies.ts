@@ -1,3 +1,4 @@
+import type { WhyRemote } from "./course.ts";
 import type { Fleet } from "./fleet.ts";
 import type { SpiedCall, SpyBatch, SpyWish } from "./spy.ts";
 
@@ -16,9 +17,17 @@ export interface SpiedRow {
   readonly bytes: number;
   readonly reply_bytes?: number;
   readonly ms: number;
+  /** Of those waiting for an instance. */
+  readonly queue_ms?: number;
+  /** From when the guest began to its answer, what it asked of the host included. */
+  readonly guest_ms?: number;
+  /** On the wire, there and back, with the work of the other host. */
+  readonly remote_ms?: number;
   /** `ok`, or the code of the error. */
   readonly outcome: string;
   readonly where: "local" | "remote";
+  /** Of calls that this host sends to another. */
+  readonly why_remote?: WhyRemote;
   /** N key of the host that asked, which tells of the call too. */
   readonly asked_by?: string;
   /** The first 1 KiB as base64. */
@@ -114,6 +123,7 @@ export class Spies {
 
   #row(call: SpiedCall, payload: boolean): SpiedRow {
     const { at, from, to, operation, bytes, replyBytes, ms, code, way, peer } = call;
+    const { queueMs, guestMs, remoteMs, whyRemote } = call;
     const fromName = from.name ?? this.#nameOf(from.key);
     const toName = to.kind === "actor" ? this.#nameOf(to.key) : undefined;
     return {
@@ -127,8 +137,12 @@ export class Spies {
       bytes,
       ...(replyBytes === undefined ? {} : { reply_bytes: replyBytes }),
       ms,
+      ...(queueMs === undefined ? {} : { queue_ms: queueMs }),
+      ...(guestMs === undefined ? {} : { guest_ms: guestMs }),
+      ...(remoteMs === undefined ? {} : { remote_ms: remoteMs }),
       outcome: code ?? "ok",
       where: way === "local" ? "local" : "remote",
+      ...(whyRemote === undefined ? {} : { why_remote: whyRemote }),
       ...(peer === undefined ? {} : { asked_by: peer }),
       ...(payload && call.payload ? { payload: Buffer.from(call.payload).toString("base64") } : {}),
       ...(payload && call.reply ? { reply: Buffer.from(call.reply).toString("base64") } : {}),

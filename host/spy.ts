@@ -1,4 +1,5 @@
 import { isLatticeError, type VerifiedInvocation } from "../lattice/index.ts";
+import { type Course, shown as rounded, timeAway, timeGuest, type WhyRemote } from "./course.ts";
 
 /** Whose calls somebody wants to see, and whether with what they carry. */
 export interface SpyWish {
@@ -8,7 +9,7 @@ export interface SpyWish {
 }
 
 /** One call of or to an actor, as the engine saw it into which it came. */
-export interface SpiedCall {
+export interface SpiedCall extends Readonly<Course> {
   /** Milliseconds since 1970, when it began. */
   readonly at: number;
   readonly from: {
@@ -57,7 +58,7 @@ export class Spy {
   readonly #wishes: ReadonlyMap<string, SpyWish>;
   readonly #every: readonly SpyWish[];
   readonly #send: (batch: SpyBatch) => void;
-  readonly #away = new WeakSet<VerifiedInvocation>();
+  readonly #courses = new WeakMap<VerifiedInvocation, Course>();
   #waiting: SpiedCall[] = [];
   #missed = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -81,14 +82,17 @@ export class Spy {
     const shown = wishes.some(({ payload }) => payload) && !linkOperations.has(invocation.operation);
     const at = Date.now();
     const since = performance.now();
+    const course: Course = {};
+    this.#courses.set(invocation, course);
     const asked = shown ? invocation.payload.slice(0, shownBytes) : undefined;
     const tell = (reply: Uint8Array | undefined, error?: unknown) => {
       this.#add({
         ...endsOf(invocation),
         at,
         bytes: invocation.payload.byteLength,
-        ms: Math.round((performance.now() - since) * 1_000) / 1_000,
-        way: invocation.from !== undefined ? "received" : this.#away.has(invocation) ? "sent" : "local",
+        ms: rounded(performance.now() - since),
+        way: invocation.from !== undefined ? "received" : course.whyRemote ? "sent" : "local",
+        ...course,
         ...(reply ? { replyBytes: reply.byteLength } : { code: isLatticeError(error) ? error.code : "INTERNAL" }),
         ...(asked ? { payload: asked } : {}),
         ...(shown && reply ? { reply: reply.slice(0, shownBytes) } : {}),
@@ -110,9 +114,28 @@ export class Spy {
     return answer;
   }
 
+  /** What is noted of a call that is watched. */
+  courseOf(invocation: VerifiedInvocation): Course | undefined {
+    return this.#courses.get(invocation);
+  }
+
+  /** Notes in `course` what becomes here of a call that another engine watches. */
+  follow(invocation: VerifiedInvocation, course: Course): void {
+    this.#courses.set(invocation, course);
+  }
+
+  /** A guest answers this call. */
+  toGuest(invocation: VerifiedInvocation, call: (begun?: () => void) => Promise<Uint8Array>): Promise<Uint8Array> {
+    const course = this.#courses.get(invocation);
+    return course ? timeGuest(course, call) : call();
+  }
+
   /** Another host answers this call. */
-  goesAway(invocation: VerifiedInvocation): void {
-    this.#away.add(invocation);
+  goesAway(invocation: VerifiedInvocation, why: WhyRemote, send: () => Promise<Uint8Array>): Promise<Uint8Array> {
+    const course = this.#courses.get(invocation);
+    if (!course) return send();
+    course.whyRemote = why;
+    return timeAway(course, send);
   }
 
   /** Tells what waits. */

@@ -11,15 +11,17 @@ import {
   type LatticeError,
   type VerifiedInvocation,
 } from "../lattice/index.ts";
+import type { Course } from "./course.ts";
 import type { Peer } from "./dispatch.ts";
 import type { Place, WireMessage } from "./engine-messages.ts";
 
-/** Answers a call of another engine; `away`: by sending it to another host. */
-export type AnswerCall = (invocation: VerifiedInvocation, away: boolean) => Promise<Uint8Array>;
+/** Answers a call of another engine; `away`: by sending it to another host. Notes in `course` what becomes of it. */
+export type AnswerCall = (invocation: VerifiedInvocation, away: boolean, course?: Course) => Promise<Uint8Array>;
 
 interface Waiting {
   resolve(payload: Uint8Array): void;
   reject(error: LatticeError): void;
+  readonly course: Course | undefined;
 }
 
 /**
@@ -44,8 +46,8 @@ export class Wire implements Peer {
     return !this.#closed;
   }
 
-  invoke(invocation: VerifiedInvocation): Promise<Uint8Array> {
-    return this.#ask(invocation, false);
+  invoke(invocation: VerifiedInvocation, course?: Course): Promise<Uint8Array> {
+    return this.#ask(invocation, false, course);
   }
 
   send(invocation: VerifiedInvocation): Promise<Uint8Array> {
@@ -55,11 +57,12 @@ export class Wire implements Peer {
   #ask(
     { origin, target, operation, payload, deadline, hops, trace, from }: VerifiedInvocation,
     away: boolean,
+    course?: Course,
   ): Promise<Uint8Array> {
     if (this.#closed) return Promise.reject(fail("ENGINE_LOST", String(this.#other)));
     const budgetMs = deadline - performance.now();
     return new Promise((resolve, reject) => {
-      const callId = this.#waiting.add({ resolve, reject });
+      const callId = this.#waiting.add({ resolve, reject, course });
       // The port clones whole buffers, and guest memory is one: send just these bytes.
       this.#send({
         type: "invoke",
@@ -73,6 +76,7 @@ export class Wire implements Peer {
         trace,
         from,
         away,
+        ...(course ? { timed: true as const } : {}),
       });
     });
   }
@@ -87,20 +91,24 @@ export class Wire implements Peer {
 
   #receive(message: WireMessage, answer: AnswerCall): void {
     if (message.type === "invoke") {
-      const { callId, origin, target, operation, payload, budgetMs, hops, trace, from, away } = message;
+      const { callId, origin, target, operation, payload, budgetMs, hops, trace, from, away, timed } = message;
+      const course: Course | undefined = timed && {};
       const deadline = performance.now() + budgetMs;
       // The other end is this same process: its dispatch proved the origin.
       const invocation =
         from === undefined
           ? localInvocation(origin, target, operation, payload, deadline, hops, trace)
           : remoteInvocation(from, origin, target, operation, payload, deadline, hops, trace);
-      answer(invocation, away).then(
-        (reply) => this.#send({ type: "reply", callId, payload: ownBytes(reply) }),
-        (error: unknown) => this.#send({ type: "failed", callId, error: asLatticeError(error, operation).toWire() }),
+      const told = course && { course };
+      answer(invocation, away, course).then(
+        (reply) => this.#send({ type: "reply", callId, payload: ownBytes(reply), ...told }),
+        (error: unknown) =>
+          this.#send({ type: "failed", callId, error: asLatticeError(error, operation).toWire(), ...told }),
       );
       return;
     }
     const waiting = this.#waiting.take(message.callId);
+    if (waiting?.course) Object.assign(waiting.course, message.course);
     switch (message.type) {
       case "reply":
         return waiting?.resolve(message.payload);

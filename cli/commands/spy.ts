@@ -65,10 +65,17 @@ function print(output: Output, row: Document, several: boolean, options: Options
   const outcome = textOf(row, "outcome") ?? "";
   const end = (name: string) => harmlessLine(textOf(row, `${name}_name`) ?? textOf(row, name) ?? "");
   const reply = row.reply_bytes === undefined ? "" : ` -> ${textOf(row, "reply_bytes")} B`;
+  const times = [
+    ["queued", "queue_ms"],
+    ["guest", "guest_ms"],
+    ["away", "remote_ms"],
+  ].flatMap(([name, field = ""]) => (row[field] === undefined ? [] : [`${name} ${textOf(row, field)}`]));
+  const split = times.length > 0 ? ` (${times.join(", ")})` : "";
+  const why = row.why_remote === undefined ? "" : ` (${textOf(row, "why_remote")})`;
   const host = several ? ` ${paint.dim(textOf(row, "host")?.slice(0, 8) ?? "")}` : "";
   output.text(
     `${paint.dim(textOf(row, "time") ?? "")}${host} ${end("from")} -> ${end("to")} ${harmlessLine(textOf(row, "operation") ?? "")}` +
-      ` ${textOf(row, "bytes")} B${reply} ${textOf(row, "ms")} ms ${textOf(row, "where")} ${outcome === "ok" ? paint.green(outcome) : paint.red(outcome)}`,
+      ` ${textOf(row, "bytes")} B${reply} ${textOf(row, "ms")} ms${split} ${textOf(row, "where")}${why} ${outcome === "ok" ? paint.green(outcome) : paint.red(outcome)}`,
   );
   if (options.payload !== true) return;
   for (const [name, mark] of [

@@ -52,11 +52,12 @@ interface Attempt {
  */
 export class DirectCalls {
   readonly #options: DirectCallsOptions;
-  readonly #outstanding = new Outstanding();
+  readonly #outstanding: Outstanding;
   #turn = 0;
 
   constructor(options: DirectCallsOptions) {
     this.#options = options;
+    this.#outstanding = new Outstanding((time) => options.counts.settle(time));
   }
 
   /** Calls of this engine that a host has not answered yet. */
@@ -96,9 +97,11 @@ export class DirectCalls {
   async signed(subject: string, invocation: VerifiedInvocation, target: WireEntity): Promise<Uint8Array> {
     const time = this.#begin("wasmcloud", invocation);
     try {
-      return await this.#sendSigned(subject, invocation, target, time);
+      const answer = await this.#sendSigned(subject, invocation, target, time);
+      this.#options.counts.settle(time);
+      return answer;
     } catch (error) {
-      throw this.#failed("wasmcloud", error, invocation, time);
+      throw this.#failed(error, invocation, time);
     }
   }
 
@@ -154,8 +157,8 @@ export class DirectCalls {
     } catch (error) {
       return new Promise((resolve) => resolve(otherwise(error)));
     }
-    return this.#outstanding.wait(peer.host, place, answer, (error) =>
-      otherwise(this.#failed(form, error, invocation, time)),
+    return this.#outstanding.wait(peer.host, place, time, answer, (error) =>
+      otherwise(this.#failed(error, invocation, time)),
     );
   }
 
@@ -188,18 +191,21 @@ export class DirectCalls {
 
   #begin(form: CallForm, { deadline, operation }: VerifiedInvocation): CallTime {
     const { counts, timeoutMs } = this.#options;
-    const left = deadline - performance.now();
+    const begunAt = performance.now();
+    const left = deadline - begunAt;
     if (left < 1) throw fail("DEADLINE_EXCEEDED", operation, 0);
     counts.sent[form]++;
     const budgetMs = Math.floor(Math.min(left, timeoutMs));
     // A guest meets its own deadline first; the answer of its host call would only be another end.
-    return { budgetMs, timeoutMs: Math.min(budgetMs + graceMs, timeoutMs) };
+    return { begunAt, form, budgetMs, timeoutMs: Math.min(budgetMs + graceMs, timeoutMs) };
   }
 
   /** Whose time was over: the caller's own, or that of calls between hosts. */
-  #failed(form: CallForm, error: unknown, { operation }: VerifiedInvocation, { budgetMs }: CallTime): unknown {
+  #failed(error: unknown, { operation }: VerifiedInvocation, time: CallTime): unknown {
     const { counts, timeoutMs } = this.#options;
+    const { form, budgetMs } = time;
     counts.failed[form]++;
+    counts.settle(time);
     if (!isCode(error, "RPC_TIMEOUT")) return error;
     const what = `${operation} on another host`;
     return failFrom(error, budgetMs < Math.floor(timeoutMs) ? "DEADLINE_EXCEEDED" : "RPC_TIMEOUT", what, budgetMs);

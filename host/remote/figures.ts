@@ -3,6 +3,9 @@ export type CallForm = "session" | "wasmcloud";
 
 /** How long a call may take, in whole milliseconds. */
 export interface CallTime {
+  /** When it was sent, in `performance.now()`. */
+  readonly begunAt: number;
+  readonly form: CallForm;
   /** What the other host is told. */
   readonly budgetMs: number;
   /** Longest wait here. */
@@ -15,6 +18,8 @@ export interface RemoteFigures {
   readonly sent: Readonly<Record<CallForm, number>>;
   /** Of those the ones that failed, whatever the reason. */
   readonly failed: Readonly<Record<CallForm, number>>;
+  /** Time from sending them to their answers or failures, in milliseconds, by form. */
+  readonly ms: Readonly<Record<CallForm, number>>;
   /** Calls of other hosts that were verified and asked of this one, by form. */
   readonly served: Readonly<Record<CallForm, number>>;
   /** Messages that were no call, or not one of ours: by error code. */
@@ -25,8 +30,14 @@ export interface RemoteFigures {
 export class RemoteCounts implements RemoteFigures {
   readonly sent = { session: 0, wasmcloud: 0 };
   readonly failed = { session: 0, wasmcloud: 0 };
+  readonly ms = { session: 0, wasmcloud: 0 };
   readonly served = { session: 0, wasmcloud: 0 };
   readonly refused: Record<string, number> = {};
+
+  /** A call that was sent is settled. */
+  settle({ form, begunAt }: CallTime): void {
+    this.ms[form] += performance.now() - begunAt;
+  }
 
   refuse(code: string): void {
     this.refused[code] = (this.refused[code] ?? 0) + 1;

@@ -1,4 +1,5 @@
 import { type LatticeError, Slots } from "../../lattice/index.ts";
+import type { CallTime } from "./figures.ts";
 
 interface Waiting {
   readonly place: string;
@@ -11,13 +12,25 @@ export class Outstanding {
   readonly #byHost = new Map<string, Slots<Waiting>>();
   /** Of hosts that left in order: the last answers may still come. */
   readonly #ending = new Set<Slots<Waiting>>();
+  readonly #onAnswered: (time: CallTime) => void;
 
   count(host: string): number {
     return this.#byHost.get(host)?.size ?? 0;
   }
 
+  /** `onAnswered` is told of answers that were still waited for. */
+  constructor(onAnswered: (time: CallTime) => void) {
+    this.#onAnswered = onAnswered;
+  }
+
   /** The answer; `otherwise` is told why there is none, also when the place is lost, and throws that or asks somebody else. */
-  wait<T>(host: string, place: string, answer: Promise<T>, otherwise: (error: unknown) => Promise<T>): Promise<T> {
+  wait<T>(
+    host: string,
+    place: string,
+    time: CallTime,
+    answer: Promise<T>,
+    otherwise: (error: unknown) => Promise<T>,
+  ): Promise<T> {
     let waiting = this.#byHost.get(host);
     if (!waiting) this.#byHost.set(host, (waiting = new Slots()));
     const others = waiting;
@@ -36,7 +49,7 @@ export class Outstanding {
       };
       const number = others.add(own);
       answer.then((value) => {
-        others.take(number);
+        if (others.take(number) !== undefined) this.#onAnswered(time);
         resolve(value);
       }, own.fail);
     });

@@ -1,3 +1,4 @@
+import { whyActorAway, whyProviderAway } from "../course.ts";
 import type { Host } from "../host.ts";
 import type { LinkRow, Tables } from "../tables.ts";
 import type { ActorElsewhere, PeerHost, ProviderElsewhere } from "./peers.ts";
@@ -15,6 +16,9 @@ export function whereActor(host: Host, key: string): Whereabouts {
   const rows = tables.placementsOf(key);
   const others = tables.peers.actorsOf(key);
   if (rows.length > 0) {
+    const why = whyActorAway(rows);
+    const taken = others.length > 0 && why !== "full here";
+    if (taken) return { ok: true, text: `${hostsText(others)}, since it is ${why}` };
     const spare = others.length > 0 ? `, and ${hostsText(others)} when its queue here is full` : "";
     return { ok: true, text: `here${spare}` };
   }
@@ -23,14 +27,17 @@ export function whereActor(host: Host, key: string): Whereabouts {
 }
 
 /** Of the provider behind a link. */
-export function whereProvider(host: Host, { spec, provider }: LinkRow): Whereabouts {
-  if (provider) return { ok: true, text: "here" };
+export function whereProvider(host: Host, link: LinkRow): Whereabouts {
+  const { spec, provider } = link;
   const { tables, dispatch } = host.fleet.caller;
   const others = tables.peers.providersOf(spec.provider, spec.providerLinkName ?? spec.linkName);
+  if (provider && !(others.length > 0 && (provider.draining || provider.down !== undefined)))
+    return { ok: true, text: "here" };
+  const why = provider ? `, since it is ${whyProviderAway(link)}` : "";
   if (others.length > 0) {
     const taking = others.filter(({ peer, provider: { draining } }) => !peer.draining && !draining);
     const drained = { ok: false, code: "DRAINING", text: `on ${hosts(others)}, where it drains` };
-    return taking.length > 0 ? { ok: true, text: `on ${hosts(taking)}` } : drained;
+    return taking.length > 0 ? { ok: true, text: `on ${hosts(taking)}${why}` } : drained;
   }
   return nowhere(host, dispatch.elsewhere !== undefined, "PROVIDER_ABSENT");
 }

@@ -39,6 +39,9 @@ describe("watching calls over a lattice", { skip: natsSkip() }, () => {
       [answered?.from_name, answered?.outcome, answered?.where, answered?.host],
       ["Key-value counter", "ok", "remote", back],
     );
+    assert.ok(Number(asked?.queue_ms) >= 0 && Number(asked?.guest_ms) > 0, "the time in the queue and in the guest");
+    assert.ok(Number(answered?.remote_ms) > 0 && Number(answered?.remote_ms) <= Number(answered?.ms) + 0.01);
+    assert.equal(answered?.why_remote, "absent here");
     assert.ok(
       !linesOf(spying).some((line) => "payload" in line || "asked_by" in line),
       "the host that was asked is silent",

@@ -183,6 +183,7 @@ test("calls to and from other hosts and over links are told by form, outcome and
       remote: {
         sent: { session: 7, wasmcloud: 2 },
         failed: { session: 1, wasmcloud: 0 },
+        ms: { session: 1_500, wasmcloud: 20 },
         served: { session: 4, wasmcloud: 3 },
         refused: { FRAME_TAG: 2 },
       },
@@ -191,6 +192,7 @@ test("calls to and from other hosts and over links are told by form, outcome and
   const value = (name: string) => series.get(name);
   assert.equal(value('lattice_remote_sent_total{form="session",outcome="ok"}'), 6);
   assert.equal(value('lattice_remote_sent_total{form="session",outcome="error"}'), 1);
+  assert.equal(value('lattice_remote_seconds_total{form="session"}'), 1.5);
   assert.equal(value('lattice_remote_served_total{form="wasmcloud"}'), 3);
   assert.equal(value('lattice_remote_refused_total{reason="FRAME_TAG"}'), 2);
   const about = (actor: string, contract: string, name: string, outcome: string) =>

@@ -46,6 +46,7 @@ for (const rpc of ["session", "wasmcloud"] as const) {
       assert.equal(await ask(here, asker.id, target.id), "hello");
       assert.equal(await ask(here, asker.id, "demo/target"), "hello");
       assert.equal((await figures(here)).sent[rpc], 2);
+      assert.ok((await figures(here)).ms[rpc] > 0);
       assert.equal((await figures(there)).served[rpc], 2);
       await here.startActor(module);
       assert.equal(await ask(here, asker.id, target.id), "hello");

@@ -52,6 +52,11 @@ for (const engines of [0, 1]) {
       "KeyValue.Increment local ok",
     ]);
     assert.ok(rows.every((row) => row.payload === undefined));
+    const asked = rows.find(({ operation }) => operation === "HttpServer.HandleRequest")!;
+    assert.ok(asked.queue_ms! >= 0 && asked.guest_ms! > 0);
+    assert.ok(asked.queue_ms! + asked.guest_ms! <= asked.ms + 0.01, "the parts of its time");
+    assert.equal(rows.find((row) => row !== asked)!.guest_ms, undefined, "no guest answered that one");
+    assert.ok(rows.every((row) => row.remote_ms === undefined && row.why_remote === undefined));
     await until(() => host.fleet.caller.dispatch.spy === undefined);
   });
 }
