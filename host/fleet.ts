@@ -228,6 +228,11 @@ export class Fleet {
     return answer as AnswerTo<T>;
   }
 
+  /** How many instances more the process may have. */
+  get instancesLeft(): number {
+    return this.#census.limit - this.#census.total;
+  }
+
   /** Figures of every engine that answers. */
   async stats(): Promise<readonly EngineStats[]> {
     const results = await Promise.allSettled(this.#all().map((engine) => engine.stats()));

@@ -33,6 +33,7 @@ import { Jobs } from "./membership/jobs.ts";
 import { Member, type MemberKeys } from "./membership/member.ts";
 import { PolicyService } from "./membership/policy-service.ts";
 import { compileOptions, type HostConfig, type HostOptions } from "./options.ts";
+import { askPolicyToStart, type StartRequest } from "./parts.ts";
 import { both, type Policy } from "./policy.ts";
 import type { ProviderNews } from "./provider-questions.ts";
 import { Providers, type StartProviderOptions } from "./providers.ts";
@@ -96,6 +97,11 @@ export class Host implements AsyncDisposable {
   /** Public cluster key. */
   readonly cluster: string;
   readonly labels: Labels;
+  /**
+   * Whether the policy would let something start, which it is asked again when it does.
+   * @throws LatticeError POLICY_REFUSED, DEADLINE_EXCEEDED, by rejection.
+   */
+  readonly askToStart: (request: StartRequest) => Promise<void>;
   /** Those who watch calls. */
   readonly spies: Spies;
   /** What goes on behind requests that were answered already. */
@@ -138,6 +144,7 @@ export class Host implements AsyncDisposable {
     this.labels = new Labels(config.labels, () => this.events.emit("labels_changed", { labels: this.labels.all }));
     const turns = this.#turns;
     const parts = { id, config, wanted: this.wanted, fleet, loader, events, logs, logger, turns, policy };
+    this.askToStart = (request) => askPolicyToStart(parts, request);
     this.spies = new Spies(id, fleet, (key) => this.#nameOf(key));
     this.configurations = new Configurations({
       onChange: (name) => this.links.configurationChanged(name),

@@ -9,7 +9,8 @@ import { askPolicy, type Policy, type PolicyRequest } from "./policy.ts";
 import type { Turns } from "./turns.ts";
 import type { Wanted } from "./wanted.ts";
 
-type StartRequest = Extract<PolicyRequest, { name: string }>;
+/** What a policy is asked about an actor or a provider that is to start. */
+export type StartRequest = Extract<PolicyRequest, { name: string }>;
 
 /** What the verbs of one host share. */
 export interface HostParts {

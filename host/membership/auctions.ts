@@ -1,18 +1,18 @@
 import type { JsonFields } from "../../lattice/index.ts";
-import { isBuiltinReference } from "./provider-references.ts";
 import type { Desk } from "./desk.ts";
+import { againstActor, againstProvider } from "./willing.ts";
 
 /** What an auction comes to here: a bid, or why there is none. */
 type Decision = { readonly bid: object } | { readonly pass: string };
 
 /**
- * A bid for an actor. Silent when labels do not fit, or this host takes nothing new.
+ * A bid for an actor. Silent when labels do not fit, this host takes nothing new or has no room, or is known to refuse it.
  * Source: lattice protocol reference, section 9; captures of 0.82, section 4.
  */
 export async function bidForActor(desk: Desk, request: JsonFields): Promise<object | undefined> {
   const actorRef = request.text("actor_ref");
   const constraints = request.texts("constraints");
-  const why = unwilling(desk, constraints);
+  const why = await againstActor(desk, actorRef, constraints);
   return decided(desk, actorRef, why ? { pass: why } : { bid: { actor_ref: actorRef, constraints } });
 }
 
@@ -21,19 +21,9 @@ export async function bidForProvider(desk: Desk, request: JsonFields): Promise<o
   const providerRef = request.text("provider_ref");
   const linkName = request.textOr("link_name", "default");
   const constraints = request.texts("constraints");
-  const running = [...desk.host.wanted.providers.values()].some(
-    ({ reference, spec }) => reference === providerRef && spec.linkName === linkName,
-  );
-  const why = running
-    ? "it runs here"
-    : (unwilling(desk, constraints) ?? (isBuiltinReference(providerRef) === false ? "it is none of ours" : undefined));
+  const why = await againstProvider(desk, providerRef, linkName, constraints);
   const bid = { provider_ref: providerRef, link_name: linkName, constraints };
   return decided(desk, providerRef, why ? { pass: why } : { bid });
-}
-
-function unwilling({ host }: Desk, constraints: Readonly<Record<string, string>>): string | undefined {
-  if (host.state !== "running") return `the host is ${host.state}`;
-  return host.labels.satisfy(constraints) ? undefined : "its labels do not fit";
 }
 
 /** Bids carry the load, so that a client can choose by it; clients of the 0.x years skip what they do not know. */

@@ -86,7 +86,9 @@ export const commands: Readonly<Record<string, Command>> = {
       const told = host.events.sequence;
       try {
         await host.startProvider(reference, options);
+        desk.unable.forget(reference);
       } catch (error) {
+        desk.unable.note(reference, error);
         const known = host.events
           .recent(told)
           .some(({ type, data }) => type === "provider_start_failed" && data["provider_ref"] === reference);

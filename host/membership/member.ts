@@ -28,6 +28,7 @@ import { PresenceBook } from "./presence.ts";
 import type { Presence } from "./presence-message.ts";
 import { askVerb } from "./verb-client.ts";
 import { Refusals } from "./refusals.ts";
+import { Unable } from "./unable.ts";
 import { resolveReference } from "./references.ts";
 import { VerbService } from "./verb-service.ts";
 
@@ -123,6 +124,7 @@ export class Member {
       servers: { control: urlOf(control), rpc: urlOf(connections.rpc) },
       background: (what: string, work: () => Promise<unknown>) => this.#goOn(what, work),
       refusals: this.#refusals,
+      unable: new Unable(),
       stop,
     };
     this.#services =
