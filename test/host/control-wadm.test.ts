@@ -2,29 +2,32 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { builtins } from "../../capabilities/index.ts";
 import { KeyPair } from "../../lattice/index.ts";
+import type { Host } from "../../host/index.ts";
+import { archiveOf } from "../support/archives.ts";
 import { obedient } from "../support/actors.ts";
 import { ControlLattice } from "../support/control-client.ts";
-import { natsTest } from "../support/nats-server.ts";
+import { natsSkip, natsTest } from "../support/nats-server.ts";
+import { artifact, Registry, withoutRegistry } from "../support/registry.ts";
 import { until } from "../support/until.ts";
 
+interface Application {
+  readonly actorRef: string;
+  readonly module: KeyPair;
+  readonly provider: { readonly reference: string; readonly key: string };
+  readonly contract: string;
+}
+
 /** Source: captures of 0.82, section 14: what wadm 0.10 asks for one application, in its order. */
-natsTest("the conversation of a deployment manager converges: deploy, repeat, undeploy", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "lattice-wadm-"));
-  await using lattice = await ControlLattice.start();
-  const host = await lattice.host({ allowFiles: true, labels: { zone: "a" }, heartbeatMs: 500 });
+async function converse(lattice: ControlLattice, host: Host, { actorRef, module, provider, contract }: Application) {
   const heard: string[] = [];
   lattice.client.bus.subscribe("wasmbus.evt.*", ({ payload }) => {
     heard.push((JSON.parse(Buffer.from(payload).toString()) as { type: string }).type.split(".").at(-1) ?? "");
   });
-  const module = KeyPair.generate("module");
-  const path = join(folder, "echo.wasm");
-  writeFileSync(path, obedient({ name: "Echo", module, capabilities: ["wasmcloud:httpserver"] }));
-  const actorRef = pathToFileURL(path).href;
-  const providerRef = "builtin:httpserver";
-  const { key } = builtins.get(providerRef)!;
+  const { reference: providerRef, key } = provider;
   const owned = (scaler: string, spread: string) => ({
     "wasmcloud.dev/appspec": "hello",
     "wasmcloud.dev/managed-by": "wadm",
@@ -51,7 +54,7 @@ natsTest("the conversation of a deployment manager converges: deploy, repeat, un
     actor_id: module.publicKey,
     provider_id: key,
     link_name: "default",
-    contract_id: "wasmcloud:httpserver",
+    contract_id: contract,
   };
   await lattice.ask("linkdefs.put", { ...link, values: { address: "127.0.0.1:0" } });
   await lattice.event("linkdef_set");
@@ -70,11 +73,45 @@ natsTest("the conversation of a deployment manager converges: deploy, repeat, un
   assert.deepEqual(providers![0]!["annotations"], ofProvider);
 
   await lattice.ask("linkdefs.del", { ...link, provider_id: "", values: {} });
-  const stop = { annotations: ofProvider, contract_id: "wasmcloud:httpserver", host_id: host.id, link_name: "default" };
+  const stop = { annotations: ofProvider, contract_id: contract, host_id: host.id, link_name: "default" };
   await lattice.ask(`cmd.${host.id}.sp`, { ...stop, provider_ref: key });
   await lattice.ask(`cmd.${host.id}.scale`, { ...scale, count: 0 });
   await lattice.event("provider_stopped");
   await lattice.event("actors_stopped");
   await until(() => host.wanted.placements.size + host.wanted.providers.size + host.wanted.links.size === 0);
-  rmSync(folder, { recursive: true, force: true });
+}
+
+natsTest("the conversation of a deployment manager converges: deploy, repeat, undeploy", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "lattice-wadm-"));
+  using _folder = { [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  await using lattice = await ControlLattice.start();
+  const host = await lattice.host({ allowFiles: true, labels: { zone: "a" }, heartbeatMs: 500 });
+  const [module, contract] = [KeyPair.generate("module"), "wasmcloud:httpserver"];
+  const path = join(folder, "echo.wasm");
+  writeFileSync(path, obedient({ name: "Echo", module, capabilities: [contract] }));
+  const reference = "builtin:httpserver";
+  const provider = { reference, key: builtins.get(reference)!.key };
+  await converse(lattice, host, { actorRef: pathToFileURL(path).href, module, provider, contract });
 });
+
+void test(
+  "it converges with images of a registry, of the actor and of the provider's archive",
+  { skip: natsSkip() || withoutRegistry },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "lattice-wadm-"));
+    using _folder = { [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+    await using registry = await Registry.start();
+    await using lattice = await ControlLattice.start();
+    const host = await lattice.host({ heartbeatMs: 500, stateDirectory: folder });
+    const [module, contract] = [KeyPair.generate("module"), "demo:archive"];
+    const { publicKey: key } = KeyPair.generate("service");
+    const push = async (name: string, bytes: Uint8Array): Promise<string> => {
+      const { manifest, blobs } = artifact(bytes);
+      await registry.put(name, "1", manifest, blobs);
+      return `${registry.host}/${name}:1`;
+    };
+    const actorRef = await push("echo", obedient({ name: "Echo", module, capabilities: [contract] }));
+    const provider = { reference: await push("archived", archiveOf({ subject: key })), key };
+    await converse(lattice, host, { actorRef, module, provider, contract });
+  },
+);
