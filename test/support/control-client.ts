@@ -75,7 +75,8 @@ export class ControlLattice implements AsyncDisposable {
 
   /** Waits for an event of this name; those before it are forgotten. */
   async event(name: string, fits: (event: SeenEvent) => boolean = () => true): Promise<SeenEvent> {
-    const found = await until(() => this.events.find((event) => event.type.split(".").at(-1) === name && fits(event)));
+    const fitting = (event: SeenEvent) => event.type.split(".").at(-1) === name && fits(event);
+    const found = await until(() => this.events.find(fitting), 20_000);
     return found;
   }
 
