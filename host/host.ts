@@ -261,10 +261,11 @@ export class Host implements AsyncDisposable {
     return this.#member;
   }
 
-  /** Credentials of a registry, for this host's life. */
+  /** Credentials of a registry, for this host's life; `server` as references write it, or its URL. */
   addRegistry(server: string, credentials: RegistryCredentials): void {
+    const name = server.replace(/^https?:\/\//i, "").replace(/\/$/, "");
     const known = this.#registries ?? registriesFromEnvironment();
-    this.#registries = { ...known, credentials: { ...known.credentials, [server]: credentials } };
+    this.#registries = { ...known, credentials: { ...known.credentials, [name]: credentials } };
   }
 
   /** What is asked under one name is done in the order in which it was asked. */

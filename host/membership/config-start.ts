@@ -1,5 +1,6 @@
 import { type Bus, describe, encodeConfigQuestion, readConfigAnswer, type Subjects } from "../../lattice/index.ts";
 import type { Host } from "../host.ts";
+import { addLogins } from "./registries.ts";
 
 /** Longest wait for the service, in milliseconds; without an answer the host goes on as it is. */
 const waitMs = 2_000;
@@ -23,10 +24,8 @@ export async function startAsConfigured(
     host.logger.warn(`the config service of the lattice is left out: ${describe(error)}`);
     return;
   }
-  for (const [server, { username = "token", password, token }] of answer.registries) {
-    const secret = password ?? token;
-    if (secret !== undefined) host.addRegistry(server, { username, password: secret });
-  }
+  addLogins(host, answer.registries);
+  const { allowFiles } = host.config.membership;
   const attempt = async (reference: string, work: () => Promise<unknown>): Promise<void> => {
     try {
       await work();
@@ -35,6 +34,8 @@ export async function startAsConfigured(
     }
   };
   for (const { reference, linkName } of answer.providers)
-    await attempt(reference, () => host.startProvider(reference, { linkName }));
+    await attempt(reference, () =>
+      host.startProvider(reference, { linkName, files: allowFiles && /^file:/i.test(reference) }),
+    );
   for (const reference of answer.actors) await attempt(reference, () => startActor(reference));
 }

@@ -1,4 +1,5 @@
-import { JsonFields, readRegistryLogin } from "../../lattice/index.ts";
+import { JsonFields, readRegistryLogin, type RegistryLogin } from "../../lattice/index.ts";
+import type { Host } from "../host.ts";
 import { accepted, type Ack } from "./acks.ts";
 import type { Desk } from "./desk.ts";
 
@@ -7,10 +8,17 @@ import type { Desk } from "./desk.ts";
  * Source: lattice protocol reference, section 6.
  */
 export function putRegistries({ host }: Desk, payload: Uint8Array): Ack {
-  for (const [server, entry] of JsonFields.parse(payload, "registries.put").all()) {
-    const { username = "token", password, token } = readRegistryLogin(entry);
+  const entries = JsonFields.parse(payload, "registries.put").all();
+  // All are read before one is taken.
+  const logins = entries.map(([server, entry]) => [server, readRegistryLogin(entry)] as const);
+  addLogins(host, logins);
+  return accepted;
+}
+
+/** What another told of registries; a token goes as the password, as wash sends it. Without a secret there is nothing to add. */
+export function addLogins(host: Host, logins: Iterable<readonly [server: string, RegistryLogin]>): void {
+  for (const [server, { username = "token", password, token }] of logins) {
     const secret = password ?? token;
     if (secret !== undefined) host.addRegistry(server, { username, password: secret });
   }
-  return accepted;
 }

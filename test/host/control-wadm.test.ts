@@ -11,7 +11,7 @@ import { archiveOf } from "../support/archives.ts";
 import { obedient } from "../support/actors.ts";
 import { ControlLattice } from "../support/control-client.ts";
 import { natsSkip, natsTest } from "../support/nats-server.ts";
-import { artifact, Registry, withoutRegistry } from "../support/registry.ts";
+import { Registry, withoutRegistry } from "../support/registry.ts";
 import { until } from "../support/until.ts";
 
 interface Application {
@@ -105,13 +105,8 @@ void test(
     const host = await lattice.host({ heartbeatMs: 500, stateDirectory: folder });
     const [module, contract] = [KeyPair.generate("module"), "demo:archive"];
     const { publicKey: key } = KeyPair.generate("service");
-    const push = async (name: string, bytes: Uint8Array): Promise<string> => {
-      const { manifest, blobs } = artifact(bytes);
-      await registry.put(name, "1", manifest, blobs);
-      return `${registry.host}/${name}:1`;
-    };
-    const actorRef = await push("echo", obedient({ name: "Echo", module, capabilities: [contract] }));
-    const provider = { reference: await push("archived", archiveOf({ subject: key })), key };
+    const actorRef = await registry.push("echo", obedient({ name: "Echo", module, capabilities: [contract] }));
+    const provider = { reference: await registry.push("archived", archiveOf({ subject: key })), key };
     await converse(lattice, host, { actorRef, module, provider, contract });
   },
 );

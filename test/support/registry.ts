@@ -42,11 +42,15 @@ export class Registry implements AsyncDisposable {
   readonly host: string;
   readonly #child: ChildProcess;
   readonly #folder: string;
+  readonly #authorization: Readonly<Record<string, string>>;
 
-  private constructor(host: string, child: ChildProcess, folder: string) {
+  private constructor(host: string, child: ChildProcess, folder: string, basic: boolean) {
     this.host = host;
     this.#child = child;
     this.#folder = folder;
+    const { username, password } = registryLogin;
+    const login = Buffer.from(`${username}:${password}`).toString("base64");
+    this.#authorization = basic ? { authorization: `Basic ${login}` } : {};
   }
 
   static async start({ basic, token }: RegistryOptions = {}): Promise<Registry> {
@@ -80,7 +84,14 @@ export class Registry implements AsyncDisposable {
       if (child.exitCode !== null) throw new Error(`docker-registry ended: ${log}`);
       return /listening on 127\.0\.0\.1:(\d+)/.exec(log)?.[1];
     }, 20_000);
-    return new Registry(`127.0.0.1:${port}`, child, folder);
+    return new Registry(`127.0.0.1:${port}`, child, folder, basic === true);
+  }
+
+  /** Stores one module or archive as wash does, and gives the reference to it. */
+  async push(name: string, bytes: Uint8Array): Promise<string> {
+    const { manifest, blobs } = artifact(bytes);
+    await this.put(name, "1", manifest, blobs);
+    return `${this.host}/${name}:1`;
   }
 
   /** Stores bytes and says where; for artifacts of a shape that no tool makes. */
@@ -104,7 +115,8 @@ export class Registry implements AsyncDisposable {
   }
 
   async #send(path: string, init: RequestInit): Promise<Response> {
-    const response = await fetch(new URL(path, `http://${this.host}/v2/`), init);
+    const headers = { ...(init.headers as Record<string, string> | undefined), ...this.#authorization };
+    const response = await fetch(new URL(path, `http://${this.host}/v2/`), { ...init, headers });
     if (!response.ok) throw new Error(`${init.method} ${path}: ${response.status} ${await response.text()}`);
     return response;
   }
