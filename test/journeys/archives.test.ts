@@ -14,6 +14,7 @@ import { goProgram, withoutGo } from "../support/go-program.ts";
 import { natsSkip, NatsServer } from "../support/nats-server.ts";
 import { Registry, withoutRegistry } from "../support/registry.ts";
 import { until } from "../support/until.ts";
+import { keptAll, SteadyCount } from "../support/swapped-archives.ts";
 import { Wash, withoutWash } from "../support/wash.ts";
 
 const noNats = natsSkip();
@@ -95,4 +96,38 @@ test("a static program takes links, calls back, and checks who calls", { skip },
     for (let at = 0; at < 20; at++) assert.equal(await ask("Ask", `${caller}.${at}`), `${caller}.${at}`);
   });
   await Promise.all(callers);
+});
+
+test("a static program is swapped for its next version and for ours, and no call is lost", { skip }, async () => {
+  await using server = await NatsServer.start();
+  await using home = new Home();
+  await using host = await startHost({ nats: server.url, stateDirectory: home.path });
+  const [issuer, subject] = [KeyPair.generate("account"), KeyPair.generate("service").publicKey];
+  const notes = (revision: number) =>
+    host.openArchive(
+      makeArchive({
+        name: `Notes ${revision}`,
+        contractId: "wasmcloud:keyvalue",
+        vendor: "Demo",
+        revision,
+        issuer,
+        subject,
+        binaries: new Map([[ownTarget(), readFileSync(goProgram())]]),
+      }),
+      "notes",
+    );
+  const actor = await host.startActor(edgeActor());
+  const provider = await host.startProvider(notes(1));
+  await host.link(actor, provider);
+  await using load = new SteadyCount(host, actor);
+  for (const next of [notes(2), "memory", notes(3)]) {
+    await load.more(200);
+    keptAll(await host.swapProvider(provider, next, { trialMs: 50 }));
+  }
+  await load.more(200);
+  await load.end();
+  assert.deepEqual(
+    [...host.wanted.providers.values()].map(({ spec }) => spec.name),
+    ["Notes 3"],
+  );
 });

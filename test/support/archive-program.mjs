@@ -1,18 +1,27 @@
 // A provider program of the 0.x years, written from the protocol alone: it shares no code with the host.
 // Source: lattice protocol reference, sections 3 and 11; captures of 0.82, sections 7 to 9.
 import { createHash, createPrivateKey, createPublicKey, randomUUID, sign, verify } from "node:crypto";
+import { appendFileSync, existsSync, statSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Packr, Unpackr } from "msgpackr";
 import { connect, jwtAuthenticator } from "nats";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
+/** Named where it is imported: another contract than its own, and which version this is. */
+const named = new URL(import.meta.url).searchParams;
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 const line = await new Promise((resolve) => createInterface({ input: process.stdin }).once("line", resolve));
 const host = JSON.parse(Buffer.from(line, "base64").toString());
 const links = new Map(host.link_definitions.map((link) => [link.actor_id, link]));
-const me = { public_key: host.provider_key, link_name: host.link_name, contract_id: "demo:archive" };
+const me = {
+  public_key: host.provider_key,
+  link_name: host.link_name,
+  contract_id: named.get("contract") ?? "demo:archive",
+};
+/** Its configuration may name files: what it has counted, and what makes it say that it is ill, or lets it answer, once it is there. */
+const { counts, ill, open } = JSON.parse(host.config_json ?? "{}");
 const { lattice_rpc_user_jwt: jwt, lattice_rpc_user_seed: userSeed } = host;
 const authenticator = jwt ? { authenticator: jwtAuthenticator(jwt, Buffer.from(userSeed)) } : {};
 const connection = await connect({ servers: host.lattice_rpc_url, ...authenticator });
@@ -35,7 +44,13 @@ listen(`${base}.shutdown`, async (message) => {
 });
 listen(base, answer, { queue: "rpc" });
 await connection.flush();
-listen(`${base}.health`, (message) => message.respond(packr.pack({ healthy: true, message: "as ever" })));
+listen(`${base}.health`, (message) =>
+  message.respond(
+    packr.pack(
+      ill && existsSync(ill) ? { healthy: false, message: "it is ill" } : { healthy: true, message: "as ever" },
+    ),
+  ),
+);
 
 function listen(subject, handler, options = {}) {
   connection.subscribe(subject, { ...options, callback: (_, message) => void handler(message) });
@@ -95,6 +110,15 @@ async function run({ operation, msg, origin }) {
       return ask(origin.public_key, "Echo", Buffer.from(msg));
     case "AskStranger":
       return ask(Buffer.from(msg).toString(), "Echo", Buffer.from("hello"));
+    case "Version":
+      return Buffer.from(named.get("version"));
+    case "KeyValue.Increment":
+      // One byte for each, whoever runs it.
+      appendFileSync(counts, ".");
+      return packr.pack(statSync(counts).size);
+    case "Wait":
+      while (!existsSync(open)) await new Promise((resolve) => setTimeout(resolve, 10));
+      return Buffer.from(named.get("version"));
     case "Exit":
       return process.exit(5);
     case "Spin":

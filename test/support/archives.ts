@@ -2,10 +2,18 @@ import { fileURLToPath } from "node:url";
 import { makeArchive, ownTarget } from "../../actors/index.ts";
 import { KeyPair } from "../../lattice/index.ts";
 
+const program = fileURLToPath(new URL("archive-program.mjs", import.meta.url));
+
 /** A program that speaks the old provider protocol: a script of two lines for this machine's Node. */
-export const archiveProgram: Uint8Array = Buffer.from(
-  `#!${process.execPath}\nimport ${JSON.stringify(fileURLToPath(new URL("archive-program.mjs", import.meta.url)))};\n`,
-);
+export const archiveProgram = programNamed({});
+
+/** The same for another contract, or as one of several versions. */
+export function programNamed(names: { readonly contract?: string; readonly version?: string }): Uint8Array {
+  const query = new URLSearchParams(names).toString();
+  return Buffer.from(
+    `#!${process.execPath}\nimport ${JSON.stringify(query === "" ? program : `${program}?${query}`)};\n`,
+  );
+}
 
 export interface ArchiveParts {
   readonly program?: Uint8Array;

@@ -10,6 +10,8 @@ export interface CountingOptions {
   readonly callers: number;
   /** Keys over which each actor spreads its increments. */
   readonly keys: number;
+  /** What each caller rests after a call, in milliseconds; without it the load takes all that the machine has. */
+  readonly restMs?: number;
   /** Told how long each took, in milliseconds. */
   readonly onTime?: (ms: number) => void;
 }
@@ -57,7 +59,7 @@ export class Counting {
   }
 
   async #count(actor: ActorHandle, at: number, caller: number): Promise<void> {
-    const { keys, onTime } = this.#options;
+    const { keys, onTime, restMs } = this.#options;
     // All actors count in the same keys.
     const names = Array.from({ length: keys }, (_, key) => `count-${key}`);
     const payloads = names.map((key) => calling(contract, "KeyValue.Increment", pack({ key, value: 1 })));
@@ -74,6 +76,7 @@ export class Counting {
         this.errors++;
         if (this.wrong.length < 10) this.wrong.push(String(error));
       }
+      if (restMs !== undefined) await new Promise((resolve) => setTimeout(resolve, restMs));
     }
   }
 }
