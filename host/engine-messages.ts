@@ -1,11 +1,10 @@
 /**
- * The conversation between the supervisor and its engines, and between engines: two unions. Each
+ * The conversation between the supervisor and its engines; that between engines is in `wire-parcel.ts`. Each
  * engine holds the whole tables of its host; `place` says where a thing runs.
  */
 import type { GuestLimits, PreparedModule } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
-import type { LinkDefinition, Origin, ProviderClaims, Target, TraceContext, WireError } from "../lattice/index.ts";
-import type { Course } from "./course.ts";
+import type { LinkDefinition, ProviderClaims, WireError } from "../lattice/index.ts";
 import type { RemoteFigures } from "./remote/figures.ts";
 import type { FormerKey } from "./former-keys.ts";
 import type { PeerHost } from "./remote/peers.ts";
@@ -178,29 +177,6 @@ export type FromEngine =
     };
 
 export type EngineResult = LinkStatus | EngineStats | ProviderAnswer | undefined;
-
-/** Calls between engines of one host: always whole invocations, so the other side checks again. */
-export type WireMessage =
-  | {
-      readonly type: "invoke";
-      readonly callId: number;
-      readonly origin: Origin;
-      readonly target: Target;
-      readonly operation: string;
-      readonly payload: Uint8Array;
-      /** Time left, since clocks of threads differ. */
-      readonly budgetMs: number;
-      readonly hops: number;
-      readonly trace: TraceContext | undefined;
-      /** The other host that it came from. */
-      readonly from: string | undefined;
-      /** To be answered by another host: the engine that asks has no connection of its own. */
-      readonly away: boolean;
-      /** Somebody watches it: the answer tells its course. */
-      readonly timed?: true;
-    }
-  | { readonly type: "reply"; readonly callId: number; readonly payload: Uint8Array; readonly course?: Course }
-  | { readonly type: "failed"; readonly callId: number; readonly error: WireError; readonly course?: Course };
 
 /** A line that an actor wrote, by whichever way. */
 export interface ActorLogLine {
