@@ -52,6 +52,8 @@ const unheardMs = 100;
 /** Longest wait for a program that is well to listen for links, too. */
 const hearingMs = 2_000;
 const healthMs = 900;
+/** How long a program that nobody hears any more may take to be seen gone, in milliseconds. */
+const exitMs = 200;
 /** What a program that answers is given to work on a link message, too, in milliseconds. */
 const settleMs = 20;
 
@@ -196,15 +198,25 @@ export class ArchiveProvider implements Provider {
       if (payload.length > inlineLimitBytes) void large.discard(signed.id);
       if (isLatticeError(error) && error.code === "RPC_TIMEOUT")
         throw fail("DEADLINE_EXCEEDED", `${operation} of ${this.name}`, timeoutMs);
-      throw run.gone ?? error;
+      throw await this.#whyNot(run, error);
     }
   }
 
   async health(): Promise<Health> {
     const { run } = this.#running ?? {};
     if (!run || run.gone) return { healthy: false, message: (run?.gone ?? fail("STOPPED", this.name)).message };
-    const { healthy, message } = await this.#askHealth(this.#live(), healthMs);
-    return message === undefined ? { healthy } : { healthy, message };
+    try {
+      const { healthy, message } = await this.#askHealth(this.#live(), healthMs);
+      return message === undefined ? { healthy } : { healthy, message };
+    } catch (error) {
+      throw await this.#whyNot(run, error);
+    }
+  }
+
+  /** The server may know that a program has ended before its host does. */
+  async #whyNot(run: ProgramRun, error: unknown): Promise<unknown> {
+    if (isLatticeError(error) && error.code === "NO_RESPONDERS") await run.endsWithin(exitMs);
+    return run.gone ?? error;
   }
 
   async stop(): Promise<void> {

@@ -88,12 +88,17 @@ export class ProgramRun {
     return this.#gone;
   }
 
+  /** Resolves when it is gone, at the latest after `ms`. */
+  async endsWithin(ms: number): Promise<void> {
+    await Promise.race([this.#exited, pause(ms, undefined, { ref: false })]);
+  }
+
   /** Runs `ask`, which asks it to end; whoever has not ended `ms` later is killed. */
   async stop(ask: () => Promise<unknown>, ms: number): Promise<void> {
     this.#stopping = true;
     if (!this.#gone) {
       await ask().catch(() => {});
-      await Promise.race([this.#exited, pause(ms, undefined, { ref: false })]);
+      await this.endsWithin(ms);
       killGroup(this.#process);
     }
     await this.#exited;
