@@ -170,6 +170,11 @@ export interface Provider {
    * @throws LatticeError LINK_VALUES_INVALID naming every problem at once.
    */
   putLink?(link: Link): void | LinkStatus | Promise<void | LinkStatus>;
+  /**
+   * `link.linkedActor` says something else now, for example another era after an update: for one that keeps a
+   * copy of it. Others read it when they need it.
+   */
+  actorChanged?(link: Link): void;
   /** Also called when the link was never put; then it does nothing. */
   deleteLink?(link: Link): void | Promise<void>;
   /** The answer is for reading: it may be a view over a larger block, or the same bytes for many callers. */

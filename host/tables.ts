@@ -308,6 +308,10 @@ export class Tables {
     const { name, era, language, issuer, capabilities, tags } = described;
     this.actor(key);
     Object.assign(this.#actors.get(key)!, { name, era, language, issuer, capabilities, tags });
+    for (const { provider, links } of this.providers.values()) {
+      if (!provider?.actorChanged) continue;
+      for (const { link } of links.values()) if (link.actor === key) provider.actorChanged(link);
+    }
   }
 
   #elsewhere(key: string): PeerActor | undefined {

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Health, Link, LinkStatus, Provider, ProviderCall, ProviderContext } from "../../capabilities/index.ts";
 import { describe, fail, type LatticeError } from "../../lattice/index.ts";
 import { within } from "../deadlines.ts";
@@ -6,7 +7,7 @@ import { type ChildLimits, ChildRun } from "./child-process.ts";
 import { copiesOver } from "./child-copy.ts";
 import { HttpDesk, mayListen } from "./http-desk.ts";
 import type { FromChild, Introduction, Opened, Request } from "./messages.ts";
-import { asLattice, introduction, linkData, linkStatus, logRecord, traceOf } from "./plain-data.ts";
+import { actorData, asLattice, introduction, linkData, linkStatus, logRecord, traceOf } from "./plain-data.ts";
 import type { ChildPermissions } from "./permissions.ts";
 
 export interface ChildOptions extends ChildPermissions, ChildLimits {
@@ -152,7 +153,10 @@ export class ChildProvider implements Provider {
     const before = this.#links.get(link.id);
     this.#links.set(link.id, link);
     try {
-      const { status, storeName } = await this.#ask<Opened>({ type: "put-link", link: linkData(link) });
+      const sent = linkData(link);
+      const { status, storeName } = await this.#ask<Opened>({ type: "put-link", link: sent });
+      // Until now it did not hold the link, so that what changed meanwhile found nothing.
+      if (!isDeepStrictEqual(sent.linkedActor, actorData(link.linkedActor))) this.actorChanged(link);
       this.#nameStore(link.id, storeName);
       return linkStatus(status);
     } catch (error) {
@@ -160,6 +164,11 @@ export class ChildProvider implements Provider {
       else this.#links.delete(link.id);
       throw error;
     }
+  }
+
+  /** The process has a copy of it, and encodes for the era that stands there. */
+  actorChanged({ id, linkedActor }: Link): void {
+    if (this.#run && !this.#run.gone) this.#run.tell({ type: "actor", linkId: id, actor: actorData(linkedActor) });
   }
 
   async deleteLink(link: Link): Promise<void> {

@@ -58,6 +58,10 @@ export class ChildSide {
     switch (message.type) {
       case "abort":
         return this.#abort.abort();
+      case "actor": {
+        const link = this.#links.get(message.linkId);
+        return void (link && Object.assign(link.linkedActor, message.actor));
+      }
       case "invoked":
         return this.#settle(message.id)?.resolve(payload);
       case "invoke-failed":

@@ -1,4 +1,10 @@
-import { IncomingMessage, type OutgoingHttpHeader, type OutgoingHttpHeaders, ServerResponse } from "node:http";
+import {
+  type IncomingHttpHeaders,
+  IncomingMessage,
+  type OutgoingHttpHeader,
+  type OutgoingHttpHeaders,
+  ServerResponse,
+} from "node:http";
 import { Socket } from "node:net";
 import type { HttpHandler } from "../../capabilities/index.ts";
 import type { HttpFromChild, HttpToChild } from "./http-messages.ts";
@@ -40,6 +46,7 @@ export class HttpSide {
     const [major = 1, minor = 1] = version.split(".").map(Number);
     Object.assign(request, { method, url, httpVersion: version, httpVersionMajor: major, httpVersionMinor: minor });
     request.rawHeaders = [...headers];
+    request.headers = headersOf(headers);
     const response = new RelayedResponse(request, id, this.#send);
     this.#open.set(id, { request, response });
     response.once("close", () => this.#open.delete(id));
@@ -125,6 +132,26 @@ class RelayedResponse extends ServerResponse {
   #held(): string[] {
     return this.getHeaderNames().flatMap((name) => listOf({ [name]: this.getHeader(name) }));
   }
+}
+
+/** Names that come once: of several lines Node keeps the first. Source: Node.js documentation, `message.headers`. */
+const single = new Set(
+  (
+    "age authorization content-length content-type etag expires from host if-modified-since if-unmodified-since " +
+    "last-modified location max-forwards proxy-authorization referer retry-after server user-agent"
+  ).split(" "),
+);
+
+/** As Node reads the lines of a request of its own. */
+function headersOf(raw: readonly string[]): IncomingHttpHeaders {
+  const found: Record<string, string> = {};
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!.toLowerCase();
+    const before = found[name];
+    if (before === undefined) found[name] = raw[i + 1]!;
+    else if (!single.has(name)) found[name] = `${before}${name === "cookie" ? "; " : ", "}${raw[i + 1]!}`;
+  }
+  return found;
 }
 
 function listOf(headers: OutgoingHttpHeaders | OutgoingHttpHeader[] | undefined): string[] {

@@ -65,6 +65,8 @@ export type ToChild =
   | (Request & { readonly id: number })
   | HttpToChild
   | { readonly type: "abort" }
+  /** The actor of a link is described anew. */
+  | { readonly type: "actor"; readonly linkId: string; readonly actor: LinkedActor }
   /** Answer to `invoke`, with the reply. */
   | { readonly type: "invoked"; readonly id: number }
   | { readonly type: "invoke-failed"; readonly id: number; readonly error: WireError };

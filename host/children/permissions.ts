@@ -32,6 +32,8 @@ export function permissionFlags(
   const readable = new Set([...ownCode(), ...code, ...read, ...write].flatMap(bothPaths));
   return [
     "--permission",
+    // Of the flags here themselves, at each start.
+    "--disable-warning=ExperimentalWarning",
     ...[...readable].map((path) => `--allow-fs-read=${path}`),
     ...[...new Set(write.flatMap(bothPaths))].map((path) => `--allow-fs-write=${path}`),
     ...(network ? ["--allow-net"] : []),

@@ -1,4 +1,4 @@
-import type { Link, LinkStatus, LogRecord } from "../../capabilities/index.ts";
+import type { Link, LinkedActor, LinkStatus, LogRecord } from "../../capabilities/index.ts";
 import { describe, fail, failFrom, isLatticeError, type LatticeError, type TraceContext } from "../../lattice/index.ts";
 import { copyMembers } from "./child-copy.ts";
 import type { Introduction, LinkData } from "./messages.ts";
@@ -7,7 +7,6 @@ import type { Introduction, LinkData } from "./messages.ts";
 
 export function linkData(link: Link): LinkData {
   const { id, revision, actor, provider, contractId, linkName, values, linkedActor } = link;
-  const { key, name, era, language, issuer, capabilities, tags } = linkedActor;
   return {
     id,
     revision,
@@ -16,8 +15,12 @@ export function linkData(link: Link): LinkData {
     contractId,
     linkName,
     values: { ...values },
-    linkedActor: { key, name, era, language, issuer, capabilities, tags },
+    linkedActor: actorData(linkedActor),
   };
+}
+
+export function actorData({ key, name, era, language, issuer, capabilities, tags }: LinkedActor): LinkedActor {
+  return { key, name, era, language, issuer, capabilities, tags };
 }
 
 /** @throws LatticeError PROVIDER_MODULE_INVALID. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ActorModule, KeyPair, startHost } from "../../index.ts";
+import { fileURLToPath } from "node:url";
+import { ActorModule, childProvider, KeyPair, type Provider, startHost } from "../../index.ts";
 import { signed } from "../support/actors.ts";
 import { guestBytes } from "../support/guest-corpus.ts";
 import { until } from "../support/until.ts";
@@ -17,11 +18,11 @@ function counter(guest: keyof typeof names): ActorModule {
   return ActorModule.fromBytes(bytes, { name: "counter" });
 }
 
-async function world(engines: number) {
+async function world(engines: number, web: Provider | string = "wasmcloud:httpserver") {
   const host = await startHost({ engines });
   const first = await host.startActor(counter("e2"));
   await host.link(first, await host.startProvider("wasmcloud:keyvalue"));
-  const { urls } = await host.link(first, await host.startProvider("wasmcloud:httpserver"), { values: { port: "0" } });
+  const { urls } = await host.link(first, await host.startProvider(web), { values: { port: "0" } });
   const count = async (path = "/tea") => {
     const response = await fetch(`${urls[0]}${path}`);
     return response.status === 200 ? ((await response.json()) as { counter: number }).counter : response.status;
@@ -73,3 +74,17 @@ for (const engines of [0, 2]) {
     );
   });
 }
+
+test("an HTTP server in a process of its own hears of an actor that comes back, or is updated, in another era", async () => {
+  const web = await childProvider(fileURLToPath(new URL("../support/http-module.ts", import.meta.url)), {
+    network: true,
+  });
+  const { host, first, count } = await world(0, web);
+  await using _ = host;
+  assert.equal(await count(), 1);
+  await host.stopActor(first);
+  const second = await host.startActor(counter("e4"));
+  assert.equal(await count(), 2);
+  await host.updateActor(second, counter("e2"));
+  assert.equal(await count(), 3);
+});

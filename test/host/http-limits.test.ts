@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Packr } from "msgpackr";
 import { until } from "../support/until.ts";
-import { type HttpSiteOptions, answered, openSite, seen, speak } from "./http-site.ts";
+import { answered, openSite, type OwnSiteOptions, seen, speak } from "./http-site.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const head = "POST / HTTP/1.1\r\nHost: a\r\n";
@@ -17,7 +17,7 @@ function withHead(size: number): string {
 }
 
 /** A site whose actor answers with the number of bytes it got. */
-function counting(options: HttpSiteOptions = {}) {
+function counting(options: OwnSiteOptions = {}) {
   let calls = 0;
   const site = openSite(
     ({ payload }) => {

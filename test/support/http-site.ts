@@ -1,0 +1,1 @@
+export * from "../../testing/http-server/site.ts";
