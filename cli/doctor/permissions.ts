@@ -117,7 +117,7 @@ function bucketApi(bucket: string): string[] {
 
 /** What using one stream takes, and making it when it is missing. */
 function streamApi(stream: string): string[] {
-  const verbs = ["STREAM.INFO", "STREAM.CREATE", "STREAM.MSG.GET", "STREAM.PURGE", "CONSUMER.CREATE"];
+  const verbs = ["STREAM.INFO", "STREAM.CREATE", "STREAM.MSG.GET", "STREAM.PURGE", "DIRECT.GET", "CONSUMER.CREATE"];
   return [
     ...verbs.map((verb) => `$JS.API.${verb}.${stream}`),
     `$JS.API.CONSUMER.CREATE.${stream}.>`,

@@ -30,13 +30,14 @@ export const refusals = {
   notEnabledForAccount: 10_076,
   streamNotFound: 10_059,
   streamExists: 10_058,
+  subjectsOverlap: 10_065,
   noMessage: 10_037,
   wrongSequence: 10_071,
 } as const;
 
 export interface StreamInfo {
   readonly created: string;
-  readonly config: { readonly max_msg_size?: number };
+  readonly config: { readonly max_msg_size?: number; readonly allow_direct?: boolean };
   readonly state: { readonly last_seq: number };
 }
 
@@ -54,6 +55,10 @@ export interface StoredMessage {
 /** How long an operation waits for a server that is away, before it is refused. */
 const awayMs = 2_000;
 const retryMs = 100;
+/** Between looks at a stream that is made at this moment. */
+const pollMs = 10;
+/** How long a stream may be in the making before it is used all the same. */
+const makingMs = 1_000;
 
 /** Requests to JetStream, each answered or failed with STATE_UNAVAILABLE and the reason. */
 export class JetStream {
@@ -139,20 +144,76 @@ export class JetStream {
     }
   }
 
-  /** Makes the stream unless it is there. */
+  /** Makes the stream unless it is there, and waits until it is whole when another host makes it at this moment. */
   async ensureStream(store: string, config: { readonly name: string } & object): Promise<StreamInfo> {
     const { name } = config;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.api<StreamInfo>(store, `STREAM.INFO.${name}`);
-      } catch (error) {
-        if (!isRefusal(error, refusals.streamNotFound)) throw unavailable(store, error);
+    const end = performance.now() + this.config.stateTimeoutMs;
+    for (;;) {
+      const info = (await this.#streamInfo(store, name)) ?? (await this.#createStream(store, config, end));
+      if (info !== undefined) {
+        if (info.config.allow_direct === true) await this.#whole(name);
+        return info;
       }
+      await delay(pollMs);
+    }
+  }
+
+  async #streamInfo(store: string, name: string): Promise<StreamInfo | undefined> {
+    try {
+      return await this.api<StreamInfo>(store, `STREAM.INFO.${name}`);
+    } catch (error) {
+      if (isRefusal(error, refusals.streamNotFound)) return undefined;
+      throw unavailable(store, error);
+    }
+  }
+
+  /** Undefined: another host began it first, and its subjects are taken before it is told of. */
+  async #createStream(store: string, config: { readonly name: string }, end: number): Promise<StreamInfo | undefined> {
+    try {
+      return await this.api<StreamInfo>(store, `STREAM.CREATE.${config.name}`, config);
+    } catch (error) {
+      const begun = isRefusal(error, refusals.streamExists) || isRefusal(error, refusals.subjectsOverlap);
+      if (begun && performance.now() < end) return undefined;
+      throw unavailable(store, error);
+    }
+  }
+
+  /**
+   * A stream is told of before it is whole, and NATS server 2.9.10 dies of a read of such a one (seen: a nil
+   * pointer in its `jsMsgGetRequest`). Who answers direct reads is there last, so an empty one of them is asked.
+   */
+  async #whole(name: string): Promise<void> {
+    const end = performance.now() + makingMs;
+    for (;;) {
       try {
-        return await this.api<StreamInfo>(store, `STREAM.CREATE.${name}`, config);
+        await this.bus.request(`${this.prefix}.DIRECT.GET.${name}`, Buffer.from("{}"), { timeoutMs: makingMs });
+        return;
       } catch (error) {
-        // Another host made it at the same moment.
-        if (!isRefusal(error, refusals.streamExists) || attempt > 3) throw unavailable(store, error);
+        // Whatever else is wrong, the work itself tells it better.
+        const begun = isLatticeError(error) && error.code === "NO_RESPONDERS";
+        if (!begun || performance.now() > end) return;
+      }
+      await delay(pollMs);
+    }
+  }
+
+  /**
+   * Works on a stream: makes sure of it before, anew when it turns out to be gone, and waits for one that
+   * another host makes at this moment, since the server tells of it before it takes its messages.
+   * @throws what `ready` and `work` throw; JetStreamRefusal or NO_RESPONDERS when it stays gone.
+   */
+  async withStream<T>(ready: (anew: boolean) => Promise<unknown>, work: () => Promise<T>): Promise<T> {
+    const end = performance.now() + this.config.stateTimeoutMs;
+    for (let attempt = 0; ; attempt++) {
+      // The first time anew costs a round trip, which is wait enough.
+      if (attempt > 1) await delay(Math.min(2 ** attempt, retryMs));
+      await ready(attempt > 0);
+      try {
+        return await work();
+      } catch (error) {
+        const gone =
+          isRefusal(error, refusals.streamNotFound) || (isLatticeError(error) && error.code === "NO_RESPONDERS");
+        if (!gone || performance.now() > end) throw error;
       }
     }
   }

@@ -203,22 +203,20 @@ export class NatsBlobs implements Blobs {
   }
 
   async #attempt<T>(work: () => Promise<T>): Promise<T> {
-    for (let attempt = 0; ; attempt++) {
-      this.#ready ??= this.#jetStream.ensureStream(this.#name, this.#config()).catch((error: unknown) => {
-        this.#ready = undefined;
-        throw error;
-      });
-      await this.#ready;
-      try {
-        return await work();
-      } catch (error) {
-        const gone =
-          isRefusal(error, refusals.streamNotFound) || (isLatticeError(error) && error.code === "NO_RESPONDERS");
-        if (gone && attempt === 0) this.#ready = undefined;
-        else if (isLatticeError(error) && error.code === "BLOB_CORRUPT") throw error;
-        else throw unavailable(this.#name, error);
-      }
+    try {
+      return await this.#jetStream.withStream((anew) => this.#stands(anew), work);
+    } catch (error) {
+      throw isLatticeError(error) && error.code === "BLOB_CORRUPT" ? error : unavailable(this.#name, error);
     }
+  }
+
+  async #stands(anew: boolean): Promise<void> {
+    if (anew) this.#ready = undefined;
+    this.#ready ??= this.#jetStream.ensureStream(this.#name, this.#config()).catch((error: unknown) => {
+      this.#ready = undefined;
+      throw error;
+    });
+    await this.#ready;
   }
 
   #config() {

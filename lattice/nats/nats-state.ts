@@ -1,5 +1,5 @@
 import type { BusHeaders } from "../bus.ts";
-import { fail, isLatticeError } from "../errors.ts";
+import { fail } from "../errors.ts";
 import { checkStateKey, checkStatePattern } from "../state.ts";
 import type { ExpectedRevision, State, StateChange, StateEntry, StateWatch } from "../state.ts";
 import { decodeHeaders } from "./headers.ts";
@@ -183,19 +183,11 @@ export class NatsState implements State {
     }
   }
 
-  /** Does it, and once more when the stream turns out to be gone. */
   async #attempt<T>(work: () => Promise<T>): Promise<T> {
-    for (let attempt = 0; ; attempt++) {
-      await this.ready();
-      try {
-        return await work();
-      } catch (error) {
-        if (isRefusal(error, refusals.wrongSequence)) throw error;
-        const gone =
-          isRefusal(error, refusals.streamNotFound) || (isLatticeError(error) && error.code === "NO_RESPONDERS");
-        if (!gone || attempt > 0) throw unavailable(this.#bucket, error);
-        this.#ready = undefined;
-      }
+    try {
+      return await this.#jetStream.withStream((anew) => (anew ? this.readyAgain() : this.ready()), work);
+    } catch (error) {
+      throw isRefusal(error, refusals.wrongSequence) ? error : unavailable(this.#bucket, error);
     }
   }
 
