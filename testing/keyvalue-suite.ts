@@ -360,7 +360,7 @@ export function keyvalueSuite(
         const attempts = [() => store.get("a"), () => store.increment("c", 1), () => store.setUnion(["s"])];
         for (const attempt of attempts) await refuses(attempt, "STORE_UNAVAILABLE");
         await server.start();
-        await until(async () => (await store.health!()).healthy, 10_000);
+        await until(async () => (await store.health!()).healthy);
         await store.set("a", "v", 0);
         assert.equal(await store.get("a"), "v");
         assert.equal(await store.increment("back", 1), 1);
@@ -382,7 +382,7 @@ export function keyvalueSuite(
         }
         assert.equal(new Set(sums).size, sums.length);
         await server.start();
-        await until(async () => (await store.health!()).healthy, 10_000);
+        await until(async () => (await store.health!()).healthy);
       },
     );
 

@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  timeoutMs = 5_000,
+  timeoutMs = 20_000,
 ): Promise<Exclude<T, false | null | undefined | 0 | "">> {
   const end = performance.now() + timeoutMs;
   for (;;) {

@@ -77,6 +77,8 @@ export class PresenceBook {
   readonly #subscriptions: Subscription[] = [];
   readonly #warned = new Set<string>();
   readonly #timers: NodeJS.Timeout[] = [];
+  /** When it was looked for silent hosts last. */
+  #looked = 0;
   #soon: NodeJS.Timeout | undefined;
   #endOfEvents: (() => void) | undefined;
   #stopped = false;
@@ -98,6 +100,7 @@ export class PresenceBook {
   }
 
   start(): void {
+    this.#looked = performance.now();
     const { bus, subjects, everyMs, host } = this.#options;
     this.#subscriptions.push(
       bus.subscribe(subjects.write("presence"), ({ payload, headers }) =>
@@ -112,7 +115,7 @@ export class PresenceBook {
     });
     this.#timers.push(
       setInterval(() => void this.#publish(), everyMs).unref(),
-      setInterval(() => this.#missSilent(), Math.max(everyMs / looksPerBeat, 10)).unref(),
+      setInterval(() => this.#missSilent(), this.#lookMs).unref(),
     );
   }
 
@@ -154,9 +157,18 @@ export class PresenceBook {
     await this.#send(true);
   }
 
+  get #lookMs(): number {
+    return Math.max(this.#options.everyMs / looksPerBeat, 10);
+  }
+
   #missSilent(): void {
-    if (this.#options.bus.status !== "connected") return;
     const now = performance.now();
+    // While this thread itself was held up it could hear nobody: that time is no silence of others.
+    const deafMs = now - this.#looked - this.#lookMs;
+    this.#looked = now;
+    if (this.#options.bus.status !== "connected") return;
+    if (deafMs > this.#lookMs)
+      for (const [host, known] of this.#known) this.#known.set(host, { ...known, seen: known.seen + deafMs });
     for (const [host, { presence, seen }] of this.#known) {
       const patience = Math.max(presence.everyMs, this.#options.everyMs) * beatsOfSilence;
       if (now - seen > patience) this.#forget(host, `it was silent for ${Math.round(now - seen)} ms`);

@@ -181,7 +181,7 @@ test("a server that is away fails calls at once and by name, and is used when it
     return !error.message.includes("hunter2");
   });
   await late.run();
-  await until(well, 10_000);
+  await until(well);
   assert.equal(await ask(provider, link, "ContainerExists", "box"), true);
   await provider.stop!();
 });

@@ -143,7 +143,7 @@ test("a server that is away fails calls at once, and is used when it is there", 
   });
   assert.equal((await provider.health()).healthy, false);
   await late.run();
-  await until(async () => (await provider.health()).healthy, 10_000);
+  await until(async () => (await provider.health()).healthy);
   assert.equal(await increment(provider, link), "01");
   await provider.stop();
 });

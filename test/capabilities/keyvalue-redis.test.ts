@@ -11,7 +11,8 @@ import { RedisStore } from "../../capabilities/keyvalue-redis/store.ts";
 import { keyvalueSuite } from "../../testing/index.ts";
 import { bytes, fakeCall, fakeContext, fakeLink, hex } from "../support/capabilities.ts";
 import { localhostTls } from "../support/localhost-tls.ts";
-import { StoreServer, freePort, skipWithout } from "../support/store-servers.ts";
+import { freePort } from "../support/free-port.ts";
+import { StoreServer, skipWithout } from "../support/store-servers.ts";
 import { until } from "../support/until.ts";
 
 const skip = skipWithout("redis-server");
@@ -150,7 +151,7 @@ test("a server that is away when the link is put is used from the moment it is t
     message: `Redis at 127.0.0.1:${late.port} is unavailable: connection refused`,
   });
   await late.start();
-  await until(async () => (await provider.health()).healthy, 10_000);
+  await until(async () => (await provider.health()).healthy);
   assert.equal(await increment(provider, link), "01");
   await provider.stop();
 });
@@ -163,7 +164,7 @@ test("a server that hangs is given up after some silence", { skip }, async () =>
   process.kill(hanging.pid, "SIGSTOP");
   await assert.rejects(async () => store.get("a"), { code: "STORE_UNAVAILABLE" });
   process.kill(hanging.pid, "SIGCONT");
-  await until(async () => (await store.health()).healthy, 10_000);
+  await until(async () => (await store.health()).healthy);
   assert.equal(await store.get("a"), "v");
   await store.close();
 });

@@ -38,7 +38,7 @@ test("what was acknowledged is there after the process was killed", async () => 
       for (const line of text.split("\n")) if (line !== "") said = Math.max(said, Number(line));
     });
     const gone = new Promise((resolve) => child.once("close", resolve));
-    await until(() => said > 100 * (round + 1), 10_000);
+    await until(() => said > 100 * (round + 1));
     child.kill("SIGKILL");
     await gone;
     const store = new SqliteStore({ path });
@@ -117,7 +117,7 @@ test("expired keys that nobody asks for are swept", async () => {
     using database = new DatabaseSync(path, { readOnly: true });
     return database.prepare("SELECT count(*) AS n FROM keys").get()?.["n"];
   };
-  await until(() => rows() === 0, 10_000);
+  await until(() => rows() === 0);
   await store.close();
 });
 

@@ -6,7 +6,8 @@ import { messagingSuite } from "../../testing/index.ts";
 import { localhostTls } from "../support/localhost-tls.ts";
 import { Room } from "../support/messaging-room.ts";
 import { watchedConnection } from "../support/nats-connections.ts";
-import { NatsServer, freePort, natsSkip } from "../support/nats-server.ts";
+import { freePort } from "../support/free-port.ts";
+import { NatsServer, natsSkip } from "../support/nats-server.ts";
 import { userTokens } from "../support/nats-tokens.ts";
 import { until } from "../support/until.ts";
 
@@ -220,7 +221,7 @@ void describe("messaging over NATS", { skip }, () => {
     assert.equal(await well(), false);
     for (let round = 1; round <= 2; round++) {
       await late.run();
-      await until(well, 10_000);
+      await until(well);
       room.publish("s", `round ${round}`);
       await until(() => room.got.length === round);
       await late.kill();

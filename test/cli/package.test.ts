@@ -63,7 +63,7 @@ test("what npm packs installs and runs elsewhere, and brings no Node of its own"
 
   const example = join(own, "actors", "examples", "kvcounter-rust", "kvcounter.wasm");
   const running = home.start(["run", example, "--port", "0", "-o", "json"], { launcher: lattice, cwd: elsewhere });
-  const line = await until(() => running.stdout().split("\n").length > 1 && running.stdout().split("\n")[0], 10_000);
+  const line = await until(() => running.stdout().split("\n").length > 1 && running.stdout().split("\n")[0]);
   const { actors } = JSON.parse(line) as { actors: { urls: string[] }[] };
   assert.deepEqual(await (await fetch(`${actors[0]?.urls[0]}/p`)).json(), { counter: 1, path: "/p" });
   running.child.kill("SIGINT");

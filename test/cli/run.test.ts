@@ -56,7 +56,7 @@ describe("lattice run", () => {
   test("prints a table, the URL and three things to try, and drains on SIGTERM", async () => {
     await using home = new Home();
     const running = home.start(["run", echo, "--port", "0"]);
-    await until(() => running.stdout().includes("Ctrl-C drains"), 10_000);
+    await until(() => running.stdout().includes("Ctrl-C drains"));
     assert.match(running.stdout(), /ACTOR .*URL\nEcho \(C\) .*http:\/\/127\.0\.0\.1:\d+/);
     assert.equal(running.stdout().split("Try:")[1]?.trim().split("\n").length, 4);
     running.child.kill("SIGTERM");

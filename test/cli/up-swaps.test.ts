@@ -23,15 +23,15 @@ void test("names a swap that the file does not say, after a stop and after a kil
   await ready(second, 30_000);
   const differs =
     /a swap of \S+ put builtin:keyvalue-sqlite behind wasmcloud:keyvalue .*builtin:keyvalue-memory serves/;
-  await until(() => differs.test(second.stderr()), 15_000);
+  await until(() => differs.test(second.stderr()));
   const trying = home.start([...swap, "10m", "-o", "jsonl"]);
-  await until(() => trying.stdout().includes('"trial"'), 15_000);
+  await until(() => trying.stdout().includes('"trial"'));
   const switched = () => {
     const folder = join(home.path, "state", "wasmlattice");
     const [note = ""] = readdirSync(folder).filter((name) => /^file-\w+\.json$/.test(name));
     return readFileSync(join(folder, note), "utf8").includes('"switched": true');
   };
-  await until(switched, 15_000);
+  await until(switched);
   second.child.kill("SIGKILL");
   await Promise.all([second.finished, trying.finished]);
 
@@ -39,7 +39,7 @@ void test("names a swap that the file does not say, after a stop and after a kil
   await ready(third, 30_000);
   const cut =
     /builtin:keyvalue-memory for builtin:keyvalue-sqlite .* was cut off .*what builtin:keyvalue-sqlite was given/;
-  await until(() => cut.test(third.stderr()) && differs.test(third.stderr()), 15_000);
+  await until(() => cut.test(third.stderr()) && differs.test(third.stderr()));
   const { events } = documentOf(await home.run(["get", "events", "-o", "json"]));
   assert.ok((events as { type: string }[]).some(({ type }) => type === "swap_interrupted"));
   assert.equal((await home.run(["down"])).code, 0);
@@ -57,6 +57,6 @@ void test("a host file runs where no state can be kept, and the host says what t
   writeFileSync(join(home.path, "state"), "no folder");
   const running = home.start(["up", "-f", "shop.yaml", "--no-nats", "-o", "json"]);
   await ready(running, 30_000);
-  await until(() => /will not know of swaps: /.test(running.stderr()), 15_000);
+  await until(() => /will not know of swaps: /.test(running.stderr()));
   assert.equal((await home.run(["down"])).code, 0);
 });

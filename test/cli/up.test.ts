@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { connectNats } from "../../lattice/index.ts";
 import { Home, checkout, documentOf, failureOf, ready } from "../support/cli.ts";
-import { freePort, natsSkip, NatsServer } from "../support/nats-server.ts";
+import { freePort } from "../support/free-port.ts";
+import { natsSkip, NatsServer } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
 const examples = join(checkout, "actors", "examples");

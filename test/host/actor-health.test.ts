@@ -37,7 +37,7 @@ for (const engines of [0, 1]) {
   test(`an actor that says it is not well is shown so, and its calls go on (${engines} engines)`, async () => {
     await using host = await startHost({ engines, limits: { healthMs: 20 }, logLevel: "silent" });
     const actor = await host.startActor(await host.load(signed(ill, { name: "Ill" }), "ill"));
-    await until(async () => !(await rowOf(host, "Ill")).healthy, 15_000);
+    await until(async () => !(await rowOf(host, "Ill")).healthy);
     await host.call(actor, "Any", new Uint8Array());
     const { healthy, message, calls, errors } = await rowOf(host, "Ill");
     assert.deepEqual([healthy, message, calls, errors], [false, "ill", 1, 0]);
@@ -57,7 +57,7 @@ test("an actor without a handler is well, and nothing of being asked is counted"
     reports.push(name);
   }
   // They were asked in this order.
-  await until(async () => !(await rowOf(host, "Ill")).healthy, 15_000);
+  await until(async () => !(await rowOf(host, "Ill")).healthy);
   for (const name of reports.slice(0, -1)) {
     const { healthy, message, calls, errors, running } = await rowOf(host, name);
     assert.deepEqual([name, healthy, message, calls, errors, running], [name, true, "", 0, 0, 1]);
@@ -68,10 +68,10 @@ test("one that breaks when it is asked is left alone, and works", async () => {
   await using host = await startHost({ engines: 0, limits: { healthMs: 20 }, logLevel: "silent" });
   const bytes = signed(answering("x", true), { name: "Brittle" });
   const actor = await host.startActor(await host.load(bytes, "brittle"));
-  await until(async () => (await rowOf(host, "Brittle")).running === 0, 15_000);
+  await until(async () => (await rowOf(host, "Brittle")).running === 0);
   assert.equal(Buffer.from(await host.call(actor, "Any", new Uint8Array())).toString(), "x");
   await host.startActor(await host.load(signed(ill, { name: "Ill" }), "ill"));
-  await until(async () => !(await rowOf(host, "Ill")).healthy, 15_000);
+  await until(async () => !(await rowOf(host, "Ill")).healthy);
   const { healthy, running, calls, errors } = await rowOf(host, "Brittle");
   assert.deepEqual([healthy, running, calls, errors], [true, 1, 1, 0]);
 });

@@ -28,7 +28,7 @@ async function onlyThese(
 /** Keys of the hosts that bid. */
 async function bidders(lattice: ControlLattice, what: "actor" | "provider", reference: string): Promise<string[]> {
   const ask = { [`${what}_ref`]: reference, ...(what === "provider" ? { link_name: "default" } : {}), constraints: {} };
-  return (await lattice.all(`auction.${what}`, ask)).map(({ host_id: id }) => String(id)).toSorted();
+  return (await lattice.all(`auction.${what}`, ask, 0)).map(({ host_id: id }) => String(id)).toSorted();
 }
 
 natsTest("a host that its policy, its issuers or the same actor from elsewhere would refuse does not bid", async () => {

@@ -182,7 +182,7 @@ natsTest(
     assert.equal(await ask(a, actor, "Echo", "local"), "local");
     await a.stopActor(actor);
     await lattice.server.run();
-    await until(() => [a, b].every(({ member }) => member!.report.status === "connected"), 15_000);
+    await until(() => [a, b].every(({ member }) => member!.report.status === "connected"));
     await until(() => a.member!.peers.length === 1 && b.member!.peers.length === 1);
     await until(() => b.member!.peers[0]!.actors.length === 0);
   },

@@ -7,7 +7,7 @@ import { until } from "../support/until.ts";
 natsTest("every host answers a ping, with the record that clients of the 0.x years read", async () => {
   await using lattice = await ControlLattice.start();
   const [a, b] = [await lattice.host({ labels: { zone: "a" } }), await lattice.host({ labels: { zone: "b" } })];
-  const records = await lattice.all("ping.hosts");
+  const records = await lattice.all("ping.hosts", "", 2);
   assert.deepEqual(new Set(records.map(({ id }) => id)), new Set([a.id, b.id]));
   const record = records.find(({ id }) => id === a.id)!;
   assert.equal(record["issuer"], a.cluster);
@@ -80,9 +80,9 @@ natsTest("auctions honour labels, and bids carry the load", async () => {
     ]),
     { ...provider, host_id: b.id },
   );
-  assert.equal((await lattice.all("auction.actor", { ...actor, constraints: { zone: "z" } })).length, 0);
+  assert.equal((await lattice.all("auction.actor", { ...actor, constraints: { zone: "z" } }, 0)).length, 0);
   await b.startProvider("builtin:keyvalue-memory");
-  assert.equal((await lattice.all("auction.provider", provider)).length, 0, "it runs there");
+  assert.equal((await lattice.all("auction.provider", provider, 0)).length, 0, "it runs there");
 });
 
 natsTest(

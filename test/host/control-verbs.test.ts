@@ -16,7 +16,7 @@ async function lattice(options: Parameters<typeof startHost>[0] = {}) {
   return {
     host,
     bus,
-    ask: (verb: string, params: object = {}) => askVerb(bus, subjects, host.id, verb, params, 2_000),
+    ask: (verb: string, params: object = {}) => askVerb(bus, subjects, host.id, verb, params, 20_000),
     [Symbol.asyncDispose]: () => host.stop(),
   };
 }
@@ -56,7 +56,7 @@ void test("a host that is only to be read refuses changes, one that is closed an
     code: "CONTROL_REFUSED",
   });
   const refusal = await reading.bus.request(`wasmbus.ctl.default.cmd.${reading.host.id}.stop`, Buffer.from("{}"), {
-    timeoutMs: 2_000,
+    timeoutMs: 20_000,
   });
   assert.match(Buffer.from(refusal.payload).toString(), /^\{"accepted":false,"error":".*takes no changes/);
   assert.equal(reading.host.state, "running");
@@ -118,7 +118,7 @@ void test("long work is answered at once with a job, which is followed to its en
     const subject = subjects.write("verb", { host: world.host.id, verb });
     const headers = new Map([[jobHeader, ["1"]]]);
     const { payload } = await world.bus.request(subject, Buffer.from(JSON.stringify(params)), {
-      timeoutMs: 2_000,
+      timeoutMs: 20_000,
       headers,
     });
     return (JSON.parse(Buffer.from(payload).toString()) as { job: { id: string; state: string } }).job;

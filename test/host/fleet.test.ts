@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import { setTimeout as nextTurn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Host, startHost } from "../../host/index.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
 import { codeOf } from "../support/journey.ts";
+import { freePort } from "../support/free-port.ts";
 import { until } from "../support/until.ts";
 
 const unruly = fileURLToPath(new URL("../support/unruly-middleware.ts", import.meta.url));
@@ -20,14 +21,6 @@ const endOne = async (host: Host, actor: string) =>
   assert.equal(await codeOf(host.call(actor, "test.Exit", nothing)), "ENGINE_LOST");
 const answering = async (host: Host) =>
   (await host.fleet.stats()).map(({ place }) => place).filter((place) => place >= 0);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 test("an engine on its way misses nothing that is changed meanwhile", async () => {
   await using host = await hostOf(2);

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import type { HttpHandler } from "../../capabilities/index.ts";
 import { Listeners } from "../../host/listeners.ts";
+import { freePort } from "../support/free-port.ts";
 import { until } from "../support/until.ts";
 import { answered, speak } from "./http-site.ts";
 
@@ -241,11 +242,3 @@ test("a hold that ends without a handler closes the socket and refuses who waite
   await assert.rejects(fetch(lease.url));
   await listeners.close();
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

@@ -11,7 +11,8 @@ import { ControlLattice } from "../support/control-client.ts";
 import { Counting } from "../support/counting.ts";
 import { edgeActor } from "../support/edge.ts";
 import { example } from "../support/examples.ts";
-import { freePort, NatsServer, natsTest } from "../support/nats-server.ts";
+import { freePort } from "../support/free-port.ts";
+import { NatsServer, natsTest } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
 /** A provider that keeps what it was told of its links. */

@@ -87,7 +87,7 @@ test("a replacement that hangs before it is ready is replaced itself", async () 
   const given = options((_index, attempt) => (attempt === 1 ? "hang-before-ready" : undefined));
   await using supervisor = await Supervisor.start(given);
   supervisor.get(0)?.worker.postMessage("exit");
-  await until(() => given.world.restarted.length === 1, 8_000);
+  await until(() => given.world.restarted.length === 1);
   assert.equal(given.world.started.length, 3);
   assert.equal(given.world.failed.length, 1);
   assert.equal(given.world.losses.length, 1);

@@ -41,8 +41,10 @@ natsTest("all that a host answers and tells has the members that clients of the 
       )[0],
     ],
   ] as const;
-  const claims = (await lattice.ask("get.claims"))["claims"] as Record<string, unknown>[];
-  const own = claims.find(({ sub }) => sub === actor.id);
+  const own = await until(async () => {
+    const claims = (await lattice.ask("get.claims"))["claims"] as Record<string, unknown>[];
+    return claims.find(({ sub }) => sub === actor.id);
+  });
   const problems = [...wanted, [actorClaimsRow, own] as const].flatMap(([shape, answer]) =>
     shapeProblems(answer, shape),
   );

@@ -63,7 +63,7 @@ for (const [how, operation] of [
   ["dies", "test.Exit"],
 ] as const) {
   test(`an engine that ${how} is replaced and its placements are restored`, async () => {
-    const { host, url } = await counterHost({ engines: 1, middleware: [unruly], limits: { engineSilenceMs: 700 } });
+    const { host, url } = await counterHost({ engines: 1, middleware: [unruly], limits: { engineSilenceMs: 3_000 } });
     await using _ = host;
     assert.match(await get(url), /"counter":1/);
     await assert.rejects(

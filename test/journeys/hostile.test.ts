@@ -181,7 +181,7 @@ async function assertRefused(
 /** Looks again until `enough`, or for ten seconds: what is freed is freed in its own time. */
 async function quiet(host: HostProcess, enough: (now: Holdings) => boolean = () => true): Promise<Holdings> {
   let now = await host.holdings();
-  await until(async () => enough((now = await host.holdings())), 10_000).catch(() => undefined);
+  await until(async () => enough((now = await host.holdings()))).catch(() => undefined);
   return now;
 }
 

@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { childProvider, type Host, startHost } from "../../index.ts";
 import { fileBytes } from "../support/actors.ts";
-import { freePort, Requests, statusOf } from "../support/http-load.ts";
+import { freePort } from "../support/free-port.ts";
+import { Requests, statusOf } from "../support/http-load.ts";
 import { until } from "../support/until.ts";
 
 const httpModule = fileURLToPath(new URL("../support/http-module.ts", import.meta.url));

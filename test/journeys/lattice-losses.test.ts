@@ -66,23 +66,24 @@ describe("losses in a lattice over NATS", { skip: natsSkip() }, () => {
 
   test("hosts that come and leave in order by themselves, time and again, take no call of others with them", async () => {
     await using server = await NatsServer.start();
-    const options = { nats: server.url, clusterSeed: KeyPair.generate("cluster").seed };
+    const limits = { rpcTimeoutMs: 20_000, callTimeoutMs: 60_000 };
+    const options = { nats: server.url, clusterSeed: KeyPair.generate("cluster").seed, limits };
     await using here = await startHost(options);
     await using staying = await startHost(options);
     const module = edgeActor({ name: "target" });
     const { id } = await staying.startActor(module);
     const hosts = () => here.fleet.caller.tables.peers.actorsOf(id).length;
-    await until(() => hosts() === 1, 15_000);
+    await until(() => hosts() === 1);
     const loads = Array.from({ length: 16 }, () => caller(here, id));
     try {
       for (let turn = 0; turn < 3; turn++) {
         await using leaving = await startHost({ ...options, engines: turn % 2 });
         await leaving.startActor(module);
-        await until(() => hosts() === 2, 15_000);
+        await until(() => hosts() === 2);
         const served = async () => (await leaving.fleet.stats()).some(({ remote }) => remote?.served.session ?? 0);
-        await until(served, 15_000);
+        await until(served);
         await leaving.stop();
-        await until(() => hosts() === 1, 15_000);
+        await until(() => hosts() === 1);
       }
     } finally {
       for (const load of loads) await load.end();
@@ -100,13 +101,13 @@ describe("losses in a lattice over NATS", { skip: natsSkip() }, () => {
     await world.meet();
     assert.equal(await echo(here, target.id), "hello");
     // The engine that is asked ends in the middle of the call: nobody answers any more.
-    const code = await codeOf(here.call(target.id, "test.Exit", new Uint8Array(), { timeoutMs: 500 }));
+    const code = await codeOf(here.call(target.id, "test.Exit", new Uint8Array(), { timeoutMs: 2_000 }));
     assert.ok(code === "DEADLINE_EXCEEDED" || code === "ENGINE_LOST", String(code));
     for (let turn = 0; turn < 4; turn++) assert.equal(await echo(here, target.id), "hello");
     await until(() => [...there.fleet.restarts.values()].some((count) => count > 0));
     const served = async () =>
       (await there.fleet.stats()).filter(({ place, remote }) => place >= 0 && (remote?.served.session ?? 0) > 0).length;
-    await until(async () => (await echo(here, target.id)) === "hello" && (await served()) === 2, 10_000);
+    await until(async () => (await echo(here, target.id)) === "hello" && (await served()) === 2);
   });
 
   test("calls that wait for an engine that is lost end when its host says so, not when their time is over", async () => {
@@ -129,13 +130,13 @@ describe("losses in a lattice over NATS", { skip: natsSkip() }, () => {
     const local = await here.startActor(edgeActor({ name: "local" }));
     const target = await there.startActor(edgeActor({ name: "target" }));
     await world.meet();
-    assert.equal(await echo(here, target.id), "hello");
+    await until(() => echo(here, target.id).catch(() => ""));
     await server.stop();
     const code = await codeOf(echo(here, target.id));
     assert.ok(code === "RPC_TIMEOUT" || code === "BUS_CLOSED", String(code));
     assert.equal(await echo(here, local.id), "hello");
     await server.restart();
-    await until(() => echo(here, target.id).catch(() => ""), 10_000);
+    await until(() => echo(here, target.id).catch(() => ""));
   });
 });
 

@@ -4,7 +4,8 @@ import { type Host, type HostOptions, startHost } from "../../index.ts";
 import { KeyPair } from "../../lattice/index.ts";
 import { example } from "../support/examples.ts";
 import { send } from "../support/journey.ts";
-import { freePort, NatsServer, natsTest, startNatsCluster } from "../support/nats-server.ts";
+import { freePort } from "../support/free-port.ts";
+import { NatsServer, natsTest, startNatsCluster } from "../support/nats-server.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 

@@ -14,7 +14,8 @@ import {
 import { Counting } from "../support/counting.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
 import { fileBytes } from "../support/actors.ts";
-import { freePort, Requests, statusOf } from "../support/http-load.ts";
+import { freePort } from "../support/free-port.ts";
+import { Requests, statusOf } from "../support/http-load.ts";
 import { codeOf } from "../support/journey.ts";
 import { until } from "../support/until.ts";
 

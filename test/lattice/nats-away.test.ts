@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isLatticeError, memoryConnection } from "../../lattice/index.ts";
 import { watchedConnection } from "../support/nats-connections.ts";
-import { freePort, NatsServer, natsTest } from "../support/nats-server.ts";
+import { freePort } from "../support/free-port.ts";
+import { NatsServer, natsTest } from "../support/nats-server.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 
@@ -218,7 +219,7 @@ natsTest("a consumer that the server lost is made again by its watch", async () 
   await server.restart();
   await connection.connected();
   await state.put("two", new Uint8Array());
-  await until(() => heard.length === 2, 10_000);
+  await until(() => heard.length === 2);
   assert.deepEqual(heard, ["one", "two"]);
 });
 

@@ -27,9 +27,9 @@ void describe("a cluster of three NATS servers", { skip: natsSkip() }, () => {
     two.bus.subscribe("echo", (message) => void message.respond(message.payload));
     const ask = async (): Promise<unknown> =>
       await one.bus.request("echo", Buffer.from("x"), { timeoutMs: 1_000 }).catch(() => undefined);
-    await until(ask, 10_000);
+    await until(ask);
     await used(one).kill();
-    await until(ask, 10_000);
+    await until(ask);
     assert.notEqual(one.describe().server, `127.0.0.1:${servers[0]!.port}`);
     await servers[0]!.run();
   });
@@ -89,7 +89,7 @@ void describe("a cluster of three NATS servers", { skip: natsSkip() }, () => {
     );
     const seen: string[] = [];
     worker.bus.onStatus((status) => seen.push(status));
-    await until(() => asker.bus.request("work", new Uint8Array(), { timeoutMs: 1_000 }).catch(() => undefined), 10_000);
+    await until(() => asker.bus.request("work", new Uint8Array(), { timeoutMs: 1_000 }).catch(() => undefined));
     answered = 0;
     let asked = 0;
     let calls = true;
@@ -102,7 +102,7 @@ void describe("a cluster of three NATS servers", { skip: natsSkip() }, () => {
     })();
     const duck = used(worker);
     duck.signal("SIGUSR2");
-    await until(() => used(worker) !== duck && used(asker) !== duck, 10_000);
+    await until(() => used(worker) !== duck && used(asker) !== duck);
     const before = asked;
     await until(() => asked > before + 50);
     calls = false;

@@ -39,7 +39,7 @@ test("each ends at its own time, in whatever order they began, and none before",
   begin(3, 20);
   begin(4, 400);
   begin(5, 100);
-  await until(() => ended.length === 4, 15_000);
+  await until(() => ended.length === 4);
   assert.deepEqual([ended, early], [[3, 5, 2, 4], []]);
 });
 
@@ -47,11 +47,11 @@ test("who begins when all others have ended is not forgotten, nor who waits long
   using all = waiting();
   const { ended, begin } = all;
   begin(1, 10);
-  await until(() => ended.length === 1, 15_000);
+  await until(() => ended.length === 1);
   begin(2, 2 ** 40);
   begin(3, 10);
-  await until(() => ended.length === 2, 15_000);
+  await until(() => ended.length === 2);
   begin(4, 10);
-  await until(() => ended.length === 3, 15_000);
+  await until(() => ended.length === 3);
   assert.deepEqual(ended, [1, 3, 4]);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { watchedConnection } from "../support/nats-connections.ts";
-import { freePort, NatsServer, natsTest } from "../support/nats-server.ts";
+import { freePort } from "../support/free-port.ts";
+import { NatsServer, natsTest } from "../support/nats-server.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 
@@ -23,7 +24,7 @@ natsTest("a leaf node carries calls, shared state and objects over an edge link 
   near.bus.subscribe("echo", (message) => void message.respond(message.payload));
   const ask = async (): Promise<unknown> =>
     await far.bus.request("echo", Buffer.from("x"), { timeoutMs: 1_000 }).catch(() => undefined);
-  await until(ask, 10_000);
+  await until(ask);
   await near.state("b").put("k", Buffer.from("1"));
   const heard: string[] = [];
   await until(
@@ -44,11 +45,11 @@ natsTest("a leaf node carries calls, shared state and objects over an edge link 
   assert.equal(far.describe().jetStream, true);
 
   wire.cut();
-  await until(async () => (await ask()) === undefined, 10_000);
+  await until(async () => (await ask()) === undefined);
   await assert.rejects(far.state("b").get("k"), { code: "STATE_UNAVAILABLE" });
   await near.state("b").put("m", Buffer.from("3"));
   wire.mend();
-  await until(ask, 10_000);
-  await until(() => heard.includes("m 3"), 10_000);
+  await until(ask);
+  await until(() => heard.includes("m 3"));
   assert.deepEqual(heard, ["k 1", "l 2", "m 3"]);
 });

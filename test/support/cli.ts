@@ -100,7 +100,7 @@ export interface Ready {
 }
 
 /** The first line of stdout, once it is there. */
-export async function ready(running: Running, timeoutMs = 10_000): Promise<Ready> {
+export async function ready(running: Running, timeoutMs = 60_000): Promise<Ready> {
   const line = await until(() => {
     if (running.child.exitCode !== null) throw new Error(running.stderr());
     return running.stdout().includes("\n") && running.stdout().split("\n")[0];

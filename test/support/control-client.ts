@@ -46,6 +46,7 @@ export class ControlLattice implements AsyncDisposable {
       presenceMs: 500,
       logLevel: "error",
       ...options,
+      limits: { rpcTimeoutMs: 20_000, ...options.limits },
     });
     this.hosts.push(host);
     await until(() => host.member?.report.status === "connected");
@@ -54,16 +55,19 @@ export class ControlLattice implements AsyncDisposable {
     return host;
   }
 
-  /** The answers of all who answer within half a second. */
-  async all(suffix: string, body: unknown = ""): Promise<Record<string, unknown>[]> {
-    const replies = await this.client.bus.gather(`wasmbus.ctl.default.${suffix}`, bytes(body), { timeoutMs: 500 });
+  /** The answers of all who answer within half a second; asked again until there are `least`, since a busy machine is late. */
+  async all(suffix: string, body: unknown = "", least = 1): Promise<Record<string, unknown>[]> {
+    const replies = await until(async () => {
+      const some = await this.client.bus.gather(`wasmbus.ctl.default.${suffix}`, bytes(body), { timeoutMs: 500 });
+      return some.length >= least && some;
+    });
     return replies.map(({ payload }) => JSON.parse(Buffer.from(payload).toString()) as Record<string, unknown>);
   }
 
   /** The first answer, as text. */
   async text(suffix: string, body: unknown = ""): Promise<string> {
     const { payload } = await this.client.bus.request(`wasmbus.ctl.default.${suffix}`, bytes(body), {
-      timeoutMs: 5_000,
+      timeoutMs: 20_000,
     });
     return Buffer.from(payload).toString();
   }

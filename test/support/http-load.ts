@@ -1,5 +1,4 @@
 import { Agent, get } from "node:http";
-import { type AddressInfo, createServer } from "node:net";
 
 /** Requests one after the other on several connections; keeps what went wrong. */
 export class Requests {
@@ -38,12 +37,4 @@ export class Requests {
 
 export async function statusOf(url: string, body: string): Promise<number> {
   return (await fetch(url, { method: "POST", body, headers: { connection: "close" } })).status;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

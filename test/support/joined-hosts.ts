@@ -41,7 +41,7 @@ export class JoinedHosts implements AsyncDisposable {
   readonly #connected = new Set<Host>();
   readonly #opened: LatticeConnection[] = [];
 
-  constructor({ lattice = "shop", rpcTimeoutMs = 2_000, cluster = KeyPair.generate("cluster") }: WorldOptions = {}) {
+  constructor({ lattice = "shop", rpcTimeoutMs = 20_000, cluster = KeyPair.generate("cluster") }: WorldOptions = {}) {
     this.#options = { lattice, rpcTimeoutMs, cluster };
   }
 

@@ -25,7 +25,7 @@ export class LatticeProcesses implements AsyncDisposable {
         world.running.push(running);
       }
       for (const running of world.running) world.hosts.push((await ready(running)).host.id);
-      await until(async () => (await world.rows("hosts", "get", "hosts")).length === hosts.length, 10_000);
+      await until(async () => (await world.rows("hosts", "get", "hosts")).length === hosts.length);
       return world;
     } catch (error) {
       await world[Symbol.asyncDispose]();

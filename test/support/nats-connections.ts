@@ -15,6 +15,6 @@ export async function watchedConnection(options: NatsOptions): Promise<WatchedCo
   const connection = await connectNats(quick, { onProblem: (problem) => problems.push(problem) });
   return Object.assign(connection, {
     problems,
-    connected: async () => void (await until(() => connection.bus.status === "connected", 10_000)),
+    connected: async () => void (await until(() => connection.bus.status === "connected")),
   });
 }

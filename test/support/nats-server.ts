@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
+import { freePort } from "./free-port.ts";
 import { until } from "./until.ts";
 
 export interface NatsServerOptions {
@@ -116,7 +117,7 @@ export class NatsServer implements AsyncDisposable {
       child.once("exit", (code) => reject(new Error(`nats-server ended with ${code}: ${this.#log.slice(-2_000)}`)));
     });
     ended.catch(() => {});
-    await Promise.race([ended, until(() => this.#answers(), 10_000)]);
+    await Promise.race([ended, until(() => this.#answers())]);
   }
 
   /** In order, as an operator would. */
@@ -185,17 +186,6 @@ export async function startNatsCluster(count: number, { jetStream = true, config
   if (servers.length === count) return servers;
   await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
   throw new Error("the cluster did not start");
-}
-
-export async function freePort(): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }
 
 function executable(file: string): boolean {

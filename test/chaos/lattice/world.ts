@@ -12,7 +12,8 @@ import {
 } from "../../../lattice/index.ts";
 import type { Dice } from "../../support/dice.ts";
 import { example } from "../../support/examples.ts";
-import { freePort, NatsServer } from "../../support/nats-server.ts";
+import { freePort } from "../../support/free-port.ts";
+import { NatsServer } from "../../support/nats-server.ts";
 import { until } from "../../support/until.ts";
 import { ChaosHost } from "./chaos-host.ts";
 
@@ -172,7 +173,7 @@ export class ChaosWorld implements AsyncDisposable {
     await store.ask("link.put", { actor: this.#auditorKey, provider: this.#store });
     const actor = this.actor;
     // As soon as the first host has heard of the others.
-    await until(() => store.ask("link.put", { actor, provider: this.#store }).catch(() => undefined), 15_000);
+    await until(() => store.ask("link.put", { actor, provider: this.#store }).catch(() => undefined));
     await store.ask("link.put", { actor, provider: web, values: { address: this.#address } });
   }
 
