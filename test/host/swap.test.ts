@@ -191,7 +191,7 @@ test("a new provider that falls ill on trial gives way without a single failed c
   await host.link(actor, handle);
   let well = true;
   const swapping = host.swapProvider(handle, store("new", { health: () => ({ healthy: well, message: "no disk" }) }), {
-    trialMs: 2_000,
+    trialMs: 60_000,
   });
   await until(async () => text(await host.call(actor, "Call", get)) === "new");
   well = false;

@@ -34,7 +34,8 @@ function crowding(host: HostProcess, since: EngineTime): number {
 
 /** A host with an echo behind HTTP, and a client that asks it without a pause. */
 async function startNeighbour(limits: Readonly<Record<string, number>>) {
-  const host = await HostProcess.start({ limits });
+  // Longer silence than usual, since an engine that gets no processor is silent too. Whoever holds it is found by what the neighbour waits.
+  const host = await HostProcess.start({ limits: { engineSilenceMs: 10_000, ...limits } });
   try {
     await host.ask("start.provider", { reference: "builtin:httpserver" });
     const echo = await host.startActor("neighbour", fileBytes(example("echo-c")));
@@ -54,7 +55,7 @@ async function assertUnharmed(host: HostProcess, { wrong, firstWrong = "" }: Ste
   assert.deepEqual([...restarts.values()], [0], host.log.slice(-2_000));
 }
 
-test("an echo beside three endless loops answers within the fairness bound", { timeout: 50_000 }, async (context) => {
+test("an echo beside three endless loops answers within the fairness bound", { timeout: 170_000 }, async (context) => {
   const { host, load } = await startNeighbour({ cpuMs: 1_500 });
   await using _host = host;
   await using _load = load;
@@ -64,7 +65,7 @@ test("an echo beside three endless loops answers within the fairness bound", { t
     await load.read();
     const since = host.engineTime();
     const calls = [1, 2, 3].map(() =>
-      host.call(spin, "Op", new Uint8Array(), 30_000).catch((error: Refusal) => error.code),
+      host.call(spin, "Op", new Uint8Array(), 120_000).catch((error: Refusal) => error.code),
     );
     assert.deepEqual(await Promise.all(calls), Array(3).fill("GUEST_CPU_EXCEEDED"));
     const figures = await load.read();
@@ -79,7 +80,7 @@ test("an echo beside three endless loops answers within the fairness bound", { t
 
 test(
   "requests at once into an actor that answers much and traps leave its neighbour alone",
-  { timeout: 50_000 },
+  { timeout: 170_000 },
   async (context) => {
     // Time enough for all of them, however busy the machine is.
     const { host, load } = await startNeighbour({ callTimeoutMs: 60_000 });
@@ -107,7 +108,7 @@ test(
   "three rounds of every hostile guest leave a host as it was, and its neighbour unharmed",
   { timeout: 170_000 },
   async (context) => {
-    const { host, load } = await startNeighbour({ cpuMs: hostileCpuMs, startupMs: 200, idleMs: 200 });
+    const { host, load } = await startNeighbour({ cpuMs: hostileCpuMs, startupMs: 1_000, idleMs: 200 });
     await using _host = host;
     await using _load = load;
     await host.ask("start.provider", { reference: "builtin:keyvalue-memory" });
@@ -123,7 +124,7 @@ test(
       const since = host.engineTime();
       await sufferAll(host);
       // One of its instances went with those it held.
-      await host.call("test:host", "Ping", new Uint8Array(), 5_000);
+      await host.call("test:host", "Ping", new Uint8Array(), 60_000);
       const figures = await load.read();
       await assertUnharmed(host, figures);
       const bound = fairMs * crowding(host, since);
@@ -159,7 +160,7 @@ async function sufferAll(host: HostProcess): Promise<void> {
 }
 
 async function suffer(host: HostProcess, name: string, key: string, call: HostileCall): Promise<void> {
-  const { ends, payload = new Uint8Array(), timeoutMs = 20_000 } = call;
+  const { ends, payload = new Uint8Array(), timeoutMs = 60_000 } = call;
   const answer = host.call(key, "Op", payload, timeoutMs);
   if ("code" in ends) await assertRefused(answer, { text: /./, ...ends }, `${name} ${payload.join(" ")}`);
   else ends.reply(await answer.catch((error: Refusal) => assert.fail(`${name}: ${error.code} ${error.error}`)));

@@ -105,7 +105,8 @@ export class HostProcess implements AsyncDisposable {
   /** Rejects with a `Refusal`. */
   async call(target: string, operation: string, payload: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     const encoded = Buffer.from(payload).toString("base64");
-    const { payload: reply } = await this.ask("call", { target, operation, payload: encoded, timeoutMs });
+    const parameters = { target, operation, payload: encoded, timeoutMs };
+    const { payload: reply } = await askSocket(this.#socket, "call", parameters, timeoutMs + 30_000);
     return Buffer.from(reply as string, "base64");
   }
 

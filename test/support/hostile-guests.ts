@@ -12,7 +12,7 @@ export type Ending =
 export interface HostileCall {
   readonly ends: Ending;
   readonly payload?: Uint8Array;
-  /** Default 20 s. */
+  /** Default 60 s. */
   readonly timeoutMs?: number;
 }
 
