@@ -4,5 +4,8 @@ export * from "./keyvalue-suite.ts";
 export * from "./blobstore-suite.ts";
 export * from "./messaging-suite.ts";
 export * from "./http-server-suite.ts";
+export * from "./http-client-suite.ts";
+export * from "./logging-suite.ts";
+export * from "./numbers-suite.ts";
 export { type FakeContext, type FakeLinkOptions, fakeCall, fakeContext, fakeLink } from "./fakes.ts";
 export * from "./until.ts";
