@@ -1,5 +1,5 @@
-import { type Host, type RpcMode, startHost } from "../host/index.ts";
-import { KeyPair } from "../lattice/index.ts";
+import { type Host, startHost } from "../host/index.ts";
+import { KeyPair, type RpcPolicy } from "../lattice/index.ts";
 import { calling } from "../test/support/actors.ts";
 import { edgeActor } from "../test/support/edge.ts";
 import { until } from "../test/support/until.ts";
@@ -28,7 +28,7 @@ export interface LatticePair extends AsyncDisposable {
   readonly another: () => Promise<Running>;
 }
 
-export async function latticePair(servers: string, rpc: RpcMode): Promise<LatticePair> {
+export async function latticePair(servers: string, rpc: RpcPolicy): Promise<LatticePair> {
   await using undo = new AsyncDisposableStack();
   const echo = Buffer.from(signed(assembled("echo"), { name: "echo", callAlias: "bench/echo" })).toString("base64");
   const clusterSeed = KeyPair.generate("cluster").seed;

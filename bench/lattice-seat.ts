@@ -1,11 +1,12 @@
-import type { HostOptions, RpcMode } from "../host/index.ts";
+import type { HostOptions } from "../host/index.ts";
+import type { RpcPolicy } from "../lattice/index.ts";
 
 /** What the hosts of a bench must have in common. */
 export interface LatticeSeat {
   readonly servers: string;
   readonly lattice: string;
   readonly clusterSeed: string;
-  readonly rpc: RpcMode;
+  readonly rpc: RpcPolicy;
   /** The signed actor to call, as base64: the same one wherever it runs. */
   readonly echo: string;
 }

@@ -7,7 +7,7 @@ export {
   type StartProviderOptions,
   type UpdateActorOptions,
 } from "./host.ts";
-export type { CtlLevel, LatticeOptions, NatsServers, PolicyServiceOptions, RpcMode } from "./membership/settings.ts";
+export type { CtlLevel, LatticeOptions, NatsServers, PolicyServiceOptions } from "./membership/settings.ts";
 export type { Member, MemberReport } from "./membership/member.ts";
 export { askVerb, followVerb } from "./membership/verb-client.ts";
 export { jobHeader } from "./membership/jobs.ts";

@@ -1,23 +1,9 @@
-import { type Era, fail, type GuestLanguage, isPublicKey, type KeyPair } from "../../lattice/index.ts";
+import { fail, isPublicKey, type KeyPair } from "../../lattice/index.ts";
+import type { PeerHost } from "../remote/peers.ts";
 import { verifyOnce } from "./proven-lately.ts";
-import type { RpcMode } from "./settings.ts";
 
 /** What a host tells our other hosts of itself. */
-export interface Presence {
-  /** N key. */
-  readonly host: string;
-  readonly name: string;
-  readonly version: string;
-  readonly labels: Readonly<Record<string, string>>;
-  /** Its signed session hello. */
-  readonly hello: string;
-  /** Its engines that are up and take directed calls: `c` for the caller's thread, else their numbers. */
-  readonly places: readonly string[];
-  readonly rpc: RpcMode;
-  /** Takes no new calls. */
-  readonly draining: boolean;
-  readonly actors: readonly PresentActor[];
-  readonly providers: readonly PresentProvider[];
+export interface Presence extends PeerHost {
   /** Milliseconds until the next one at the latest. */
   readonly everyMs: number;
   /** When it was made, in milliseconds since 1970: of two the younger counts. */
@@ -27,36 +13,6 @@ export interface Presence {
   /** Which of how many messages this is, from 0; one that is whole has neither. */
   readonly part?: number;
   readonly parts?: number;
-}
-
-/** One actor key on that host. */
-export interface PresentActor {
-  readonly key: string;
-  readonly alias?: string;
-  readonly name: string;
-  readonly issuer: string;
-  readonly era: Era;
-  readonly language: GuestLanguage;
-  readonly capabilities: readonly string[];
-  readonly tags: readonly string[];
-  /** Since when it runs there under its call alias, in milliseconds since 1970. */
-  readonly since: number;
-  readonly placements: readonly string[];
-  /** Calls that may come before one is refused. */
-  readonly room: number;
-  /** Calls that wait. */
-  readonly queue: number;
-}
-
-export interface PresentProvider {
-  readonly key: string;
-  readonly linkName: string;
-  readonly contractId: string;
-  readonly name: string;
-  /** Takes no new calls. */
-  readonly draining?: boolean;
-  /** While it takes over from another or is taken over: the key of the one that serves. */
-  readonly swap?: string;
 }
 
 /** Header with the host's signature over the whole message, so that nobody speaks for another. */

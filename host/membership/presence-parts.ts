@@ -1,5 +1,6 @@
 import { fail } from "../../lattice/index.ts";
-import { mostRows, type Presence, type PresentActor, type PresentProvider } from "./presence-message.ts";
+import type { PeerActor, PeerProvider } from "../remote/peers.ts";
+import { mostRows, type Presence } from "./presence-message.ts";
 
 /** More parts would be an attack. */
 const mostParts = 1_024;
@@ -18,9 +19,9 @@ export function inParts(presence: Presence, mostBytes: number): PresenceParts {
   const bare: Presence = { ...presence, actors: [], providers: [] };
   const room = mostBytes - bytesOf(bare) - roomForNumbers;
   const leftOut: string[] = [];
-  const filled: { actors: PresentActor[]; providers: PresentProvider[] }[] = [{ actors: [], providers: [] }];
+  const filled: { actors: PeerActor[]; providers: PeerProvider[] }[] = [{ actors: [], providers: [] }];
   let free = room;
-  const place = (row: PresentActor | PresentProvider): (typeof filled)[number] | undefined => {
+  const place = (row: PeerActor | PeerProvider): (typeof filled)[number] | undefined => {
     const bytes = bytesOf(row) + 1;
     if (bytes > room) {
       leftOut.push(row.name);

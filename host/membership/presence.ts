@@ -4,6 +4,7 @@ import {
   fail,
   Hellos,
   type KeyPair,
+  type RpcPolicy,
   type Subjects,
   type Subscription,
 } from "../../lattice/index.ts";
@@ -11,15 +12,8 @@ import type { Host } from "../host.ts";
 import { sumPlacements } from "../inventory.ts";
 import { version } from "../version.ts";
 import type { ProviderRecord } from "../wanted.ts";
-import type { RpcMode } from "./settings.ts";
-import {
-  type Presence,
-  type PresentActor,
-  type PresentProvider,
-  readPresence,
-  signatureHeader,
-  signPresence,
-} from "./presence-message.ts";
+import type { PeerActor, PeerProvider } from "../remote/peers.ts";
+import { type Presence, readPresence, signatureHeader, signPresence } from "./presence-message.ts";
 import { inParts, PartsBook } from "./presence-parts.ts";
 
 /** Changes this close together are told once, in milliseconds. */
@@ -43,7 +37,7 @@ export interface PresenceOptions {
   readonly bus: Bus;
   readonly subjects: Subjects;
   readonly everyMs: number;
-  readonly rpc: RpcMode;
+  readonly rpc: RpcPolicy;
   /** Cluster keys (C) that vouch for hosts. */
   readonly issuers: readonly string[];
   /** Signed beginning of sessions with this host. */
@@ -272,14 +266,14 @@ export class PresenceBook {
   }
 }
 
-function providerRow({ spec: { key, linkName, contractId, name }, draining }: ProviderRecord): PresentProvider {
+function providerRow({ spec: { key, linkName, contractId, name }, draining }: ProviderRecord): PeerProvider {
   return { key, linkName, contractId, name, ...(draining ? { draining } : {}) };
 }
 
 /** One row for each actor key, over its placements. */
-async function actorsOf(host: Host): Promise<readonly PresentActor[]> {
+async function actorsOf(host: Host): Promise<readonly PeerActor[]> {
   const figures = sumPlacements(await host.fleet.stats());
-  const rows = new Map<string, PresentActor>();
+  const rows = new Map<string, PeerActor>();
   for (const { spec } of host.wanted.placements.values()) {
     const { claims, key, era, language } = spec.module;
     const { busy = 0, waiting = 0 } = figures.get(spec.id) ?? {};

@@ -6,6 +6,7 @@ import {
   KeyPair,
   type LatticeConnection,
   type NatsOptions,
+  type RpcPolicy,
 } from "../../lattice/index.ts";
 
 /** What a user may say about joining a lattice: part of `HostOptions`. */
@@ -19,7 +20,7 @@ export interface LatticeOptions {
   /** Cluster keys (`C...`) whose invocations are taken; the own one is always among them. */
   readonly clusterIssuers?: readonly string[];
   /** How calls between hosts are sent: sealed with session keys, as wasmCloud 0.x does, or as the other wants. Default "both". */
-  readonly rpc?: RpcMode;
+  readonly rpc?: RpcPolicy;
   /** What the subjects of the control interface begin with, the same on all hosts and clients. Default "wasmbus.ctl". */
   readonly controlPrefix?: string;
   /** What the lattice may ask of this host: everything, reading only, nothing. Default "full". */
@@ -58,7 +59,6 @@ export interface PolicyServiceOptions {
   readonly timeoutMs?: number;
 }
 
-export type RpcMode = "session" | "wasmcloud" | "both";
 export type CtlLevel = "full" | "read" | "off";
 
 /** Checked, complete and frozen. What may hold secrets is not enumerable. */
@@ -69,7 +69,7 @@ export interface LatticeConfig {
   readonly connection: LatticeConnection | undefined;
   readonly clusterSeed: string | undefined;
   readonly clusterIssuers: readonly string[];
-  readonly rpc: RpcMode;
+  readonly rpc: RpcPolicy;
   readonly controlPrefix: string;
   readonly ctl: CtlLevel;
   readonly heartbeatMs: number;

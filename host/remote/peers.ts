@@ -1,8 +1,5 @@
-import { type Era, fail, type GuestLanguage, type LatticeError } from "../../lattice/index.ts";
+import { type Era, fail, type GuestLanguage, type LatticeError, type RpcPolicy } from "../../lattice/index.ts";
 import { match, shortContract } from "../names.ts";
-
-/** How calls between hosts are proven: sealed under a session of two of our hosts, signed as wasmCloud 0.x has it, or either. */
-export type RpcForm = "session" | "wasmcloud" | "both";
 
 /** Another of our hosts as its checked presence tells it: what engines need to send calls there. */
 export interface PeerHost {
@@ -15,7 +12,7 @@ export interface PeerHost {
   readonly hello: string;
   /** Its engines that are up and take directed calls: `c` for the caller's thread, else their numbers. */
   readonly places: readonly string[];
-  readonly rpc: RpcForm;
+  readonly rpc: RpcPolicy;
   /** Takes no new calls. */
   readonly draining: boolean;
   readonly actors: readonly PeerActor[];

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { array, assert as holds, integer, nat, property, record, shuffledSubarray } from "fast-check";
 import { inParts, PartsBook } from "../../host/membership/presence-parts.ts";
-import type { Presence, PresentActor } from "../../host/membership/presence-message.ts";
+import type { Presence } from "../../host/membership/presence-message.ts";
+import type { PeerActor } from "../../host/remote/peers.ts";
 
-const actor = (name: string, placements: readonly string[] = []): PresentActor => ({
+const actor = (name: string, placements: readonly string[] = []): PeerActor => ({
   key: `M${name}`,
   name,
   issuer: "A",
@@ -17,7 +18,7 @@ const actor = (name: string, placements: readonly string[] = []): PresentActor =
   room: 1,
   queue: 0,
 });
-const presence = (actors: readonly PresentActor[], more: Partial<Presence> = {}): Presence => ({
+const presence = (actors: readonly PeerActor[], more: Partial<Presence> = {}): Presence => ({
   host: "N",
   name: "summer-glade-1",
   version: "1",

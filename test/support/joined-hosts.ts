@@ -1,4 +1,4 @@
-import type { PeerHost, RpcForm } from "../../host/remote/peers.ts";
+import type { PeerHost } from "../../host/remote/peers.ts";
 import { type Host, type HostOptions, startHost } from "../../host/index.ts";
 import {
   connectNats,
@@ -8,6 +8,7 @@ import {
   MemoryServer,
   metadataBucket,
   type NatsOptions,
+  type RpcPolicy,
   SessionIdentity,
 } from "../../lattice/index.ts";
 
@@ -18,7 +19,7 @@ export interface WorldOptions {
 }
 
 export interface JoinOptions extends Omit<HostOptions, "nats" | "connection" | "rpc"> {
-  readonly rpc?: RpcForm;
+  readonly rpc?: RpcPolicy;
   readonly cluster?: KeyPair;
   /** Default a new one. */
   readonly key?: KeyPair;
@@ -36,7 +37,7 @@ export class JoinedHosts implements AsyncDisposable {
   readonly hosts: Host[] = [];
   readonly #options: Required<WorldOptions>;
   readonly #identities = new Map<Host, SessionIdentity>();
-  readonly #rpc = new Map<Host, RpcForm>();
+  readonly #rpc = new Map<Host, RpcPolicy>();
   /** Those whose engines have connections of their own. */
   readonly #connected = new Set<Host>();
   readonly #opened: LatticeConnection[] = [];
