@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
+import { fail, failFrom, fileTrouble, isLatticeError } from "../lattice/index.ts";
 import { pullArtifact } from "./oci/pull.ts";
 import { isBareOciReference, isOciReference } from "./oci/reference.ts";
 import type { Registries } from "./oci/registries.ts";
@@ -86,7 +86,7 @@ export async function readModuleFile(path: string, limit: number = defaultMaxMod
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     throw code === "ENOENT" || code === "ENOTDIR"
       ? fail("FILE_ABSENT", path)
-      : failFrom(error, "FILE_UNREADABLE", path, describe(error));
+      : failFrom(error, "FILE_UNREADABLE", path, fileTrouble(error));
   }
 }
 

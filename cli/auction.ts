@@ -1,4 +1,4 @@
-import { fail } from "../lattice/index.ts";
+import { counted, fail } from "../lattice/index.ts";
 import { bidsOf, carries, type HostBid, labelText, leastBurden, type Lot } from "./bids.ts";
 import type { HostClient } from "./client.ts";
 import { rowsOf } from "./client.ts";
@@ -13,7 +13,7 @@ const biddingMs = 1_000;
 /**
  * The host that takes something on: the one that was named, or of those of the lattice, or of this
  * machine, that carry the labels and would take it the one with the least to do.
- * @throws LatticeError HOST_ABSENT naming the labels when nobody would.
+ * @throws LatticeError HOST_ABSENT when none runs; NO_HOST_FITS naming the labels when none of them would.
  */
 export async function hostByAuction(
   options: Options,
@@ -25,7 +25,7 @@ export async function hostByAuction(
   const hosts = await hostsFor(choice);
   const [first] = hosts;
   if (hosts.length === 1 || choice.hostId !== undefined) {
-    await checkLabels(first.client, constraints, choice.hostId !== undefined);
+    await checkLabels(first, lot, constraints, choice.hostId !== undefined);
     return first.client;
   }
   // Only hosts of a lattice come with their record; those of this machine may belong to none.
@@ -55,9 +55,8 @@ async function ofLattice(
         );
   const best = leastBurden(bids);
   const winner = hosts.find(({ id }) => id === best?.host_id);
-  if (!winner)
-    throw fail("HOST_ABSENT", `lattice ${lattice.lattice} that would take ${lot.reference}${labelText(constraints)}`);
-  output.detail(`${bids.length} hosts bid; ${winner.id} has the least to do`);
+  if (!winner) throw fail("NO_HOST_FITS", lot.reference, `lattice ${lattice.lattice}`, labelText(constraints));
+  output.detail(`${counted(bids.length, "host")} bid; ${winner.id} has the least to do`);
   return winner.client;
 }
 
@@ -70,8 +69,7 @@ async function ofMachine(
   const bids = await bidsOf(hosts, lot, constraints);
   // What runs everywhere already is refused by one of them, which says so best.
   const best: HostBid | undefined = leastBurden(bids.filter(({ taken }) => !taken)) ?? bids[0];
-  if (best === undefined)
-    throw fail("HOST_ABSENT", `this machine that would take ${lot.reference}${labelText(constraints)}`);
+  if (best === undefined) throw fail("NO_HOST_FITS", lot.reference, "this machine", labelText(constraints));
   const { id, client } = best.host;
   output.note(
     `${hosts.length} hosts run here; took ${id}, which has the least to do; choose with --host-id or --socket`,
@@ -81,12 +79,13 @@ async function ofMachine(
 
 /** One host is no choice: its labels must fit all the same. */
 async function checkLabels(
-  client: HostClient,
+  { client, id }: FoundHost,
+  lot: Lot,
   constraints: Readonly<Record<string, string>>,
   chosen: boolean,
 ): Promise<void> {
   if (Object.keys(constraints).length === 0 || chosen) return;
   const [record] = rowsOf(await client.call("get.hosts", {}, 5_000), "hosts");
-  const missing = Object.entries(constraints).filter(([key, value]) => !carries(record, { [key]: value }));
-  if (missing.length > 0) throw fail("HOST_ABSENT", `labels ${missing.map((pair) => pair.join("=")).join(", ")}`);
+  if (!carries(record, constraints))
+    throw fail("NO_HOST_FITS", lot.reference, `the only one, ${id},`, labelText(constraints));
 }

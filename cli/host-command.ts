@@ -1,10 +1,11 @@
 import { Option, type Command } from "commander";
 import type { HostClient } from "./client.ts";
 import { leaf, textOption, type Call, type CommandShape, type Options } from "./command.ts";
-import { hostsRunning, oneHost, type Thing } from "./discovery.ts";
+import { oneHost } from "./discovery.ts";
 import { parseDuration } from "./durations.ts";
 import { addLatticeOptions, latticeChoice } from "./lattice-access.ts";
 import type { Output } from "./output.ts";
+import { hostsRunning, type Thing } from "./things.ts";
 
 export interface HostCall extends Call {
   readonly host: HostClient;

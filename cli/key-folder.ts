@@ -1,6 +1,6 @@
 import { constants, copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { describe, fail, failFrom, isLatticeError, KeyPair, type KeyKind, nuid } from "../lattice/index.ts";
+import { fail, failFrom, fileTrouble, isLatticeError, KeyPair, type KeyKind, nuid } from "../lattice/index.ts";
 import { setting } from "./context.ts";
 import { readBytes, readInput } from "./files.ts";
 import type { Output } from "./output.ts";
@@ -46,7 +46,7 @@ export class KeyFolder {
       return files.map((name) => name.slice(0, -suffix.length)).toSorted();
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-      throw failFrom(error, "FILE_UNREADABLE", this.path, describe(error));
+      throw failFrom(error, "FILE_UNREADABLE", this.path, fileTrouble(error));
     }
   }
 
@@ -54,7 +54,7 @@ export class KeyFolder {
   get(name: string, kind?: KeyKind): KeyPair {
     const file = this.#file(name);
     if (!existsSync(file)) throw fail("KEY_ABSENT", name, this.path);
-    return KeyPair.fromSeed(readBytes(file).toString("utf8").trim(), kind);
+    return KeyPair.fromSeed(readBytes(file, seedBytes).toString("utf8").trim(), kind);
   }
 
   /**
@@ -85,7 +85,7 @@ export class KeyFolder {
       linkOrCopy(fresh, file);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "EEXIST") throw fail("KEY_EXISTS", name, this.path);
-      throw failFrom(error, "FILE_UNWRITABLE", file, describe(error));
+      throw failFrom(error, "FILE_UNWRITABLE", file, fileTrouble(error));
     } finally {
       rmSync(fresh, { force: true });
     }
@@ -108,6 +108,8 @@ function linkOrCopy(from: string, to: string): void {
   }
 }
 
+/** Far more than a seed and the space around it have. */
+const seedBytes = 4_096;
 const looksLikeSeed = /^S[A-Z][A-Z2-7]{56}$/;
 
 /**
@@ -129,5 +131,5 @@ export async function keyFromReference(
     );
   }
   const file = reference.startsWith("@") ? reference.slice(1) : reference;
-  return KeyPair.fromSeed((await readInput(file)).toString("utf8").trim(), kind);
+  return KeyPair.fromSeed((await readInput(file, seedBytes)).toString("utf8").trim(), kind);
 }

@@ -123,7 +123,12 @@ const views = {
     none: "No claims are known here.",
   },
   events: {
-    columns: [column("TIME", field("time")), column("EVENT", field("type")), column("ABOUT", (row) => aboutEvent(row))],
+    columns: [
+      column("TIME", field("time")),
+      column("EVENT", field("type")),
+      column("ABOUT", (row) => aboutEvent(row, false)),
+      wide("MORE", (row) => aboutEvent(row, true)),
+    ],
     name: field("type") as (row: Document) => string,
     none: "Nothing has happened here yet.",
   },
@@ -135,11 +140,20 @@ export function viewOf(kind: Kind): RowView {
   return views[kind];
 }
 
-function aboutEvent(row: Document): string {
+/** What few look for and is long; of one host every event has its key. */
+const seldom: ReadonlySet<string> = new Set(["annotations", "api_version", "claims", "host_id", "instance_id"]);
+
+/** What an event says of itself; with `more` what a table has no room for otherwise. */
+function aboutEvent(row: Document, more: boolean): string {
   const data = typeof row.data === "object" && row.data !== null ? (row.data as Document) : row;
-  return Object.entries(data)
-    .filter(([name, value]) => !["time", "type", "id", "source", "labels"].includes(name) && value !== "")
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+  const name = (data.claims as Document | undefined)?.name;
+  const told = data.name === undefined && typeof name === "string" ? { name, ...data } : data;
+  // Events of several hosts are merged: then the host counts.
+  const several = row.host_id !== undefined;
+  return Object.entries(told)
+    .filter(([key, value]) => !["time", "type", "id", "source", "labels"].includes(key) && !isEmpty(value))
+    .filter(([key]) => (seldom.has(key) && !(several && key === "host_id")) === more)
+    .map(([key, value]) => `${key}=${typeof value === "string" ? harmlessLine(value) : JSON.stringify(value)}`)
     .join(" ");
 }
 

@@ -1,11 +1,12 @@
 import { deliverOperation, healthOperation, httpOperation } from "../capabilities/index.ts";
 import {
   contractAliases,
+  counted,
   defaultLinkName,
   type Era,
   eras,
-  isPublicKey,
   isLatticeError,
+  isPublicKey,
   type LatticeError,
 } from "../lattice/index.ts";
 import { shown } from "./course.ts";
@@ -61,7 +62,7 @@ export async function explain(host: Host, target: string, operation?: string): P
     {
       step: "found",
       ok: true,
-      text: `${claims.name} (${module.key}), era ${module.era}, ${records.length} ${records.length === 1 ? "placement" : "placements"} from ${record.reference}`,
+      text: `${claims.name} (${module.key}), era ${module.era}, ${counted(records.length, "placement")} from ${record.reference}`,
     },
     tokenStep(record),
     runsStep(
@@ -256,7 +257,7 @@ function timesStep(records: readonly PlacementRecord[], figures: ReturnType<type
   const calls = sum("calls");
   if (calls === 0) return [];
   const each = (ms: number) => `${shown(ms / calls)} ms`;
-  const text = `${calls} calls so far: on average ${each(sum("queueMs"))} in the queue and ${each(sum("cpuMs"))} of CPU in the guest; lattice spy tells them one by one`;
+  const text = `${counted(calls, "call")} so far: on average ${each(sum("queueMs"))} in the queue and ${each(sum("cpuMs"))} of CPU in the guest; lattice spy tells them one by one`;
   return [{ step: "times", ok: true, text }];
 }
 
@@ -267,7 +268,7 @@ function remoteTimes(stats: readonly EngineStats[]): ExplainStep[] {
     const sum = (of: "sent" | "ms") => figures.reduce((total, each) => total + each[of][form], 0);
     const calls = sum("sent");
     if (calls === 0) return [];
-    const text = `${calls} calls of this host to others as ${form}: on average ${shown(sum("ms") / calls)} ms there and back`;
+    const text = `${counted(calls, "call")} of this host to others as ${form}: on average ${shown(sum("ms") / calls)} ms there and back`;
     return [{ step: "times" as const, ok: true, text }];
   });
 }

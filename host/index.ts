@@ -33,6 +33,7 @@ export { didYouMean, nearestName } from "./nearest-name.ts";
 export { actorLogLevels, logLevels, type ActorLogLevel, type LogLevel } from "./log-levels.ts";
 export { LogBook, type LogBounds, type LogEntry, type LogLine, type LogQuery } from "./log-ring.ts";
 export { HostLogger, type LoggerOptions } from "./logger.ts";
+export { match } from "./names.ts";
 export { harmless, harmlessLine, withoutSecrets } from "./harmless.ts";
 export { EventRing, eventNames, type EventName, type HostEvent } from "./events.ts";
 export { friendlyName } from "./friendly-name.ts";

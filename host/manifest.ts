@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { defaultLinkName, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
+import { defaultLinkName, describe, fail, failFrom, fileTrouble, isLatticeError } from "../lattice/index.ts";
 import { type LimitName, isLimitName, limitNames, limitTable } from "./limits.ts";
 import type { ModuleEntry } from "./children/entry.ts";
 import { ManifestReader, type Place } from "./manifest-reader.ts";
@@ -100,7 +100,7 @@ export async function readHostFile(path: string, environment: Environment = proc
   } catch (error) {
     if (isLatticeError(error)) throw error;
     const { code } = error as NodeJS.ErrnoException;
-    throw code === "ENOENT" ? fail("FILE_ABSENT", path) : failFrom(error, "FILE_UNREADABLE", name, describe(error));
+    throw code === "ENOENT" ? fail("FILE_ABSENT", path) : failFrom(error, "FILE_UNREADABLE", name, fileTrouble(error));
   }
   return await parseHostFile(text, path, environment);
 }

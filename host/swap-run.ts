@@ -1,5 +1,5 @@
 import type { Provider } from "../capabilities/index.ts";
-import { canonicalContract, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
+import { canonicalContract, counted, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
 import { type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { aboutProvider, aboutStoppedProvider } from "./event-data.ts";
 import type { Links } from "./links.ts";
@@ -134,7 +134,7 @@ export class SwapRun {
     const lost = await this.#retire(this.#old);
     this.#story.step(
       "drained",
-      lost === 0 ? `${from.name} has stopped` : `${from.name} has stopped, ${lost} calls unanswered`,
+      lost === 0 ? `${from.name} has stopped` : `${from.name} has stopped, ${counted(lost, "call")} unanswered`,
     );
     await this.#journal?.close(this.record.id);
     const outcome = this.#outcome("swapped", this.#new, figures, lost);

@@ -713,7 +713,11 @@ export const catalogue = {
     text: (file: string, why: string) => `cannot write ${file}: ${why}`,
     hint: "Choose another place, or make room and rights there.",
   },
-  FILE_UNREADABLE: { kind: "invalid", text: (file: string, why: string) => `cannot read ${file}: ${why}` },
+  FILE_UNREADABLE: {
+    kind: "invalid",
+    text: (file: string, why: string) => `cannot read ${file}: ${why}`,
+    hint: "Give a file of the kind that is asked for, which this user may read.",
+  },
   REFERENCE_UNKNOWN: {
     kind: "invalid",
     text: (reference: string) => `${reference} is not a reference this host can fetch`,
@@ -802,6 +806,11 @@ export const catalogue = {
     kind: "absent",
     text: (where: string) => `no host answers at ${where}`,
     hint: "Start one: lattice up, or lattice run MODULE.",
+  },
+  NO_HOST_FITS: {
+    kind: "absent",
+    text: (what: string, where: string, labels: string) => `no host of ${where} takes ${what}${labels}`,
+    hint: "See the hosts and their labels: lattice get hosts -o wide. Start one that fits: lattice up --label KEY=VALUE.",
   },
   HOST_AMBIGUOUS: {
     kind: "invalid",
@@ -893,6 +902,27 @@ export function fromWire(wire: WireError): LatticeError {
 export function isLatticeError(error: unknown): error is LatticeError {
   return error instanceof LatticeError;
 }
+
+/** `1 call`, `2 calls`: words whose plural is an s. */
+export function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
+
+/** Why the system refused a file, for a message that names the file already. */
+export function fileTrouble(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return troubles[code] ?? describe(error);
+}
+
+const troubles: Readonly<Record<string, string>> = {
+  EISDIR: "it is a folder",
+  EACCES: "this user may not",
+  EPERM: "this user may not",
+  ENOTDIR: "a part of the path is no folder",
+  ELOOP: "its links lead in a circle",
+  EROFS: "its file system is read-only",
+  ENOSPC: "its disk is full",
+};
 
 /** Text of anything thrown, on one line, for messages and logs. */
 export function describe(error: unknown): string {

@@ -2,11 +2,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { Option, type Command } from "commander";
 import {
-  describe,
   encodeActorToken,
   encodeToken,
   fail,
   failFrom,
+  fileTrouble,
   type KeyKind,
   type KeyPair,
 } from "../../lattice/index.ts";
@@ -44,8 +44,9 @@ function sign(): Command {
     work: async (call) => {
       const { output, options, args } = call;
       const source = String(args[0]);
-      const { signModule } = await import("../../actors/index.ts");
-      const bytes = await readInput(source);
+      const { signModule, withoutTokens } = await import("../../actors/index.ts");
+      // What cannot be signed is refused before keys are made for it.
+      const bytes = withoutTokens(await readInput(source), source);
       const stem = basename(source).replace(/\.wasm$/, "");
       const destination = textOption(options, "destination") ?? defaultDestination(source, stem);
       const metadata = { name: textOption(options, "name") ?? stem, ...actorMetadata(options) };
@@ -56,7 +57,9 @@ function sign(): Command {
       const { capabilities } = metadata;
       await output.show(
         { destination, capabilities, module: module.publicKey, account: issuer.publicKey },
-        `Successfully signed ${destination} with capabilities: ${capabilities.join(",")}`,
+        capabilities.length > 0
+          ? `Successfully signed ${destination} with capabilities: ${capabilities.join(",")}`
+          : `Successfully signed ${destination} without capabilities`,
         destination,
       );
     },
@@ -177,6 +180,6 @@ function write(file: string, bytes: Uint8Array): void {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, bytes);
   } catch (error) {
-    throw failFrom(error, "FILE_UNWRITABLE", file, describe(error));
+    throw failFrom(error, "FILE_UNWRITABLE", file, fileTrouble(error));
   }
 }

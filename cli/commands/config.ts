@@ -1,5 +1,5 @@
 import { Option, type Command } from "commander";
-import { fail } from "../../lattice/index.ts";
+import { counted, fail } from "../../lattice/index.ts";
 import { rowsOf, textOf, type Document } from "../client.ts";
 import { group, leaf, pairs } from "../command.ts";
 import { hostCommand } from "../host-command.ts";
@@ -28,7 +28,7 @@ function put(): Command {
       const answer = await host.call("config.put", { name, values: pairs(values, "a value") }, timeoutMs);
       for (const problem of rowsOf(answer, "problems")) output.warn(problemText(problem));
       const links = rowsOf(configurationOf(answer), "links").length;
-      await output.show(answer, `Set configuration ${name}, used by ${links} ${links === 1 ? "link" : "links"}`, name);
+      await output.show(answer, `Set configuration ${name}, used by ${counted(links, "link")}`, name);
     },
   });
 }

@@ -2,9 +2,10 @@ import { Option } from "commander";
 import { fail } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
 import { leaf, textOption, type Call } from "../command.ts";
-import { hostCalled, hostsRunning, oneHost } from "../discovery.ts";
+import { hostCalled, oneHost } from "../discovery.ts";
 import { addHostOptions, timeoutOf } from "../host-command.ts";
 import { Progress } from "../progress.ts";
+import { hostsRunning } from "../things.ts";
 
 export const command = () =>
   leaf({

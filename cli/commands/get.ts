@@ -43,7 +43,7 @@ const watch = () => new Option("-w, --watch", "go on and print what changes");
 function hosts(): Command {
   return leaf({
     name: "hosts",
-    summary: "hosts of this machine",
+    summary: "hosts of the lattice, or of this machine",
     options: (made) => {
       addHostOptions(made);
       made.addOption(watch());
@@ -94,14 +94,15 @@ function rows(
         return listing(call, kind, async () =>
           rowsOf(await call.host.call(`get.${kind}`, filter, call.timeoutMs), kind),
         );
-      await listing(call, kind, async () => onceEach(kind, await ask(call, `get.${kind}`, kind, filter)));
+      await listing(call, kind, () => rowsOnce(call, kind, filter));
     },
   }).alias(singular);
 }
 
 /** What every host of a lattice knows is listed once; what runs, once for each host. */
-function onceEach(kind: Kind, rows: readonly Document[]): Document[] {
-  if (kind === "actors" || kind === "providers") return [...rows];
+export async function rowsOnce(call: Call, kind: Kind, filter: object = {}): Promise<Document[]> {
+  const rows = await ask(call, `get.${kind}`, kind, filter);
+  if (kind === "actors" || kind === "providers") return rows;
   // The host that runs a link's provider knows its URL: it comes last and stays.
   const known = rows.toSorted((a, b) => rowsOf(a, "urls").length - rowsOf(b, "urls").length);
   return [...new Map(known.map((row) => [viewOf(kind).name(row), row])).values()];

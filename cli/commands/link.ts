@@ -2,7 +2,9 @@ import { Option, type Command } from "commander";
 import { rowsOf, textOf, type Document } from "../client.ts";
 import { collect, group, listOption, pair, textOption } from "../command.ts";
 import { hostCommand } from "../host-command.ts";
+import { latticeChoice } from "../lattice-access.ts";
 import { viewOf } from "../views.ts";
+import { rowsOnce } from "./get.ts";
 
 export function command(): Command {
   return group("link", "allow an actor to use a provider", [put(), del(), query()]);
@@ -51,7 +53,9 @@ function put(): Command {
       );
       const link = (answer.link ?? {}) as Document;
       const urls = Array.isArray(answer.urls) && answer.urls.length > 0 ? `: ${answer.urls.join(", ")}` : "";
-      const text = `Linked ${actor} to ${provider} under ${textOf(link, "contract_id")}, link name ${textOf(link, "link_name")}${urls}`;
+      const contract = textOf(link, "contract_id") ?? "";
+      const under = contract === provider ? "" : ` under ${contract}`;
+      const text = `Linked ${actor} to ${provider}${under}, link name ${textOf(link, "link_name")}${urls}`;
       await output.show(answer, text, textOf(link, "id"));
     },
   });
@@ -81,9 +85,13 @@ function query(): Command {
     name: "query",
     summary: "list links",
     anyHost: true,
-    work: async ({ output, host, timeoutMs }) => {
-      const document = await host.call("link.query", {}, timeoutMs);
-      await output.list({ document, rows: rowsOf(document, "links"), ...viewOf("links") });
+    work: async (call) => {
+      const { output, host, timeoutMs } = call;
+      // The host that runs a link's provider knows its URL: of a lattice all are asked.
+      const rows = latticeChoice(call.options)?.asked
+        ? await rowsOnce(call, "links")
+        : rowsOf(await host.call("link.query", {}, timeoutMs), "links");
+      await output.list({ document: { links: rows }, rows, ...viewOf("links") });
     },
   }).alias("list");
 }

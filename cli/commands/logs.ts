@@ -8,6 +8,7 @@ import { parseDuration } from "../durations.ts";
 import { addHostOptions, takeHostKey } from "../host-command.ts";
 import { byTime, merged, nameOf, type Told } from "../merge.ts";
 import type { Output } from "../output.ts";
+import { actorKeyOn } from "../things.ts";
 
 export const command = () =>
   leaf({
@@ -32,8 +33,9 @@ export const command = () =>
       const tail = textOption(options, "tail");
       const since = textOption(options, "since");
       const last = tail === undefined || tail === "-1" ? undefined : wholeNumber(tail, "--tail", 0, 1_000_000);
+      // A whole name on one host is not the beginning of another one's elsewhere. One that has stopped has its name only.
       const query = {
-        target,
+        target: hosts.length === 1 ? target : ((await actorKeyOn(hosts, target)) ?? target),
         ...(options.follow === true ? { follow: true } : {}),
         ...(last === undefined ? {} : { tail: last }),
         ...(since === undefined ? {} : { since: moment(since) }),

@@ -1,13 +1,14 @@
 import { Option } from "commander";
 import { harmless, harmlessLine } from "../../host/index.ts";
-import { describe, fail, isLatticeError, isPublicKey } from "../../lattice/index.ts";
-import { rowsOf, textOf, type Document } from "../client.ts";
+import { counted, describe, fail, isPublicKey } from "../../lattice/index.ts";
+import { textOf, type Document } from "../client.ts";
 import type { Options } from "../command.ts";
 import { leaf } from "../command.ts";
-import { choiceOf, type FoundHost, hostsFor, isCalled } from "../discovery.ts";
+import { choiceOf, type FoundHost, hostsFor } from "../discovery.ts";
 import { addHostOptions } from "../host-command.ts";
 import { merged } from "../merge.ts";
 import type { Output } from "../output.ts";
+import { actorKeyOn } from "../things.ts";
 
 export const command = () =>
   leaf({
@@ -25,9 +26,7 @@ export const command = () =>
       const key = await keyOf(hosts, target);
       const seen = new Set(hosts.map(({ id }) => id));
       const parameters = { target: key, ...(options.payload === true ? { payload: true } : {}) };
-      output.note(
-        `Watching calls of ${target} on ${hosts.length} ${hosts.length === 1 ? "host" : "hosts"}; Ctrl-C ends it`,
-      );
+      output.note(`Watching calls of ${target} on ${counted(hosts.length, "host")}; Ctrl-C ends it`);
       const calls = merged(hosts, ({ client }) => client.stream("spy", parameters), {
         onLost: ({ id }, error) => output.warn(`host ${id} tells no more: ${describe(error)}`),
         holdMs: 100,
@@ -42,19 +41,8 @@ export const command = () =>
 
 /** @throws LatticeError ACTOR_ABSENT, ACTOR_AMBIGUOUS. */
 async function keyOf(hosts: readonly FoundHost[], target: string): Promise<string> {
-  if (isPublicKey(target, "module")) return target;
-  const answers = await Promise.allSettled(hosts.map(({ client }) => client.call("get.actors", {}, 5_000)));
-  const all = answers.flatMap((answer) => (answer.status === "fulfilled" ? rowsOf(answer.value, "actors") : []));
-  const exact = all.filter((row) => ["name", "call_alias"].some((field) => textOf(row, field) === target));
-  const found = exact.length > 0 ? exact : all.filter((row) => isCalled({ ...row, contract_id: undefined }, target));
-  const keys = new Map(found.map((row) => [textOf(row, "id") ?? "", `${textOf(row, "name")} (${textOf(row, "id")})`]));
-  const [key] = keys.keys();
-  if (key === undefined) {
-    const failed = answers.find((answer) => answer.status === "rejected");
-    if (failed?.status === "rejected" && isLatticeError(failed.reason)) throw failed.reason;
-    throw fail("ACTOR_ABSENT", target);
-  }
-  if (keys.size > 1) throw fail("ACTOR_AMBIGUOUS", target, [...keys.values()].join(", "));
+  const key = isPublicKey(target, "module") ? target : await actorKeyOn(hosts, target);
+  if (key === undefined) throw fail("ACTOR_ABSENT", target);
   return key;
 }
 

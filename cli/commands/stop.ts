@@ -1,4 +1,5 @@
 import { Option, type Command } from "commander";
+import { counted } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
 import { addAnnotationOption, annotationFilter, group, textOption, wholeNumber } from "../command.ts";
 import { hostCommand } from "../host-command.ts";
@@ -30,7 +31,7 @@ function actor(): Command {
       const answer = await askOrBegin(call, "stop.actor", `Stopping ${target}`, parameters);
       if (answer === undefined) return;
       const id = textOf((answer.actor ?? {}) as Document, "id") ?? target;
-      const some = count === 0 ? "" : `${count} ${count === 1 ? "instance" : "instances"} of `;
+      const some = count === 0 ? "" : `${counted(count, "instance")} of `;
       await output.show(answer, `Stopped ${some}actor ${target === id ? id : `${target} (${id})`}`, id);
     },
   });

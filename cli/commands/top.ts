@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { counted } from "../../lattice/index.ts";
 import { Option } from "commander";
 import { rowsOf, textOf, type Document } from "../client.ts";
 import { leaf, textOption, wholeNumber } from "../command.ts";
@@ -145,7 +146,7 @@ function print(output: Output, rows: readonly Row[], hosts: number): void {
     return;
   }
   const style = { wide: output.format === "wide", headers: output.options.headers, paint: output.paint };
-  const title = output.paint.dim(`${hosts} hosts, ${rows.length} actors`);
+  const title = output.paint.dim(`${counted(hosts, "host")}, ${counted(rows.length, "actor")}`);
   const clear = process.stdout.isTTY && process.env.TERM !== "dumb" ? "\u001b[H\u001b[2J" : "";
   output.text([`${clear}${title}`, ...renderTable({ rows, columns }, style)].join("\n"));
 }

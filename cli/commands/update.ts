@@ -3,12 +3,13 @@ import { describe, fail, failFrom } from "../../lattice/index.ts";
 import { textOf, type Document } from "../client.ts";
 import { addAnnotationOption, annotationFilter, leaf, textOption, type Options } from "../command.ts";
 import { parseDuration } from "../durations.ts";
-import { type FoundHost, hostsRunning } from "../discovery.ts";
+import type { FoundHost } from "../discovery.ts";
 import { referenceParameters } from "../files.ts";
 import { addHostOptions, takeHostKey, timeoutOf } from "../host-command.ts";
 import { askOrBegin, skipWait } from "../jobs.ts";
 import { nameOf } from "../merge.ts";
 import { Progress } from "../progress.ts";
+import { hostsRunning } from "../things.ts";
 
 /** For fetching, verifying and warming it. */
 const usualTimeoutMs = 60_000;

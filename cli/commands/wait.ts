@@ -3,10 +3,11 @@ import { Option } from "commander";
 import { fail, isLatticeError } from "../../lattice/index.ts";
 import { rowsOf, type Document } from "../client.ts";
 import { leaf, textOption, type Options } from "../command.ts";
-import { choiceOf, hostsFor, isCalled } from "../discovery.ts";
+import { choiceOf, hostsFor } from "../discovery.ts";
 import { addHostOptions, timeoutOf } from "../host-command.ts";
 import { waitForJob } from "../jobs.ts";
 import { Progress } from "../progress.ts";
+import { isCalled } from "../things.ts";
 
 const defaultWaitMs = 30_000;
 const lookEveryMs = 100;

@@ -2,7 +2,7 @@ import { constants, statSync } from "node:fs";
 import { access, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
-import { describe } from "../../lattice/index.ts";
+import { counted, describe } from "../../lattice/index.ts";
 import type { Machine } from "./machine.ts";
 import { lookAtNats } from "./nats.ts";
 import { missingFeatures } from "./wasm-features.ts";
@@ -82,7 +82,7 @@ const checks: Readonly<Record<string, Check>> = {
       return error(`${keys} belongs to another user`, `chown -R "$USER" ${keys}`);
     }
     return open.length === 0
-      ? ok(`${seeds.length} keys in ${keys}, readable by this user alone`)
+      ? ok(`${counted(seeds.length, "key")} in ${keys}, readable by this user alone`)
       : error(`others may read ${open.join(", ")}`, `chmod 700 ${keys} && chmod 600 ${join(keys, "*.nk")}`);
   },
 

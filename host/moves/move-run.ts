@@ -1,4 +1,12 @@
-import { canonicalContract, contractOf, describe, fail, failFrom, isLatticeError } from "../../lattice/index.ts";
+import {
+  canonicalContract,
+  contractOf,
+  counted,
+  describe,
+  fail,
+  failFrom,
+  isLatticeError,
+} from "../../lattice/index.ts";
 import type { LinkSpec } from "../engine-messages.ts";
 import type { Links } from "../links.ts";
 import type { HostParts } from "../parts.ts";
@@ -143,7 +151,7 @@ export class MoveRun {
     await fleet.apply({ type: "drop-provider", id: spec.id, drainMs: this.#drainMs });
     fleet.objects.delete(spec.id);
     await journal?.close(this.record.id);
-    const left = lost === 0 ? "" : `, ${lost} calls unanswered`;
+    const left = lost === 0 ? "" : `, ${counted(lost, "call")} unanswered`;
     this.#story.step("drained", `${spec.name} has stopped here${left}`);
     const outcome = this.#outcomeOf("swapped", figures, lost);
     const { calls, waited, pauseMs } = outcome;

@@ -31,7 +31,7 @@ describe("where something is started", () => {
     assert.equal((providers as object[]).length, 1, "b runs it already");
 
     const nowhere = await start("actor", example("echo-c"), "-c", "zone=c");
-    assert.deepEqual([nowhere.code, failureOf(nowhere).code], [3, "HOST_ABSENT"]);
+    assert.deepEqual([nowhere.code, failureOf(nowhere).code], [3, "NO_HOST_FITS"]);
     assert.match(String(failureOf(nowhere).error), /zone=c/);
     const twice = await start("provider", "builtin:numbergen");
     assert.equal(twice.code, 6, "a host refuses it, and says why");
@@ -52,6 +52,6 @@ describe("where something is started", () => {
       ["Key-value counter"],
     );
     const nowhere = await world.run("start", "actor", example("kvcounter-rust"), "-c", "zone=c", "-o", "json");
-    assert.deepEqual([nowhere.code, failureOf(nowhere).code], [3, "HOST_ABSENT"]);
+    assert.deepEqual([nowhere.code, failureOf(nowhere).code], [3, "NO_HOST_FITS"]);
   });
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Home, checkout, documentOf, failureOf } from "../support/cli.ts";
@@ -32,6 +32,24 @@ describe("claims sign", () => {
     const second = await home.run(["claims", "sign", "echo.wasm", "-d", "again.wasm", "-o", "json"]);
     assert.equal(second.stderr, "");
     assert.deepEqual([documentOf(second).module, documentOf(second).account], [module, account]);
+  });
+
+  test("makes no key for what it cannot sign, and says in words what a file is", async () => {
+    await using home = new Home();
+    mkdirSync(join(home.path, "folder"));
+    writeFileSync(join(home.path, "text.txt"), "hello");
+    const [text, folder] = [
+      await home.run(["claims", "sign", "text.txt", "-o", "json"]),
+      await home.run(["claims", "sign", "folder", "-o", "json"]),
+    ];
+    assert.equal(failureOf(text).code, "MODULE_NOT_WASM");
+    assert.equal(failureOf(folder).error, "cannot read folder: it is a folder");
+    assert.equal(existsSync(join(home.path, "config", "wasmlattice", "keys")), false);
+    bareModule(home);
+    const endless = await home.run(["claims", "sign", "echo.wasm", "-i", "/dev/zero", "-o", "json"]);
+    assert.match(String(failureOf(endless).error), /cannot read \/dev\/zero: it has more than \d+ bytes/);
+    const bare = await home.run(["claims", "sign", "echo.wasm"]);
+    assert.equal(bare.stdout, "Successfully signed echo_s.wasm without capabilities\n");
   });
 
   test("knows wash's flags and letters", async () => {

@@ -101,6 +101,24 @@ describe("commands about hosts elsewhere on a lattice", { skip: natsSkip() }, ()
     assert.equal((await world.run("wait", "provider", "keyvalue", "--for", "gone", "--timeout", "60s")).code, 0);
   });
 
+  test("what means one actor here and another there is refused; a whole name means one", async () => {
+    await world.json("start", "actor", example("echo-rust"), "--host-id", front);
+    await world.json("start", "actor", example("echo-c"), "--host-id", back);
+    for (const words of [
+      ["stop", "actor", "ech"],
+      ["logs", "ech"],
+      ["scale", "ech", "2"],
+    ]) {
+      const refused = await world.run(...words, "-o", "json");
+      assert.deepEqual([refused.code, failureOf(refused).code], [2, "ACTOR_AMBIGUOUS"], words.join(" "));
+    }
+    const called = await world.run("call", "Echo", "HttpServer.HandleRequest", request);
+    assert.deepEqual([called.code, called.stderr], [0, ""]);
+    assert.equal((await world.run("logs", "Echo")).code, 0);
+    await world.json("stop", "actor", "Echo (C)");
+    await world.json("stop", "actor", "Echo");
+  });
+
   test("a job is followed on the host that began it, whichever that was", async () => {
     const start = ["start", "provider", "builtin:numbergen", "-l", "job", "--skip-wait", "-o", "name"];
     const { stdout } = await world.run(...start, "--host-id", back);

@@ -38,6 +38,6 @@ test("explain tells each step that a call passes, and the one that stops it, as 
   await assert.rejects(host.call(counter, "Nope", new Uint8Array()));
   assert.match((await steps()).at(-1)!.text, /Nope: .*failed Nope/);
   const times = (await steps()).find(({ step }) => step === "times");
-  assert.match(times!.text, /^1 calls so far: on average [\d.]+ ms in the queue and [\d.]+ ms of CPU in the guest/);
+  assert.match(times!.text, /^1 call so far: on average [\d.]+ ms in the queue and [\d.]+ ms of CPU in the guest/);
   await assert.rejects(explain(host, "absent"), { code: "ACTOR_ABSENT" });
 });
