@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { startHost, type SwapOptions } from "../../index.ts";
+import { KeyPair, startHost, type SwapOptions } from "../../index.ts";
 import { edgeActor } from "../support/edge.ts";
 import { natsSkip, NatsServer } from "../support/nats-server.ts";
 import { keptAll, moduleArchive, opened, serveArchives, SteadyCount, twoHosts } from "../support/swapped-archives.ts";
@@ -44,6 +44,23 @@ test("modules for Node under one key hand the count on, to ours and back, exactl
   await load.more();
   await load.end();
   assert.deepEqual(await load.differences(), []);
+});
+
+test("a host that remembers comes back with the version that stood last, without asking for its file", async () => {
+  const options = { hostSeed: KeyPair.generate("server").seed, stateDirectory: folder, remember: true } as const;
+  const mute = `export default () => ({ contractId: "${contract}", name: "mute", handle: () => new Uint8Array() });`;
+  await using first = await startHost({ ...options, logLevel: "silent" });
+  const store = await first.startProvider("builtin:keyvalue-memory");
+  for (const version of ["1", "2"]) {
+    const config = { mark: version };
+    keptAll(await first.swapProvider(store, opened(first, moduleArchive(version, mute)), { trialMs: 0, config }));
+  }
+  await first.stop();
+  await using second = await startHost({ ...options, logLevel: "silent" });
+  assert.deepEqual(
+    [...second.wanted.providers.values()].map(({ spec }) => [spec.name, spec.config]),
+    [["Store 2", { mark: "2" }]],
+  );
 });
 
 test("a module for Node goes to another host and back with its count", { skip }, async () => {

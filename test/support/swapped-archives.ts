@@ -29,19 +29,20 @@ export function programArchive(version: string): Uint8Array {
   return archiveOf({ contractId, subject, program: programNamed({ contract: contractId, version }) });
 }
 
-/** A store in memory as a module for Node; all versions have one key. */
-export function moduleArchive(version: string): Uint8Array {
-  const source = `
-    import { memoryKeyvalue } from "wasmlattice/capabilities";
-    export default () => memoryKeyvalue(); // ${version}
-  `;
+const storeModule = `
+  import { memoryKeyvalue } from "wasmlattice/capabilities";
+  export default () => memoryKeyvalue();
+`;
+
+/** A module for Node, by default a store in memory; all versions have one key. */
+export function moduleArchive(version: string, source: string = storeModule): Uint8Array {
   return makeArchive({
     name: `Store ${version}`,
     contractId,
     vendor: "Demo",
     issuer: KeyPair.generate("account"),
     subject,
-    binaries: new Map([["node", nodeModule("store.ts", Buffer.from(source))]]),
+    binaries: new Map([["node", nodeModule("store.ts", Buffer.from(`${source}\n// ${version}`))]]),
   });
 }
 
