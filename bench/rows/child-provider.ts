@@ -7,7 +7,7 @@ import { repositoryFile } from "../processes.ts";
 /** A call to a store in a process of its own, beside the same store in this one. */
 export const childProviderRow: Row = {
   name: "child-provider",
-  short: false,
+  short: true,
   async measure(run) {
     const link = fakeLink();
     const here = memoryKeyvalue();
@@ -19,7 +19,7 @@ export const childProviderRow: Row = {
 };
 
 async function figure({ short }: BenchRun, there: Provider, here: Provider, concurrency: number): Promise<Figure> {
-  const [rounds, ms] = short ? [3, 200] : [7, 500];
+  const [rounds, ms] = short ? [3, 100] : [7, 500];
   const increment = fakeCall("E4", "KeyValue.Increment", Buffer.from("82a36b6579a26b31a576616c756501", "hex"), {
     link: fakeLink(),
     deadline: Number.POSITIVE_INFINITY,

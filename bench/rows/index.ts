@@ -16,7 +16,7 @@ import { natsRequest } from "./nats-request.ts";
 import { providerCall } from "./provider-call.ts";
 import { httpRedis, redisCall } from "./redis.ts";
 import { startCommand } from "./start-command.ts";
-import { swap } from "./swap.ts";
+import { swapRows } from "./swap.ts";
 import { wapcEcho } from "./wapc-echo.ts";
 
 /** Every row, in the order of the table. */
@@ -32,7 +32,7 @@ export const rows: readonly Row[] = [
   startCommand,
   idleActors,
   fairness,
-  swap,
+  ...swapRows,
   metricsCost,
   instrumentCost,
   idleHost,

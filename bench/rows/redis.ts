@@ -11,7 +11,7 @@ const concurrency = 64;
 /** Calls of an actor to the Redis provider, payloads read and written, beside the client alone doing the same. */
 export const redisCall: Row = {
   name: "redis-call",
-  short: false,
+  short: true,
   async measure(run) {
     const why = skipWithout("redis-server");
     if (why !== false) return skipped(run, why);
@@ -82,7 +82,7 @@ export const httpRedis: Row = {
 };
 
 async function figure({ short }: BenchRun, name: string, ours: () => unknown, theirs: () => unknown): Promise<Figure> {
-  const [rounds, ms] = short ? [3, 300] : [7, 1_000];
+  const [rounds, ms] = short ? [3, 200] : [7, 1_000];
   await perSecond(ms, ours);
   await perSecond(ms, theirs);
   const compared = await inTurns(
