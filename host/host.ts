@@ -365,7 +365,7 @@ export class Host implements AsyncDisposable {
 
   /** The provider of an archive, verified and not started yet. @throws LatticeError as `verifyArchive`, PRECONDITION. */
   openArchive(bytes: Uint8Array, origin: string): Provider {
-    const provider = openArchive(bytes, origin, this.id, this.config);
+    const provider = openArchive(bytes, origin, this.id, this.config, (error) => this.#member?.refuse(error));
     const digest = this.#memory?.keepArchive(bytes);
     if (digest !== undefined) this.#archives.set(provider, digest);
     return provider;

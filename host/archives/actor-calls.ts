@@ -22,6 +22,8 @@ import type { PrivateLattice } from "./private-lattice.ts";
 export interface ActorCallsOptions {
   readonly linkOf: (actor: string) => Link | undefined;
   readonly context: ProviderContext;
+  /** Told of each message that is no call of the program. */
+  readonly onRefused?: ((error: LatticeError) => void) | undefined;
 }
 
 /** What an archive's program asks of actors: signed with its own key, for itself, and then through dispatch like any call. */
@@ -48,6 +50,7 @@ export class ActorCalls {
   async #answer(message: BusMessage): Promise<void> {
     const { subjects, large } = this.#between;
     let id = unknownInvocationId;
+    let isCall = false;
     try {
       const invocation = decodeInvocation(message.payload);
       id = invocation.id;
@@ -62,11 +65,14 @@ export class ActorCalls {
         const { contractId, linkName } = this.#provider;
         throw fail("LINK_ABSENT", actor, contractId, linkName);
       }
+      isCall = true;
       const trace = proven.trace ?? traceOfHeaders(message.headers);
       const reply = await this.#options.context.invoke(link, proven.operation, proven.payload, trace ? { trace } : {});
       message.respond(encodeResponse(await large.offloadResponse(successResponse(id, reply))));
     } catch (error) {
-      message.respond(encodeResponse(failureResponse(id, asLattice(error))));
+      const problem = asLattice(error);
+      if (!isCall) this.#options.onRefused?.(problem);
+      message.respond(encodeResponse(failureResponse(id, problem)));
     }
   }
 }

@@ -15,6 +15,7 @@ import {
   InvocationSigner,
   isLatticeError,
   KeyPair,
+  type LatticeError,
   type NatsOptions,
   providerEntity,
   providerStartLine,
@@ -41,6 +42,8 @@ export interface ArchiveOptions {
   /** Most bytes of a payload. */
   readonly payloadBytes: number;
   readonly rpcTimeoutMs?: number;
+  /** Told of each message on its own subjects that is no call of its program. */
+  readonly onRefused?: (error: LatticeError) => void;
   /** Longest wait for its first word, in milliseconds. Default 9 000. */
   readonly readyMs?: number;
   /** Longest wait for its end after it was asked to, in milliseconds. Default 1 000. */
@@ -81,7 +84,7 @@ export class ArchiveProvider implements Provider {
   readonly name: string;
   readonly key: string;
   readonly #archive: VerifiedArchive;
-  readonly #options: Required<ArchiveOptions>;
+  readonly #options: Required<Omit<ArchiveOptions, "onRefused">> & Pick<ArchiveOptions, "onRefused">;
   readonly #links = new Map<string, Link>();
   readonly #doors = new LinkDoors();
   #running: Running | undefined;
@@ -120,6 +123,7 @@ export class ArchiveProvider implements Provider {
       new ActorCalls(between, its.publicKey, me, {
         linkOf: (actor) => [...this.#links.values()].find((link) => link.actor === actor),
         context,
+        onRefused: this.#options.onRefused,
       }).listen();
       await between.connection.bus.flush();
       const line = this.#startLine(context, between.subjects.lattice, [ours.publicKey, its.publicKey], its.seed, user);

@@ -1,6 +1,6 @@
 import { nodeTarget, referenceKind, verifyArchive } from "../../actors/index.ts";
 import { findBuiltin, type Provider } from "../../capabilities/index.ts";
-import { fail } from "../../lattice/index.ts";
+import { fail, type LatticeError } from "../../lattice/index.ts";
 import type { HostConfig } from "../options.ts";
 import { noteClaims } from "./archive-claims.ts";
 import { ArchiveProvider } from "./archive-provider.ts";
@@ -14,7 +14,7 @@ export function isArchiveReference(reference: string): boolean {
 
 /**
  * The provider of an archive, verified as this host trusts and not started yet: of its module for Node when it has
- * one, else of its program for this machine.
+ * one, else of its program for this machine. `onRefused` is told of messages to the program's host that are no calls.
  * @throws LatticeError as `verifyArchive`; PRECONDITION for a program on a host without NATS.
  */
 export function openArchive(
@@ -22,6 +22,7 @@ export function openArchive(
   origin: string,
   hostId: string,
   config: HostConfig,
+  onRefused?: (error: LatticeError) => void,
 ): Provider & { readonly pid: number | undefined } {
   const { issuers, lattice, limits, membership, stateDirectory } = config;
   const trust = { ...(issuers ? { issuers } : {}), maxModuleBytes: limits.moduleBytes };
@@ -36,6 +37,7 @@ export function openArchive(
       `${claims.name} is a provider archive whose program speaks over NATS: start the host with --nats`,
     );
   const { rpcTimeoutMs, payloadBytes, archiveStopMs: stopMs } = limits;
-  const options = { nats, hostId, stateDirectory, lattice, rpcTimeoutMs, payloadBytes, stopMs };
+  const told = onRefused ? { onRefused } : {};
+  const options = { nats, hostId, stateDirectory, lattice, rpcTimeoutMs, payloadBytes, stopMs, ...told };
   return noteClaims(new ArchiveProvider(archive, options), claims);
 }

@@ -2,6 +2,7 @@ import {
   type ActorClaims,
   describe,
   isLatticeError,
+  isPublicKey,
   type ProviderClaims,
   type State,
   type StateWatch,
@@ -14,6 +15,8 @@ import { ClaimedAliases } from "./claimed-aliases.ts";
 
 /** Stored claims that are kept; more would be an attack. */
 const mostEntries = 50_000;
+/** Of one of them. */
+const mostBytes = 262_144;
 const shortestWaitMs = 250;
 const longestWaitMs = 5_000;
 
@@ -195,7 +198,7 @@ export class ClaimsBook {
     if (key.startsWith("REFMAP_")) return this.#takeReference(key, value);
     if (!key.startsWith("CLAIMS_")) return;
     const subject = key.slice("CLAIMS_".length);
-    const row = value && read(value);
+    const row = value && rowOf(subject, value);
     if (value && !row) this.#warnOnce(key);
     if (!value) this.#rewrite(key, subject);
     if (!row) this.#stored.delete(subject);
@@ -228,9 +231,8 @@ export class ClaimsBook {
   }
 
   #takeReference(key: string, value: Uint8Array | undefined): void {
-    const row = value && read(value);
-    const { oci_url: reference, public_key: subject } = row ?? {};
-    if (typeof reference !== "string" || typeof subject !== "string") return;
+    const { oci_url: reference, public_key: subject } = (value && read(value)) ?? {};
+    if (typeof reference !== "string" || typeof subject !== "string" || !isSubject(subject)) return;
     if (this.#references.has(reference) || this.#references.size < mostEntries)
       this.#references.set(reference, subject);
   }
@@ -305,7 +307,19 @@ function unlessChanged(error: unknown): void {
   if (!isLatticeError(error) || error.code !== "REVISION_CONFLICT") throw error;
 }
 
+/** The row of an actor or provider; undefined when it is none, or another's. */
+function rowOf(subject: string, value: Uint8Array): Record<string, unknown> | undefined {
+  const row = read(value);
+  const said = row && textOf(row, "subject", "sub");
+  return isSubject(subject) && (said === "" || said === subject) ? row : undefined;
+}
+
+function isSubject(key: string): boolean {
+  return isPublicKey(key, "module") || isPublicKey(key, "service");
+}
+
 function read(value: Uint8Array): Record<string, unknown> | undefined {
+  if (value.length > mostBytes) return undefined;
   try {
     const found: unknown = JSON.parse(Buffer.from(value).toString("utf8"));
     return typeof found === "object" && found !== null && !Array.isArray(found)

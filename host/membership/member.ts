@@ -146,7 +146,7 @@ export class Member {
     this.#leftovers.start();
     if (this.#host.config.membership.invocationEvents)
       this.#ends.push(tellInvocations(this.#host, bus, this.#subjects));
-    policy?.open(this.#host, bus);
+    policy?.open(this.#host, bus, (error) => this.refuse(error));
     await this.#host.fleet.join(remote, rpc);
     const configured = this.#host.configurations.open(control.state(configurationBucket(this.#host.config.lattice)));
     // Links take effect with them; a server that is away is not waited for twice.
@@ -168,6 +168,11 @@ export class Member {
   /** Messages of the lattice, calls aside, that were refused: by error code. */
   get refused(): Readonly<Record<string, number>> {
     return this.#refusals.byCode;
+  }
+
+  /** Counts a message that was refused. */
+  refuse(error: unknown): void {
+    this.#refusals.count(error);
   }
 
   /** Other hosts of ours that are here now. */

@@ -32,8 +32,8 @@ export class PolicyService implements SharedPolicy {
     this.#options = options;
   }
 
-  /** From now on it can be asked; before, everything is refused. */
-  open(host: Host, bus: Bus): void {
+  /** From now on it can be asked; before, everything is refused. `onRefused` is told of changes that are none. */
+  open(host: Host, bus: Bus, onRefused: (error: unknown) => void): void {
     this.#host = host;
     this.#bus = bus;
     const { changesTopic } = this.#options;
@@ -42,6 +42,7 @@ export class PolicyService implements SharedPolicy {
       try {
         if (this.#answers.change(readPolicyAnswer(payload))) for (const listener of this.#listeners) listener();
       } catch (error) {
+        onRefused(error);
         host.logger.warn(`a change of policy is ignored: ${describe(error)}`);
       }
     });
