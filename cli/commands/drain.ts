@@ -40,7 +40,7 @@ async function drainHost({ output, options }: Call, named: string | undefined): 
     .call("drain", timeoutMs === undefined ? {} : { timeoutMs }, timeoutMs && timeoutMs + 2_000)
     .finally(() => progress.done());
   const id = textOf((answer.host ?? {}) as Document, "id");
-  await output.show(answer, `Drained host ${id}; stop it with lattice down`, id);
+  await output.show(answer, `Drained host ${id}; stop it with lattice stop host ${id}`, id);
 }
 
 async function drainProvider({ output, options }: Call, target: string): Promise<void> {

@@ -31,8 +31,13 @@ export function whereProvider(host: Host, link: LinkRow): Whereabouts {
   const { spec, provider } = link;
   const { tables, dispatch } = host.fleet.caller;
   const others = tables.peers.providersOf(spec.provider, spec.providerLinkName ?? spec.linkName);
-  if (provider && !(others.length > 0 && (provider.draining || provider.down !== undefined)))
-    return { ok: true, text: "here" };
+  if (provider && !provider.draining && provider.down === undefined) return { ok: true, text: "here" };
+  if (provider && others.length === 0)
+    return {
+      ok: false,
+      code: provider.draining ? "DRAINING" : "PROVIDER_DOWN",
+      text: whyProviderAway(link),
+    };
   const why = provider ? `, since it is ${whyProviderAway(link)}` : "";
   if (others.length > 0) {
     const taking = others.filter(({ peer, provider: { draining } }) => !peer.draining && !draining);

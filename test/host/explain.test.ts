@@ -18,7 +18,8 @@ test("explain tells each step that a call passes, and the one that stops it, as 
     (await steps()).find(({ step }) => step === "reached by")!.text,
     /^http:\/\/127\.0\.0\.1:\d+ through link/,
   );
-  await host.link(counter, await host.startProvider(memoryKeyvalue()));
+  const store = await host.startProvider(memoryKeyvalue());
+  await host.link(counter, store);
   assert.deepEqual(await failing(), []);
 
   assert.deepEqual(
@@ -39,5 +40,9 @@ test("explain tells each step that a call passes, and the one that stops it, as 
   assert.match((await steps()).at(-1)!.text, /Nope: .*failed Nope/);
   const times = (await steps()).find(({ step }) => step === "times");
   assert.match(times!.text, /^1 call so far: on average [\d.]+ ms in the queue and [\d.]+ ms of CPU in the guest/);
+  await host.drainProvider(store);
+  const [drained] = await failing("wasmcloud:keyvalue");
+  assert.equal(drained?.code, "DRAINING");
+  assert.match(drained.text, /linked to key-value in memory .*; draining here$/);
   await assert.rejects(explain(host, "absent"), { code: "ACTOR_ABSENT" });
 });
