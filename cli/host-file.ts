@@ -82,11 +82,15 @@ async function startModule(
   options: { readonly linkName: string; readonly config: Readonly<Record<string, string>> },
 ): Promise<ProviderHandle> {
   const { providerOfEntry } = await import("../host/index.ts");
-  const provider = await providerOfEntry(module, await host.withSecrets(options.config));
+  const provider = await providerOfEntry(
+    module,
+    await host.withSecrets(options.config),
+    host.config.limits.providerSilenceMs,
+  );
   try {
     return await host.startProvider(provider, { ...options, reference: module.path });
   } catch (error) {
-    // It may have a process already.
+    // It may have a process or a thread already.
     await provider.stop?.();
     throw error;
   }

@@ -53,6 +53,8 @@ export {
 } from "./manifest.ts";
 export { FileSwaps } from "./file-swaps.ts";
 export { childProvider, type ChildOptions, type ChildProvider } from "./children/child-provider.ts";
+export { threadProvider, type ThreadOptions, type ThreadProvider } from "./children/thread-provider.ts";
+export type { ThreadLimits } from "./children/thread-run.ts";
 export { type ModuleEntry, providerOfEntry } from "./children/entry.ts";
 export { loadProvider } from "./children/provider-module.ts";
 export type { ChildLimits } from "./children/child-process.ts";

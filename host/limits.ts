@@ -41,6 +41,12 @@ export const limitTable = {
   httpRequestMs: { default: 60_000, min: 1, max: hour, says: "time for a whole HTTP request to arrive" },
   httpIdleMs: { default: 60_000, min: 1, max: hour, says: "idle time of a kept-alive HTTP connection" },
   engineSilenceMs: { default: 1_000, min: 50, max: hour, says: "silence after which an engine is ended and replaced" },
+  providerSilenceMs: {
+    default: 3_000,
+    min: 50,
+    max: hour,
+    says: "silence after which the thread of a provider's module is ended and replaced",
+  },
   healthMs: {
     default: 5_000,
     min: 10,

@@ -274,17 +274,20 @@ class HostFileReader {
     };
   }
 
-  /** What a child process may reach belongs to one alone: the host's own process is not narrowed. */
+  /** What a child process may reach belongs to one alone: the host's own process is not narrowed, nor its thread bounded. */
   #module(entry: Partial<Record<string, Place>>): ModuleEntry | undefined {
     const reader = this.#reader;
     const path = reader.text(entry.module, "module");
-    const where = reader.text(entry.process, "process") ?? "host";
-    if (where !== "host" && where !== "child") reader.problem(entry.process!, "process must be host or child");
+    const where = reader.text(entry.process, "process") ?? "thread";
+    if (where !== "thread" && where !== "host" && where !== "child")
+      reader.problem(entry.process!, "process must be thread, host or child");
     const own = (["process", "read", "write", "network", "memory_mib"] as const).find((name) => entry[name]);
     if (entry.module === undefined && own !== undefined) reader.problem(entry[own]!, `${own} belongs to a module`);
-    const narrowed = (["read", "write", "network", "memory_mib"] as const).find((name) => entry[name]);
-    if (entry.module && where === "host" && narrowed !== undefined)
+    const narrowed = (["read", "write", "network"] as const).find((name) => entry[name]);
+    if (entry.module && where !== "child" && narrowed !== undefined)
       reader.problem(entry[narrowed]!, `${narrowed} needs process: child`);
+    if (entry.memory_mib && where === "host")
+      reader.problem(entry.memory_mib, "memory_mib needs process: thread or child");
     if (entry.module && entry.provider) reader.problem(entry.module, "a capability has provider or module, not both");
     const network = reader.text(entry.network, "network");
     if (network !== undefined && !/^(true|false|yes|no)$/.test(network))
@@ -293,7 +296,7 @@ class HostFileReader {
     if (path === undefined) return undefined;
     return {
       path: this.#absolute(path),
-      process: where === "child" ? "child" : "host",
+      process: where === "child" || where === "host" ? where : "thread",
       ...(entry.read && { read: this.#paths(entry.read, "read") }),
       ...(entry.write && { write: this.#paths(entry.write, "write") }),
       ...(network === undefined ? {} : { network: network === "true" || network === "yes" }),

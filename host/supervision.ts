@@ -1,5 +1,6 @@
 import type { Worker } from "node:worker_threads";
 import { describe, fail } from "../lattice/index.ts";
+import { Heart } from "./heart.ts";
 import { beatMs } from "./heartbeat.ts";
 
 /** A thread as the supervisor sees it. */
@@ -39,7 +40,7 @@ export interface SupervisorOptions<W extends Supervised> {
 interface Slot<W> {
   readonly index: number;
   thread: W | undefined;
-  heart: Heart | undefined;
+  heart: SupervisedHeart | undefined;
   /** Attempts since a thread of this slot last lived long enough. */
   attempts: number;
   restarts: number;
@@ -124,7 +125,7 @@ export class Supervisor<W extends Supervised> implements AsyncDisposable {
 
   /** One attempt. Resolves when the new thread is ready and in its place. */
   async #spawn(slot: Slot<W>): Promise<W> {
-    const heart = new Heart();
+    const heart = new SupervisedHeart();
     const thread = this.#options.start(slot.index, heart.shared);
     const { worker } = thread;
     heart.worker = worker;
@@ -210,29 +211,12 @@ export class Supervisor<W extends Supervised> implements AsyncDisposable {
   }
 }
 
-/** What the supervisor sees of one thread's beats. */
-class Heart {
-  readonly shared = new SharedArrayBuffer(4);
+/** The heart of a thread that is replaced when it stops. */
+class SupervisedHeart extends Heart {
   declare worker: Worker;
   /** Set when this thread is ended for its silence. */
   blamed: Loss | undefined;
-  readonly #count = new Int32Array(this.shared);
-  #seen = 0;
-  #at = performance.now();
   #settling: NodeJS.Timeout | undefined;
-
-  get beaten(): boolean {
-    return this.#seen !== 0;
-  }
-
-  silentMs(now: number): number {
-    const count = Atomics.load(this.#count, 0);
-    if (count !== this.#seen) {
-      this.#seen = count;
-      this.#at = now;
-    }
-    return now - this.#at;
-  }
 
   settle(ms: number, settled: () => void): void {
     this.#settling = setTimeout(settled, ms).unref();

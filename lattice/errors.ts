@@ -506,7 +506,7 @@ export const catalogue = {
   },
   PROVIDER_GONE: {
     kind: "unavailable",
-    text: (provider: string, why: string) => `the process of ${provider} is gone: ${why}`,
+    text: (provider: string, why: string) => `${provider} is gone: ${why}`,
     hint: "Its last lines are in the host's log; start or swap it again.",
   },
   PROVIDER_MODULE_INVALID: {

@@ -15,6 +15,7 @@ import {
   type Provider,
   signModule,
   startHost,
+  threadProvider,
 } from "../index.ts";
 import { Home, ready } from "./support/cli.ts";
 import { askHost, edgeActor } from "./support/edge.ts";
@@ -55,6 +56,7 @@ const archive = () =>
 
 const ways: Readonly<Record<string, (host: Host) => Provider | Promise<Provider>>> = {
   "in process": () => loadProvider(module, { mark: "." }),
+  "in a thread of its own": () => threadProvider(module, { settings: { mark: "." } }),
   "as a child": () => childProvider(module, { settings: { mark: "." } }),
   "from an archive": (host) => host.openArchive(archive(), "greeting.par"),
 };
@@ -64,8 +66,8 @@ for (const [where, make] of Object.entries(ways)) {
     await using host = await startHost({ stateDirectory: join(folder, "state") });
     const actor = await host.startActor(edgeActor({ name: "greeted", capabilities: ["demo:greeting"] }));
     const provider = await make(host);
-    assert.equal("pid" in provider, where !== "in process");
     const greeter = await host.startProvider(provider, { config: { mark: "." } });
+    assert.equal("pid" in provider && provider.pid !== undefined, ["as a child", "from an archive"].includes(where));
     await assert.rejects(host.link(actor, greeter), { code: "LINK_VALUES_INVALID", message: /word is missing/ });
     await host.link(actor, greeter, { values: { word: "Hello" } });
     assert.equal(Buffer.from(await host.call(actor, "Call", greet)).toString(), "Hello, you.");

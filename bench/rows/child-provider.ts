@@ -1,24 +1,37 @@
 import { memoryKeyvalue, type Provider } from "../../capabilities/index.ts";
-import { childProvider } from "../../host/index.ts";
+import { childProvider, threadProvider } from "../../host/index.ts";
 import { fakeCall, fakeContext, fakeLink } from "../../test/support/capabilities.ts";
 import { type BenchRun, type Figure, inTurns, type Row } from "../harness.ts";
 import { repositoryFile } from "../processes.ts";
 
-/** A call to a store in a process of its own, beside the same store in this one. */
+/** A call to a store in a process and in a thread of its own, beside the same store in this thread. */
 export const childProviderRow: Row = {
   name: "child-provider",
   short: true,
   async measure(run) {
     const link = fakeLink();
     const here = memoryKeyvalue();
-    await using there = await childProvider(repositoryFile("test/support/memory-store.ts"));
-    await there.start(fakeContext());
-    for (const provider of [here, there] as const) await provider.putLink?.(link);
-    return [await figure(run, there, here, 1), await figure(run, there, here, 64)];
+    const module = repositoryFile("test/support/memory-store.ts");
+    await using thread = await threadProvider(module);
+    await using child = await childProvider(module);
+    for (const provider of [thread, child]) await provider.start(fakeContext());
+    for (const provider of [here, thread, child] as const) await provider.putLink?.(link);
+    return [
+      await figure(run, thread, here, 1, "thread"),
+      await figure(run, thread, here, 64, "thread"),
+      await figure(run, child, here, 1, "process"),
+      await figure(run, child, here, 64, "process"),
+    ];
   },
 };
 
-async function figure({ short }: BenchRun, there: Provider, here: Provider, concurrency: number): Promise<Figure> {
+async function figure(
+  { short }: BenchRun,
+  there: Provider,
+  here: Provider,
+  concurrency: number,
+  where: "thread" | "process",
+): Promise<Figure> {
   const [rounds, ms] = short ? [3, 100] : [7, 500];
   const increment = fakeCall("E4", "KeyValue.Increment", Buffer.from("82a36b6579a26b31a576616c756501", "hex"), {
     link: fakeLink(),
@@ -33,12 +46,12 @@ async function figure({ short }: BenchRun, there: Provider, here: Provider, conc
   );
   return {
     row: "child-provider",
-    figure: `call to a provider in a process of its own, c=${concurrency}`,
+    figure: `call to a provider in a ${where} of its own, c=${concurrency}`,
     value: compared.ours,
     unit: "us/call",
-    peer: { name: "the same provider in this process", value: compared.peer },
+    peer: { name: "the same provider in this thread", value: compared.peer },
     ratio: compared.ratio,
-    how: `key-value increment in memory; ${rounds} rounds of ${ms} ms in turns, medians; host and child share the cores`,
+    how: `key-value increment in memory; ${rounds} rounds of ${ms} ms in turns, medians; host and ${where} share the cores`,
   };
 }
 

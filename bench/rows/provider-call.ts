@@ -1,4 +1,4 @@
-import { childProvider, type Host, startHost } from "../../host/index.ts";
+import { childProvider, type Host, startHost, threadProvider } from "../../host/index.ts";
 import { assembled } from "../assembled.ts";
 import echo from "../children/echo-provider.ts";
 import { preparedGuest } from "../guests.ts";
@@ -8,7 +8,7 @@ import { repositoryFile } from "../processes.ts";
 /** Calls inside one outer call; the rest of the outer call is thin against them. */
 const inner = 1_000;
 
-/** An actor calls a provider in this process and the same one in a process of its own: claims, link, route, hops, deadline, size, guest. */
+/** An actor calls a provider in this thread and the same one in a thread and in a process of its own: claims, link, route, hops, deadline, size, guest. */
 export const providerCall: Row = {
   name: "provider-call",
   short: true,
@@ -20,9 +20,10 @@ export const providerCall: Row = {
     const handle = await host.startProvider(echo);
     await host.link(caller, handle);
     const here = await microseconds(host, caller.id, short ? 100 : 600);
-    await host.swapProvider(handle, await childProvider(repositoryFile("bench/children/echo-provider.ts")), {
-      trialMs: 0,
-    });
+    const module = repositoryFile("bench/children/echo-provider.ts");
+    await host.swapProvider(handle, await threadProvider(module), { trialMs: 0 });
+    const beside = await microseconds(host, caller.id, short ? 5 : 30);
+    await host.swapProvider(handle, await childProvider(module), { trialMs: 0 });
     const there = await microseconds(host, caller.id, short ? 5 : 30);
     const figure = (text: string, value: number, how: string): Figure => ({
       row: "provider-call",
@@ -33,12 +34,17 @@ export const providerCall: Row = {
     });
     return [
       {
-        ...figure("actor -> provider in this process", here, "median"),
+        ...figure("actor -> provider in this thread", here, "median"),
         budget: { of: "value", better: "lower", first: 5, goal: 1 },
       },
       {
+        ...figure("actor -> provider in a thread of its own", beside, "median; 64 at once: child-provider"),
+        peer: { name: "the same provider in this thread", value: here },
+        ratio: beside / here,
+      },
+      {
         ...figure("actor -> provider in a process of its own", there, "median; 64 at once: child-provider"),
-        peer: { name: "the same provider in this process", value: here },
+        peer: { name: "the same provider in this thread", value: here },
         ratio: there / here,
       },
     ];

@@ -1,5 +1,5 @@
 import { binaryOf, nodeTarget, type VerifiedArchive } from "../../actors/index.ts";
-import type { Link, LinkStatus, ProviderContext } from "../../capabilities/index.ts";
+import type { Link, LinkStatus } from "../../capabilities/index.ts";
 import { fail } from "../../lattice/index.ts";
 import { ChildProvider, childLimits } from "../children/child-provider.ts";
 import { checkLinkValues } from "./link-schema.ts";
@@ -15,15 +15,12 @@ const ending = ".mjs";
 export class NodeArchiveProvider extends ChildProvider {
   readonly #archive: VerifiedArchive;
   readonly #stateDirectory: string;
-  readonly #path: string;
-  #config: Readonly<Record<string, string>> = {};
 
   constructor(archive: VerifiedArchive, stateDirectory: string) {
     const path = programPath(binaryOf(archive, nodeTarget), stateDirectory, ending);
-    super(path, { alone: true, network: archive.claims.network }, childLimits({}));
+    super(path, { alone: true, network: archive.claims.network, config: {} }, childLimits({}));
     this.#archive = archive;
     this.#stateDirectory = stateDirectory;
-    this.#path = path;
   }
 
   /** Of the claims: what was signed counts, before it runs and after. */
@@ -46,20 +43,11 @@ export class NodeArchiveProvider extends ChildProvider {
     await this.stop();
     const { name } = this.#archive.claims;
     const why = `it provides ${super.contractId}, and ${this.contractId} was signed for ${name}`;
-    throw fail("PROVIDER_MODULE_INVALID", this.#path, why);
-  }
-
-  override start(context: ProviderContext): Promise<void> {
-    this.#config = context.config;
-    return super.start(context);
+    throw fail("PROVIDER_MODULE_INVALID", this.path, why);
   }
 
   override async putLink(link: Link): Promise<void | LinkStatus> {
     checkLinkValues(this.#archive.claims.configSchema, link.values, this.name);
     return super.putLink(link);
-  }
-
-  protected override settings(): unknown {
-    return { ...this.#config };
   }
 }

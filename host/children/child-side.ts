@@ -16,21 +16,25 @@ import { HttpSide } from "./http-side.ts";
 import type { ChildError, FromChild, Introduction, Opened, Request, ToChild } from "./messages.ts";
 import { importAlone } from "./own-imports.ts";
 import { loadProvider } from "./provider-module.ts";
+import { stepNumber } from "./provider-step.ts";
 
 /** What a host may send at most; it bounds payloads itself. */
 const maxFrameBytes = 2 ** 31;
 /** A provider whose host is gone has this long to close what it holds; the guardian ends it soon after. */
 const lastWordMs = 500;
 
+const callStep = stepNumber("call");
+
 interface Waiting {
   resolve(reply: Uint8Array): void;
   reject(error: Error): void;
 }
 
-/** The provider's side of the pipe: does for one provider what an engine does for those that it runs. */
+/** The provider's side of the pipe or port: does for one provider what an engine does for those that it runs. */
 export class ChildSide {
   readonly #channel: Channel;
   readonly #exit: () => void;
+  readonly #enter: (step: number) => void;
   readonly #abort = new AbortController();
   readonly #links = new Map<string, Link>();
   readonly #invoking = new Map<number, Waiting>();
@@ -41,9 +45,10 @@ export class ChildSide {
   #provider: Provider | undefined;
   #nextInvoke = 1;
 
-  /** `exit` ends the process. */
-  constructor(pipe: Duplex, exit: () => void) {
+  /** `exit` ends the process or thread. `enter` is told which step of the provider has this thread, by `stepNumber`; 0 for none. */
+  constructor(pipe: Duplex, exit: () => void, enter: (step: number) => void = () => {}) {
     this.#exit = exit;
+    this.#enter = enter;
     this.#channel = new Channel(pipe, maxFrameBytes, {
       onMessage: (message, payload) => this.#receive(message as ToChild, payload),
       onEnd: () => void this.#hostGone(),
@@ -109,6 +114,7 @@ export class ChildSide {
       trace: trace ?? undefined,
     };
     this.#calls.set(call, id);
+    this.#enter(callStep);
     try {
       const answer: unknown = this.#provider.handle(call);
       if (answer instanceof Uint8Array) return this.#done(id, null, answer);
@@ -121,12 +127,17 @@ export class ChildSide {
       );
     } catch (error) {
       this.#failed(id, error);
+    } finally {
+      this.#enter(0);
     }
   }
 
   async #answer(request: Exclude<Request, { type: "call" }> & { readonly id: number }): Promise<void> {
     try {
-      this.#done(request.id, await this.#do(request));
+      this.#enter(stepNumber(request.type));
+      const work = this.#do(request);
+      this.#enter(0);
+      this.#done(request.id, await work);
     } catch (error) {
       this.#failed(request.id, error);
     }

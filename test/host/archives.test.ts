@@ -167,7 +167,7 @@ test("one that ends is gone at once, one that hangs is ended by stop", { skip },
   const provider = await shop.startProvider(par());
   await shop.link(actor, provider);
   const ask = asking(shop, actor);
-  assert.match(await ask("Exit"), /process of Archived is gone: it exited with code 5/);
+  assert.match(await ask("Exit"), /Archived is gone: it exited with code 5/);
   const again = shop.fleet.objects.values().next().value;
   const health = await again?.health?.();
   assert.equal(health?.healthy, false);

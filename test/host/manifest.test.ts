@@ -331,7 +331,7 @@ test("a file that is absent, too large or no text is refused by name", async () 
   assert.equal((await readHostFile(join(root, "good.yaml"))).actors[0]?.reference, join(root, "a.wasm"));
 });
 
-test("a provider of one's own is a module, in this process or in one of its own, with what it may reach", async () => {
+test("a provider of one's own is a module, in a thread or a process of its own, with what it may reach", async () => {
   const { capabilities } = await parseHostFile(
     `
 capabilities:
@@ -343,13 +343,15 @@ capabilities:
     write: [ledger]
     network: true
     memory_mib: 64
+  - { module: ./c.ts, process: host }
+  - { module: ./d.ts, process: thread, memory_mib: 32 }
 `,
     "/etc/shop/host.yaml",
   );
   assert.deepEqual(
     capabilities.map(({ module }) => module),
     [
-      { path: "/etc/shop/a.ts", process: "host" },
+      { path: "/etc/shop/a.ts", process: "thread" },
       {
         path: "/etc/shop/b.ts",
         process: "child",
@@ -358,11 +360,14 @@ capabilities:
         network: true,
         memoryMiB: 64,
       },
+      { path: "/etc/shop/c.ts", process: "host" },
+      { path: "/etc/shop/d.ts", process: "thread", memoryMiB: 32 },
     ],
   );
   assert.deepEqual(capabilities[0]?.config, { size: "3" });
   for (const [entry, why] of [
-    ["{ module: ./a.ts, process: thread }", /process must be host or child/],
+    ["{ module: ./a.ts, process: fibre }", /process must be thread, host or child/],
+    ["{ module: ./a.ts, process: host, memory_mib: 64 }", /memory_mib needs process: thread or child/],
     ["{ module: ./a.ts, network: true }", /network needs process: child/],
     ["{ module: ./a.ts, process: child, network: perhaps }", /network must be true or false/],
     ["{ module: ./a.ts, process: child, memory_mib: 1 }", /memory_mib must be a whole number from 16/],

@@ -105,7 +105,7 @@ test("one that dies is brought back, and from what was signed, whatever lies in 
   chmodSync(file!, 0o700);
   writeFileSync(file!, "process.exit(9);".padEnd(code.length));
   const { pid } = object as { pid?: number };
-  assert.match(await ask("Exit"), /process of Archived is gone: it exited with code 5/);
+  assert.match(await ask("Exit"), /Archived is gone: it exited with code 5/);
   const settings = '[{"mark":"."},{"url":"one"}]';
   await until(async () => (await ask("Settings").catch(String)) === settings, 30_000);
   assert.deepEqual(readFileSync(file!), Buffer.from(code));

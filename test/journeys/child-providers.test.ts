@@ -53,7 +53,7 @@ test("one that dies answers its actors with its code, and the host stops what is
       text(await host.call(actor, "Call", askHost("wasmcloud:keyvalue", operation, payload, linkName)));
     assert.equal(await ask("Echo", "hello", "one"), "hello");
     assert.match(await ask("Throw", "no luck", "one"), /unruly failed Throw: no luck/);
-    assert.match(await ask("Exit", "1", "one"), /the process of unruly is gone: it exited with code 1/);
+    assert.match(await ask("Exit", "1", "one"), /unruly is gone: it exited with code 1/);
     assert.equal(await ask("Echo", "hello", "two"), "hello");
     assert.ok(isAlive(pids[1]));
   }
