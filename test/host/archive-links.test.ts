@@ -39,7 +39,7 @@ for (const { name, skip: without, contract, bytes } of programs) {
       nats: server.url,
       stateDirectory: folder,
       lattice: "shop",
-      limits: { callTimeoutMs: 20_000 },
+      limits: { callTimeoutMs: 60_000, rpcTimeoutMs: 20_000 },
     });
     const actor = await shop.startActor(edgeActor({ capabilities: [contract] }));
     const provider = await shop.startProvider(
@@ -52,7 +52,7 @@ for (const { name, skip: without, contract, bytes } of programs) {
       while (!over) {
         const text = `${caller}.${calls++}`;
         const call = askHost(contract, "Ask", text);
-        const answer = await shop.call(actor, "Call", call, { timeoutMs: 20_000 }).catch(String);
+        const answer = await shop.call(actor, "Call", call, { timeoutMs: 60_000 }).catch(String);
         if (Buffer.from(answer).toString() !== text) wrong.push(Buffer.from(answer).toString());
       }
     });

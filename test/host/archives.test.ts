@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type ActorHandle, type Host, startHost } from "../../host/index.ts";
+import { type ActorHandle, type Host, type HostOptions, startHost } from "../../host/index.ts";
 import { KeyPair } from "../../lattice/index.ts";
 import { archiveOf, archiveProgram } from "../support/archives.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
@@ -27,7 +27,10 @@ after(async () => {
 });
 
 const managed = { "wasmcloud.dev/managed-by": "somebody" };
-const host = (more = {}) => startHost({ nats: server.url, stateDirectory: folder, lattice: "shop", ...more });
+/** Time enough for a program to answer on a busy machine. */
+const patient = { rpcTimeoutMs: 20_000, callTimeoutMs: 60_000 };
+const host = ({ limits = {}, ...more }: HostOptions = {}) =>
+  startHost({ nats: server.url, stateDirectory: folder, lattice: "shop", ...more, limits: { ...patient, ...limits } });
 
 function par(bytes: Uint8Array = archiveOf()): string {
   const file = join(folder, `${Math.random()}.par`);
@@ -37,7 +40,7 @@ function par(bytes: Uint8Array = archiveOf()): string {
 
 const asking =
   (of: Host, actor: ActorHandle) =>
-  async (operation: string, payload = "", timeoutMs = 5_000): Promise<string> =>
+  async (operation: string, payload = "", timeoutMs = 20_000): Promise<string> =>
     Buffer.from(await of.call(actor, "Call", askHost("demo:archive", operation, payload), { timeoutMs })).toString();
 
 const pidOf = (of: Host) => ([...of.fleet.objects.values()][0] as unknown as { pid: number | undefined }).pid;
@@ -105,7 +108,7 @@ test("it calls actors that are linked to it and claim its contract, and nobody e
 });
 
 test("payloads over the limit of one message cross all four ways, and their store goes with it", { skip }, async () => {
-  await using shop = await host({ limits: { cpuMs: 10_000, rpcTimeoutMs: 20_000 } });
+  await using shop = await host({ limits: { cpuMs: 10_000 } });
   const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
   const provider = await shop.startProvider(par());
   await shop.link(actor, provider);
@@ -119,7 +122,7 @@ test("payloads over the limit of one message cross all four ways, and their stor
   const { host: told } = JSON.parse(await asking(shop, actor)("About")) as { host: Record<string, unknown> };
   const stream = `$JS.API.STREAM.INFO.OBJ_${String(told["lattice_rpc_prefix"])}`;
   const about = async () => {
-    const { payload } = await client.bus.request(stream, new Uint8Array(), { timeoutMs: 15_000 });
+    const { payload } = await client.bus.request(stream, new Uint8Array(), { timeoutMs: 20_000 });
     return JSON.parse(Buffer.from(payload).toString()) as { error?: { code: number } };
   };
   assert.equal((await about()).error, undefined);
@@ -132,7 +135,7 @@ test("a user that may listen in the host's lattice only has the archive's lattic
   const permissions = `publish: ">", subscribe: ${JSON.stringify(heard)}`;
   const users = `users: [{ user: all, password: x, permissions: { ${permissions} } }]`;
   await using narrow = await NatsServer.start({ config: `no_auth_user: all\nauthorization { ${users} }` });
-  await using shop = await host({ nats: narrow.url, limits: { callTimeoutMs: 20_000 } });
+  await using shop = await host({ nats: narrow.url });
   const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
   await shop.link(actor, await shop.startProvider(par()));
   const { host: told } = JSON.parse(await asking(shop, actor)("About", "", 20_000)) as {
@@ -239,7 +242,11 @@ test("a program gets the credentials of the host's file, read at each start", { 
   await using closed = await NatsServer.start({ config: user.serverConfig });
   const credsFile = join(folder, "user.creds");
   writeFileSync(credsFile, user.creds);
-  await using shop = await startHost({ nats: { servers: closed.url, credsFile }, stateDirectory: folder });
+  await using shop = await startHost({
+    nats: { servers: closed.url, credsFile },
+    stateDirectory: folder,
+    limits: patient,
+  });
   const actor = await shop.startActor(edgeActor({ capabilities: ["demo:archive"] }));
   const provider = await shop.startProvider(par());
   await shop.link(actor, provider);

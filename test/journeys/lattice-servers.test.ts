@@ -28,7 +28,7 @@ class Pair implements AsyncDisposable {
   }
 
   static async start(front: HostOptions["nats"], back: HostOptions["nats"]): Promise<Pair> {
-    const common = { clusterSeed: KeyPair.generate("cluster").seed, presenceMs: 500, logLevel: "silent" } as const;
+    const common = { clusterSeed: KeyPair.generate("cluster").seed, presenceMs: 2_000, logLevel: "silent" } as const;
     const pair = new Pair(await startHost({ ...common, nats: front! }), await startHost({ ...common, nats: back! }));
     await until(() => pair.#know(1), patienceMs);
     const path = example("kvcounter-rust");

@@ -44,19 +44,19 @@ void describe("a cluster of three NATS servers", { skip: natsSkip() }, () => {
         .put(key, Buffer.from(value))
         .then(() => true as const)
         .catch(() => undefined);
-    await until(() => put("round", "start"), 20_000);
+    await until(() => put("round", "start"), 60_000);
     const heard = new Map<string, string>();
     const watch = async () =>
       await two.state("b").watch(">", (change) => {
         if (change.kind === "put") heard.set(change.key, Buffer.from(change.value).toString());
         else heard.delete(change.key);
       });
-    await until(() => watch().catch(() => undefined), 20_000);
+    await until(() => watch().catch(() => undefined), 60_000);
     for (const server of servers.slice(1)) {
       const round = String(server.port);
       await server.stop();
-      await until(() => put("round", round), 20_000);
-      await until(() => heard.get("round") === round, 20_000);
+      await until(() => put("round", round), 60_000);
+      await until(() => heard.get("round") === round, 60_000);
       await server.run();
     }
     const entries = await until(
@@ -65,7 +65,7 @@ void describe("a cluster of three NATS servers", { skip: natsSkip() }, () => {
           .state("b")
           .list()
           .catch(() => undefined),
-      20_000,
+      60_000,
     );
     assert.deepEqual(
       entries.map(({ key }) => key),
@@ -96,7 +96,7 @@ void describe("a cluster of three NATS servers", { skip: natsSkip() }, () => {
     const calling = (async () => {
       while (calls) {
         asked++;
-        await asker.bus.request("work", new Uint8Array(), { timeoutMs: 10_000 });
+        await asker.bus.request("work", new Uint8Array(), { timeoutMs: 60_000 });
         await delay(1);
       }
     })();

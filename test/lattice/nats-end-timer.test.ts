@@ -35,10 +35,10 @@ test("each ends at its own time, in whatever order they began, and none before",
   using all = waiting();
   const { ended, early, begin } = all;
   begin(1, 60_000);
-  begin(2, 200);
+  begin(2, 900);
   begin(3, 20);
-  begin(4, 400);
-  begin(5, 100);
+  begin(4, 1_500);
+  begin(5, 450);
   await until(() => ended.length === 4);
   assert.deepEqual([ended, early], [[3, 5, 2, 4], []]);
 });

@@ -19,7 +19,7 @@ natsTest("a leaf node carries calls, shared state and objects over an edge link 
     jetStream: false,
     config: `leafnodes { reconnect: 1, remotes: [{ url: "${wire.url}" }] }`,
   });
-  await using far = await watchedConnection({ servers: edge.url, domain: "hub", stateTimeoutMs: 2_000 });
+  await using far = await watchedConnection({ servers: edge.url, domain: "hub", stateTimeoutMs: 5_000 });
   await using near = await watchedConnection({ servers: hub.url });
   near.bus.subscribe("echo", (message) => void message.respond(message.payload));
   const ask = async (): Promise<unknown> =>
@@ -33,7 +33,7 @@ natsTest("a leaf node carries calls, shared state and objects over an edge link 
         .state("b")
         .get("k")
         .catch(() => undefined),
-    10_000,
+    20_000,
   );
   await far.state("b").watch(">", ({ key, revision }) => heard.push(`${key} ${revision}`));
   assert.deepEqual(heard, ["k 1"]);

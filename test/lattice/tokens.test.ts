@@ -181,8 +181,8 @@ for (const [what, token] of Object.entries(malformed))
 test("a token over the length limit is refused before it is read", () => {
   const huge = `${segment(header)}.${"A".repeat(maxTokenLength)}.AAAA`;
   const before = performance.now();
-  assert.throws(() => decodeToken(huge, "m"), { code: "TOKEN_MALFORMED" });
-  assert.ok(performance.now() - before < 50);
+  assert.throws(() => decodeToken(huge, "m"), { code: "TOKEN_MALFORMED", message: /characters, more than 262144/ });
+  assert.ok(performance.now() - before < 5_000);
 });
 
 test("members of the object's prototype are not members of a token", () => {

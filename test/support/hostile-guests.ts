@@ -143,7 +143,7 @@ const raw = (...bytes: number[]) => Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 
 
 /** All hostile guests, each with every way in which it can be called. */
 export const hostileGuests: Readonly<Record<string, HostileGuest>> = {
-  spin: guest("spin", [spent, { ends: late, timeoutMs: 60 }]),
+  spin: guest("spin", [spent, { ends: late, timeoutMs: 20 }]),
   "spin-tail-calls": guest("spin-tail-calls", [spent]),
   "spin-host-calls": guest("spin-host-calls", [spent]),
   "spin-refused-calls": guest("spin-refused-calls", [spent], { bytes: spinOn("test:nobody", "Ping") }),
