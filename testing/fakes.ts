@@ -58,7 +58,7 @@ export function fakeCall(
     origin: { kind: "actor", key: link.actor, name: link.linkedActor.name, placement: "p1", era },
     era,
     link,
-    deadline: performance.now() + 10_000,
+    deadline: performance.now() + 30_000,
     hops: 0,
     trace: undefined,
     ...more,

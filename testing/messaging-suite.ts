@@ -100,7 +100,7 @@ export function messagingSuite(
         void room.messaging.handle(fakeCall("E4", "Messaging.Publish", answer, { link: room.link("sender") }));
         answer.fill(0);
       };
-      assert.equal(Buffer.from(await room.request("s", "?", 5_000, "E2")).toString(), "kept too");
+      assert.equal(Buffer.from(await room.request("s", "?", 20_000, "E2")).toString(), "kept too");
     });
 
     behaviour("any bytes arrive as they were, many of them too", async (room) => {
@@ -180,11 +180,11 @@ export function messagingSuite(
         room.publish(replyTo, "first");
         room.publish(replyTo, "second");
       };
-      const reply = unpackr.unpack(await room.request("ask", "?", 5_000)) as { body: Buffer; subject: string };
+      const reply = unpackr.unpack(await room.request("ask", "?", 20_000)) as { body: Buffer; subject: string };
       assert.equal(Buffer.from(reply.body).toString(), "first");
       assert.match(reply.subject, /^_INBOX\./);
-      assert.equal(Buffer.from(await room.request("ask", "?", 5_000, "E2")).toString(), "first");
-      const wrapped = unpackr.unpack(await room.request("ask", "?", 5_000, "E3")) as object;
+      assert.equal(Buffer.from(await room.request("ask", "?", 20_000, "E2")).toString(), "first");
+      const wrapped = unpackr.unpack(await room.request("ask", "?", 20_000, "E3")) as object;
       assert.deepEqual(Object.keys(wrapped), ["subject", "replyTo", "body"]);
     });
 

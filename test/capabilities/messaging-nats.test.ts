@@ -34,6 +34,7 @@ async function echoes(values: Record<string, string>): Promise<void> {
   const room = new Room(natsMessaging({ url: `nats://127.0.0.1:${await freePort()}` }), values);
   try {
     await room.join("sender", { SUBSCRIPTION: "s" });
+    await until(async () => (await room.messaging.health?.())?.healthy);
     room.publish("s", "x");
     await until(() => room.got.length === 1);
     assert.deepEqual(await room.messaging.health?.(), { healthy: true });

@@ -96,7 +96,7 @@ test("an engine that replaces one of a draining host takes no requests either", 
     engines: 2,
     middleware: [unruly],
     logLevel: "silent",
-    limits: { engineSilenceMs: 200 },
+    limits: { engineSilenceMs: 1_000 },
   });
   const actor = await host.startActor(edgeActor({ capabilities: [web] }));
   const { urls } = await host.link(actor, await host.startProvider(web), { values: { port: "0" } });

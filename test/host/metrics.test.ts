@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { networkInterfaces } from "node:os";
 import { test } from "node:test";
 import { HostMetrics, metricTable } from "../../host/host-metrics.ts";
 import type { HostSnapshot, PlacementFigures } from "../../host/host-snapshot.ts";
 import { Counter, Histogram, Registry, Series } from "../../host/metrics.ts";
 import { MetricsServer } from "../../host/metrics-server.ts";
 import { metricsText } from "../../host/metrics-text.ts";
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
 
 function placement(id: string, more: Partial<PlacementFigures> = {}): PlacementFigures {
   return {
@@ -258,7 +261,7 @@ test("a host that fails or hangs is alive, not ready, and shows nothing of its i
     async (): Promise<never> => await new Promise(() => {}),
   ]) {
     await using server = await MetricsServer.start({
-      address: "[::1]:0",
+      address: hasIpv6 ? "[::1]:0" : "127.0.0.1:0",
       snapshot: broken,
       metricPlacements: 10,
       timeoutMs: 50,

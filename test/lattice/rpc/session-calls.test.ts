@@ -10,7 +10,7 @@ import { until } from "../../support/until.ts";
 
 const M = "MBCFOPM6JW2APJLXJD3Z5O4CN7CPYJ2B4FTKLJUR5YR5MITIU7HD3WD5";
 const V = "VDNF5QOTKTNDGA6LULYIS4JA5OOEITYMXMECW7NLD2XD5ATZQKGR6A4H";
-const quick = { timeoutMs: 5_000 };
+const quick = { timeoutMs: 20_000 };
 
 const call: RemoteCall = {
   origin: { kind: "actor", key: M, name: "Écho ☃", placement: "p1", era: "E3" },
