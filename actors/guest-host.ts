@@ -1,4 +1,4 @@
-import type { TraceContext } from "../lattice/index.ts";
+import type { Asker, TraceContext } from "../lattice/index.ts";
 
 /**
  * What a guest needs of the host: one way out, and a place for its log lines. `host/dispatch.ts`
@@ -37,12 +37,10 @@ export interface CallSite {
 }
 
 /**
- * Who is told how a call ended: one of the two, once. It is told on the stack of whoever ends the call,
- * so it must not throw, and does no more than note it; a promise's two functions do.
+ * Who is told how a call ended. It is told on the stack of whoever ends the call, a guest as a rule: it
+ * notes it or writes it where it goes, and asks for nothing more.
  */
-export interface Waiter {
-  readonly answered: (reply: Uint8Array) => void;
-  readonly failed: (error: unknown) => void;
+export interface Waiter extends Asker<Uint8Array> {
   /** For who measures: a guest begins. */
   readonly begun?: () => void;
 }

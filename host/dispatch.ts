@@ -1,5 +1,14 @@
 import type { CallSite, GuestCall, GuestHost, Pool, Waiter } from "../actors/index.ts";
-import { defaultLinkName, fail, localInvocation, type Target, type VerifiedInvocation } from "../lattice/index.ts";
+import {
+  type Asker,
+  defaultLinkName,
+  fail,
+  localInvocation,
+  promised,
+  type Target,
+  tell,
+  type VerifiedInvocation,
+} from "../lattice/index.ts";
 import { type Course, whyActorAway, whyProviderAway } from "./course.ts";
 import { Deadlines, graceMs } from "./deadlines.ts";
 import { Hold } from "./hold.ts";
@@ -31,10 +40,13 @@ export interface Elsewhere {
   hasRoom(key: string, placement: string | undefined): boolean;
   /** Another host runs the provider of that link. */
   runsProvider(link: LinkRow): boolean;
-  /** @throws LatticeError ACTOR_ABSENT at once when no host runs it, HOST_LOST, RPC_TIMEOUT, and what the call meets there. */
-  toActor(invocation: VerifiedInvocation): Promise<Uint8Array>;
-  /** @throws LatticeError PROVIDER_ABSENT at once when no host runs it, HOST_LOST, RPC_TIMEOUT, and what the call meets there. */
-  toProvider(invocation: VerifiedInvocation, link: LinkRow): Promise<Uint8Array>;
+  /**
+   * `asker` is told, later than this returns, also of ACTOR_ABSENT when no host runs it, HOST_LOST, RPC_TIMEOUT, and what
+   * the call meets there. @throws LatticeError what is known at once.
+   */
+  askActor(invocation: VerifiedInvocation, asker: Asker<Uint8Array>): void;
+  /** The same with PROVIDER_ABSENT. */
+  askProvider(invocation: VerifiedInvocation, link: LinkRow, asker: Asker<Uint8Array>): void;
 }
 
 export interface DispatchOptions {
@@ -83,6 +95,15 @@ export class Dispatch {
     return spy ? spy.watch(invocation, () => this.enter(invocation, route)) : this.enter(invocation, route);
   }
 
+  /** `invoke` without a promise: `waiter` is told, at once or later. @throws LatticeError what it meets at once. */
+  submit(invocation: VerifiedInvocation, waiter: Waiter): void {
+    const route = this.#resolve(invocation);
+    if (route.kind === "actor" && this.#goStraight(invocation, waiter)) return;
+    const answer = this.invoke(invocation, route);
+    if (answer instanceof Uint8Array) waiter.answered(answer);
+    else tell(answer, waiter);
+  }
+
   /** As `invoke`, for calls that were seen already when they came into this host. */
   enter(invocation: VerifiedInvocation, route: Route = this.#resolve(invocation)): Uint8Array | Promise<Uint8Array> {
     this.#check(invocation);
@@ -100,11 +121,11 @@ export class Dispatch {
     const { elsewhere } = this;
     const { target, origin } = invocation;
     if (!elsewhere) throw fail("STOPPED", "the lattice");
-    if (target.kind === "actor") return elsewhere.toActor(invocation);
+    if (target.kind === "actor") return promised((asker) => elsewhere.askActor(invocation, asker));
     const link =
       origin.kind === "actor" ? this.#tables.findLinkOf(origin.key, target.contractId, target.linkName) : undefined;
     if (!link) throw fail("LINK_ABSENT", nameOf(target), target.contractId, target.linkName);
-    return elsewhere.toProvider(invocation, link);
+    return promised((asker) => elsewhere.askProvider(invocation, link, asker));
   }
 
   /** The way out of one placement's guests. */
@@ -131,21 +152,24 @@ export class Dispatch {
           hops + 1,
           trace,
         );
-        const pool = route.kind === "actor" ? this.#poolOf(invocation) : undefined;
-        if (!pool) return this.invoke(invocation, route);
-        pool.submit(invocation, waiter);
-        return undefined;
+        if (route.kind === "actor" && this.#goStraight(invocation, waiter)) return undefined;
+        return this.invoke(invocation, route);
       },
       log,
     };
   }
 
-  /** The pool that answers when nothing stands between: then actor calls actor without promises. */
-  #poolOf(invocation: VerifiedInvocation): Pool | undefined {
+  /** When nothing stands between, actor calls actor without promises, here or on another host. False: it takes the usual way. */
+  #goStraight(invocation: VerifiedInvocation, waiter: Waiter): boolean {
     const { policy, aroundActor } = this.#options;
-    if (policy || aroundActor || this.spy) return undefined;
+    if (policy || aroundActor || this.spy) return false;
     this.#check(invocation);
-    return this.#choose(invocation)?.pool;
+    const row = this.#choose(invocation);
+    if (row && !row.pool) return false;
+    if (row) row.pool!.submit(invocation, waiter);
+    // `#choose` answers nobody only when there is somewhere else.
+    else this.elsewhere!.askActor(invocation, waiter);
+    return true;
   }
 
   /** @throws LatticeError HOPS_EXCEEDED, PAYLOAD_TOO_LARGE. */
@@ -286,10 +310,11 @@ export class Dispatch {
     const { spy } = this;
     // `#choose` answers nobody only when there is somewhere else.
     const elsewhere = this.elsewhere!;
-    if (!spy) return elsewhere.toActor(invocation);
+    const ask = () => promised<Uint8Array>((asker) => elsewhere.askActor(invocation, asker));
+    if (!spy) return ask();
     const { key, placement } = invocation.target as Extract<Target, { kind: "actor" }>;
     const why = whyActorAway(this.#tables.placementsOf(key), placement);
-    return spy.goesAway(invocation, why, () => elsewhere.toActor(invocation));
+    return spy.goesAway(invocation, why, ask);
   }
 
   #callWatched(pool: Pool, invocation: VerifiedInvocation): Promise<Uint8Array> {
@@ -305,9 +330,8 @@ export class Dispatch {
     link.calls++;
     const { spy, elsewhere } = this;
     const sent = from === undefined ? invocation : { ...invocation, hops: hops + 1 };
-    const answer = spy
-      ? spy.goesAway(invocation, whyProviderAway(link), () => elsewhere.toProvider(sent, link))
-      : elsewhere.toProvider(sent, link);
+    const ask = () => promised<Uint8Array>((asker) => elsewhere.askProvider(sent, link, asker));
+    const answer = spy ? spy.goesAway(invocation, whyProviderAway(link), ask) : ask();
     answer.catch(() => link.errors++);
     return answer;
   }

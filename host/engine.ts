@@ -1,6 +1,6 @@
 import { Scheduler } from "../actors/index.ts";
 import type { LinkStatus } from "../capabilities/index.ts";
-import { fail, type LatticeConnection, type VerifiedInvocation } from "../lattice/index.ts";
+import { type Asker, fail, type LatticeConnection, type VerifiedInvocation } from "../lattice/index.ts";
 import type { Course } from "./course.ts";
 import { Dispatch, type Peer } from "./dispatch.ts";
 import { type EngineChange, type EngineStats, type Place, type ThreadMemory } from "./engine-messages.ts";
@@ -92,8 +92,9 @@ export class Engine implements EngineHandle {
     this.#questions = new ProviderDesk(this.tables);
     const { tables, dispatch } = this;
     const invoke = this.invoke.bind(this);
+    const submit = this.submit.bind(this);
     const report = (text: string) => onReport("warn", text);
-    this.#seat = new Seat({ place, tables, dispatch, payloadBytes: limits.payloadBytes, invoke, report });
+    this.#seat = new Seat({ place, tables, dispatch, payloadBytes: limits.payloadBytes, invoke, submit, report });
   }
 
   async apply(change: EngineChange): Promise<LinkStatus | undefined> {
@@ -191,6 +192,23 @@ export class Engine implements EngineHandle {
     // Beside the answer, not around it: the caller waits for the first promise and no other.
     answer.catch(failed);
     return answer;
+  }
+
+  /** `invoke` without a promise: `asker` is told, at once or later. @throws LatticeError what it meets at once. */
+  submit(invocation: VerifiedInvocation, asker: Asker<Uint8Array>): void {
+    const failed = (error: unknown): void => this.#failures.note(error, invocation);
+    try {
+      this.dispatch.submit(invocation, {
+        answered: (reply) => asker.answered(reply),
+        failed: (error) => {
+          failed(error);
+          asker.failed(error);
+        },
+      });
+    } catch (error) {
+      failed(error);
+      throw error;
+    }
   }
 
   /** A call that another engine sends; it was counted where it came in. */

@@ -1,3 +1,4 @@
+import type { Asker } from "./asker.ts";
 import { fail } from "./errors.ts";
 
 /**
@@ -28,6 +29,12 @@ export interface Bus extends AsyncDisposable {
    * CALLER_GONE when `signal` is aborted, BUS_CLOSED when the bus closes meanwhile; and those of `publish`.
    */
   request(subject: string, payload: Uint8Array, options: RequestOptions): Promise<BusMessage>;
+
+  /**
+   * `request` without a promise: `asker` is told, later than this returns.
+   * @throws LatticeError where it is known at once that it cannot be sent; nobody is told then.
+   */
+  ask(subject: string, payload: Uint8Array, options: RequestOptions, asker: Asker<BusMessage>): void;
 
   /**
    * Sends and collects replies until `timeoutMs` have passed or `max` have come. No reply is an empty

@@ -28,6 +28,7 @@ export { type NatsOptions, type NatsTlsFiles, readCredentials } from "./nats/opt
 export * from "./subjects.ts";
 export * from "./rpc/entities.ts";
 export * from "./rpc/trace.ts";
+export * from "./asker.ts";
 export { decodeInvocation, encodeInvocation } from "./rpc/wire-invocation.ts";
 export type { WireInvocation } from "./rpc/wire-invocation.ts";
 export * from "./rpc/wire-response.ts";

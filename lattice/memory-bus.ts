@@ -1,3 +1,4 @@
+import { type Asker, tell } from "./asker.ts";
 import { checkHeaders, noHeaders } from "./bus.ts";
 import type {
   Bus,
@@ -74,6 +75,10 @@ class MemoryBus implements Bus, SubscriptionOwner {
     const [reply] = await this.#ask(subject, payload, options, 1, () => fail("NO_RESPONDERS", subject));
     if (reply === undefined) throw fail("RPC_TIMEOUT", subject, options.timeoutMs);
     return reply;
+  }
+
+  ask(subject: string, payload: Uint8Array, options: RequestOptions, asker: Asker<BusMessage>): void {
+    tell(this.request(subject, payload, options), asker);
   }
 
   async gather(subject: string, payload: Uint8Array, options: GatherOptions): Promise<BusMessage[]> {

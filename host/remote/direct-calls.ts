@@ -1,10 +1,12 @@
 import {
+  type Asker,
   fail,
   failFrom,
   type Hellos,
   isLatticeError,
   type RpcForm,
   type Subjects,
+  tell,
   type VerifiedInvocation,
   type WireEntity,
 } from "../../lattice/index.ts";
@@ -41,6 +43,7 @@ interface Attempt {
   readonly candidates: readonly Candidate[];
   readonly invocation: VerifiedInvocation;
   readonly target: WireEntity;
+  readonly asker: Asker<Uint8Array>;
   readonly otherwise: Otherwise;
   /** Hosts that were asked before. */
   readonly asked: number;
@@ -65,14 +68,18 @@ export class DirectCalls {
     return this.#outstanding.count(host);
   }
 
-  /** Asks one of the hosts, and another one when the first has certainly not begun. */
+  /**
+   * Asks one of the hosts, and another one when the first has certainly not begun. `asker` is told, later than
+   * this returns. @throws LatticeError what is known at once, and what `otherwise` throws then.
+   */
   ask(
     candidates: readonly Candidate[],
     invocation: VerifiedInvocation,
     target: WireEntity,
+    asker: Asker<Uint8Array>,
     otherwise: Otherwise,
-  ): Promise<Uint8Array> {
-    return this.#next({ candidates, invocation, target, otherwise, asked: 0 }, undefined);
+  ): void {
+    this.#next({ candidates, invocation, target, asker, otherwise, asked: 0 }, undefined);
   }
 
   /** A host is gone: what waits for it fails; of one that left in order the last answers are on their way. */
@@ -105,29 +112,28 @@ export class DirectCalls {
     }
   }
 
-  #next(attempt: Attempt, refusal: unknown): Promise<Uint8Array> {
+  #next(attempt: Attempt, refusal: unknown): void {
     const chosen = attempt.asked < maxHosts ? pick(attempt.candidates) : undefined;
-    if (!chosen) return attempt.otherwise(refusal);
+    if (!chosen) return tell(attempt.otherwise(refusal), attempt.asker);
     const { peer } = chosen;
     const { places } = peer;
     // Engines before the caller's thread, each in turn: whichever is asked knows its neighbours.
     const engines = places.length - (places.includes("c") ? 1 : 0);
     const first = this.#place(places, engines, this.#turn++);
-    return this.#send(attempt, peer, first, (error) => {
+    this.#send(attempt, peer, first, (error) => {
+      if (!isCode(error, "NO_RESPONDERS") || first === "c") return this.#another(attempt, peer, error);
       // An engine on its way back: its neighbours know the way too.
-      if (isCode(error, "NO_RESPONDERS") && first !== "c")
-        return this.#send(attempt, peer, engines > 1 ? this.#place(places, engines, this.#turn++) : "c", (again) =>
-          this.#another(attempt, peer, again),
-        );
-      return this.#another(attempt, peer, error);
+      const second = engines > 1 ? this.#place(places, engines, this.#turn++) : "c";
+      this.#send(attempt, peer, second, (again) => this.#another(attempt, peer, again));
     });
   }
 
-  #another(attempt: Attempt, peer: PeerHost, error: unknown): Promise<Uint8Array> {
+  /** @throws the error, when the call may have begun or nobody else can be asked. */
+  #another(attempt: Attempt, peer: PeerHost, error: unknown): void {
     const side = attempt.invocation.target.kind === "actor" ? "actor" : "provider";
     if (!isLatticeError(error) || !notBegun[side].has(error.code)) throw error;
     const candidates = attempt.candidates.filter((each) => each.peer !== peer);
-    return this.#next({ ...attempt, candidates, asked: attempt.asked + 1 }, error);
+    this.#next({ ...attempt, candidates, asked: attempt.asked + 1 }, error);
   }
 
   #place(places: readonly string[], engines: number, turn: number): string {
@@ -137,29 +143,34 @@ export class DirectCalls {
     return "c";
   }
 
+  /** @throws what `otherwise` throws, when it cannot be sent. */
   #send(
-    { invocation, target }: Attempt,
+    { invocation, target, asker }: Attempt,
     peer: PeerHost,
     place: string,
-    otherwise: (error: unknown) => Promise<Uint8Array>,
-  ): Promise<Uint8Array> {
+    otherwise: (error: unknown) => void,
+  ): void {
     const { sessions, subjects } = this.#options;
     let form: CallForm;
     let time: CallTime;
-    let answer: Promise<Uint8Array>;
     try {
       form = this.#formOf(peer);
       time = this.#begin(form, invocation);
-      answer =
-        form === "session"
-          ? sessions.ask(peer, place, invocation, target, time)
-          : this.#sendSigned(subjects.write("directed", { host: peer.host, place }), invocation, target, time);
     } catch (error) {
-      return new Promise((resolve) => resolve(otherwise(error)));
+      return otherwise(error);
     }
-    return this.#outstanding.wait(peer.host, place, time, answer, (error) =>
+    const open = this.#outstanding.wait(peer.host, place, time, asker, (error) =>
       otherwise(this.#failed(error, invocation, time)),
     );
+    try {
+      if (form === "session") return sessions.ask(peer, place, invocation, target, time, open);
+      const subject = subjects.write("directed", { host: peer.host, place });
+      tell(this.#sendSigned(subject, invocation, target, time), open);
+    } catch (error) {
+      // Nobody is told before this returns: a guest that asks does not wait yet.
+      open.withdraw();
+      otherwise(this.#failed(error, invocation, time));
+    }
   }
 
   #sendSigned(

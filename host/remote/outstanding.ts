@@ -1,17 +1,59 @@
-import { type LatticeError, Slots } from "../../lattice/index.ts";
+import { type Asker, type LatticeError, Slots } from "../../lattice/index.ts";
 import type { CallTime } from "./figures.ts";
 
-interface Waiting {
+/** A call that was sent. What was given up gets no second answer. */
+export class OpenCall implements Asker<Uint8Array> {
   readonly place: string;
-  /** There will be no answer. */
-  readonly fail: (error: unknown) => void;
+  readonly #others: Slots<OpenCall>;
+  readonly #number: number;
+  readonly #time: CallTime;
+  readonly #onAnswered: (time: CallTime) => void;
+  readonly #asker: Asker<Uint8Array>;
+  readonly #otherwise: (error: unknown) => void;
+
+  constructor(
+    others: Slots<OpenCall>,
+    place: string,
+    time: CallTime,
+    onAnswered: (time: CallTime) => void,
+    asker: Asker<Uint8Array>,
+    otherwise: (error: unknown) => void,
+  ) {
+    this.#others = others;
+    this.place = place;
+    this.#time = time;
+    this.#onAnswered = onAnswered;
+    this.#asker = asker;
+    this.#otherwise = otherwise;
+    this.#number = others.add(this);
+  }
+
+  answered(answer: Uint8Array): void {
+    if (this.#others.take(this.#number) === undefined) return;
+    this.#onAnswered(this.#time);
+    this.#asker.answered(answer);
+  }
+
+  /** It was not sent after all; nobody is told. */
+  withdraw(): void {
+    this.#others.take(this.#number);
+  }
+
+  failed(error: unknown): void {
+    if (this.#others.take(this.#number) === undefined) return;
+    try {
+      this.#otherwise(error);
+    } catch (reason) {
+      this.#asker.failed(reason);
+    }
+  }
 }
 
 /** The calls that wait for an answer, by the host and place asked: they fail at once when that is gone. */
 export class Outstanding {
-  readonly #byHost = new Map<string, Slots<Waiting>>();
+  readonly #byHost = new Map<string, Slots<OpenCall>>();
   /** Of hosts that left in order: the last answers may still come. */
-  readonly #ending = new Set<Slots<Waiting>>();
+  readonly #ending = new Set<Slots<OpenCall>>();
   readonly #onAnswered: (time: CallTime) => void;
 
   count(host: string): number {
@@ -23,43 +65,28 @@ export class Outstanding {
     this.#onAnswered = onAnswered;
   }
 
-  /** The answer; `otherwise` is told why there is none, also when the place is lost, and throws that or asks somebody else. */
-  wait<T>(
+  /**
+   * One more call waits. Whoever gets the answer tells it what is returned; `asker` is told then. `otherwise` is
+   * told why there is none, also when the place is lost: it asks somebody else for the asker, or throws what
+   * the asker is to hear.
+   */
+  wait(
     host: string,
     place: string,
     time: CallTime,
-    answer: Promise<T>,
-    otherwise: (error: unknown) => Promise<T>,
-  ): Promise<T> {
+    asker: Asker<Uint8Array>,
+    otherwise: (error: unknown) => void,
+  ): OpenCall {
     let waiting = this.#byHost.get(host);
     if (!waiting) this.#byHost.set(host, (waiting = new Slots()));
-    const others = waiting;
-    return new Promise<T>((resolve, reject) => {
-      const own: Waiting = {
-        place,
-        fail: (error) => {
-          // What was given up gets no second answer.
-          if (others.take(number) === undefined) return;
-          try {
-            resolve(otherwise(error));
-          } catch (reason) {
-            reject(reason);
-          }
-        },
-      };
-      const number = others.add(own);
-      answer.then((value) => {
-        if (others.take(number) !== undefined) this.#onAnswered(time);
-        resolve(value);
-      }, own.fail);
-    });
+    return new OpenCall(waiting, place, time, this.#onAnswered, asker, otherwise);
   }
 
   /** Gives up what waits for a host, or for one place of it. */
   lost(host: string, why: () => LatticeError, place?: string): void {
     const waiting = this.#byHost.get(host) ?? [];
     if (place === undefined) this.#byHost.delete(host);
-    for (const each of waiting) if (place === undefined || each.place === place) each.fail(why());
+    for (const each of waiting) if (place === undefined || each.place === place) each.failed(why());
   }
 
   /** Gives up what waits for a host now, unless it is answered within `ms`. */
@@ -70,13 +97,13 @@ export class Outstanding {
     this.#ending.add(waiting);
     setTimeout(() => {
       this.#ending.delete(waiting);
-      for (const each of waiting) each.fail(why());
+      for (const each of waiting) each.failed(why());
     }, ms).unref();
   }
 
   stop(why: () => LatticeError): void {
     for (const host of this.#byHost.keys()) this.lost(host, why);
-    for (const waiting of this.#ending) for (const each of waiting) each.fail(why());
+    for (const waiting of this.#ending) for (const each of waiting) each.failed(why());
     this.#ending.clear();
   }
 }

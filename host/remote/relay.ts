@@ -1,4 +1,4 @@
-import { fail, type VerifiedInvocation } from "../../lattice/index.ts";
+import { type Asker, fail, tell, type VerifiedInvocation } from "../../lattice/index.ts";
 import type { Elsewhere, Peer } from "../dispatch.ts";
 import type { LinkRow, Tables } from "../tables.ts";
 import { fits } from "./candidates.ts";
@@ -25,12 +25,12 @@ export class Relay implements Elsewhere {
       .some(({ peer }) => !peer.draining);
   }
 
-  toActor(invocation: VerifiedInvocation): Promise<Uint8Array> {
-    return this.#send(invocation);
+  askActor(invocation: VerifiedInvocation, asker: Asker<Uint8Array>): void {
+    tell(this.#send(invocation), asker);
   }
 
-  toProvider(invocation: VerifiedInvocation): Promise<Uint8Array> {
-    return this.#send(invocation);
+  askProvider(invocation: VerifiedInvocation, _link: LinkRow, asker: Asker<Uint8Array>): void {
+    tell(this.#send(invocation), asker);
   }
 
   #send(invocation: VerifiedInvocation): Promise<Uint8Array> {

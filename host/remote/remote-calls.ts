@@ -1,5 +1,6 @@
 import {
   actorEntity,
+  type Asker,
   fail,
   providerEntity,
   type RpcPolicy,
@@ -14,6 +15,7 @@ import type { LinkRow, Tables } from "../tables.ts";
 import { type Candidate, fits } from "./candidates.ts";
 import { DirectCalls, type DirectCallsOptions, isCode } from "./direct-calls.ts";
 import { hasSubject } from "./entities.ts";
+import { ownBytes } from "./own-bytes.ts";
 import type { PeerHost } from "./peers.ts";
 
 export interface RemoteCallsOptions extends DirectCallsOptions {
@@ -43,7 +45,7 @@ export class RemoteCalls implements Elsewhere {
     return this.#providing(spec).length > 0;
   }
 
-  toActor(given: VerifiedInvocation): Promise<Uint8Array> {
+  askActor(given: VerifiedInvocation, asker: Asker<Uint8Array>): void {
     const { tables, lattice, subjects } = this.#options;
     const invocation = withOwnBytes(given);
     // Only calls of actors are routed here.
@@ -51,7 +53,7 @@ export class RemoteCalls implements Elsewhere {
     // A provider has encoded for the era that its link tells.
     const era = invocation.origin.kind === "provider" ? tables.known(key)?.era : undefined;
     const target = actorEntity(key);
-    return this.#direct.ask(this.#running(key, placement, era), invocation, target, (refusal) => {
+    this.#direct.ask(this.#running(key, placement, era), invocation, target, asker, (refusal) => {
       if (placement !== undefined && refusal === undefined) return Promise.reject(fail("PLACEMENT_ABSENT", placement));
       if (refusal !== undefined && !isCode(refusal, "NO_RESPONDERS")) throw refusal;
       const hosts = namesOf(tables.peers.actorsOf(key));
@@ -61,13 +63,13 @@ export class RemoteCalls implements Elsewhere {
     });
   }
 
-  toProvider(given: VerifiedInvocation, { spec }: LinkRow): Promise<Uint8Array> {
+  askProvider(given: VerifiedInvocation, { spec }: LinkRow, asker: Asker<Uint8Array>): void {
     const { tables, subjects, lattice } = this.#options;
     const invocation = withOwnBytes(given);
     const linkName = spec.providerLinkName ?? spec.linkName;
     const key = tables.givenTo(spec)?.key ?? spec.provider;
     const target = providerEntity(key, spec.contractId, linkName);
-    return this.#direct.ask(this.#providing(spec), invocation, target, (refusal) => {
+    this.#direct.ask(this.#providing(spec), invocation, target, asker, (refusal) => {
       if (refusal !== undefined && !isCode(refusal, "NO_RESPONDERS")) throw refusal;
       const hosts = namesOf(tables.peers.providersOf(spec.provider, linkName));
       const absent = () =>
@@ -130,9 +132,8 @@ export class RemoteCalls implements Elsewhere {
   }
 }
 
-/** A guest may be ended while its call still waits to be sent; then its memory is another's. */
 function withOwnBytes(invocation: VerifiedInvocation): VerifiedInvocation {
-  return { ...invocation, payload: invocation.payload.slice() };
+  return { ...invocation, payload: ownBytes(invocation.payload) };
 }
 
 function namesOf(found: readonly { readonly peer: PeerHost }[]): string {

@@ -21,7 +21,7 @@ import type { RemoteOptions } from "./options.ts";
 import type { PeerHost } from "./peers.ts";
 import { RemoteCalls } from "./remote-calls.ts";
 import { RemoteServer } from "./remote-server.ts";
-import { SessionCalls } from "./session-calls.ts";
+import { SessionCalls, type SubmitCall } from "./session-calls.ts";
 import { SignedCalls } from "./signed-calls.ts";
 
 /** How much longer than a call an invocation of 0.x may be used, for clocks that differ. */
@@ -33,6 +33,8 @@ export interface RemoteParts {
   readonly tables: Tables;
   readonly payloadBytes: number;
   readonly invoke: (invocation: VerifiedInvocation) => Promise<Uint8Array>;
+  /** The same without a promise. */
+  readonly submit: SubmitCall;
   /** What an operator should know of the connection. */
   readonly report: (text: string) => void;
 }
@@ -66,7 +68,7 @@ export class Remote {
   static async open(options: RemoteOptions, parts: RemoteParts, shared?: LatticeConnection): Promise<Remote> {
     const { identity, nats, clusterIssuers, rpcTimeoutMs, largePayloads } = options;
     const { lattice, rpc } = identity;
-    const { place, tables, payloadBytes, invoke } = parts;
+    const { place, tables, payloadBytes, invoke, submit } = parts;
     const connection = shared ?? (await connectNats(nats!, hooksOf(parts)));
     const { bus } = connection;
     const host = KeyPair.fromSeed(identity.hostSeed, "server").publicKey;
@@ -88,7 +90,7 @@ export class Remote {
       hellos,
       place: placeName(place),
       large,
-      invoke,
+      submit,
     });
     const calls = new RemoteCalls({ ...common, lattice, signed, sessions, hellos });
     const server = new RemoteServer({

@@ -8,6 +8,7 @@ import type { RemoteOptions } from "./options.ts";
 import type { PeerHost } from "./peers.ts";
 import { Relay } from "./relay.ts";
 import { Remote } from "./remote.ts";
+import type { SubmitCall } from "./session-calls.ts";
 
 export interface SeatParts {
   readonly place: Place;
@@ -15,6 +16,7 @@ export interface SeatParts {
   readonly dispatch: Dispatch;
   readonly payloadBytes: number;
   readonly invoke: (invocation: VerifiedInvocation) => Promise<Uint8Array>;
+  readonly submit: SubmitCall;
   /** What an operator should know. */
   readonly report: (text: string) => void;
 }

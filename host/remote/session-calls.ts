@@ -1,4 +1,5 @@
 import {
+  type Asker,
   type Bus,
   type BusMessage,
   fail,
@@ -32,8 +33,11 @@ export interface SessionCallsOptions {
   readonly large: LargePayloads;
   readonly tables: Tables;
   readonly counts: RemoteCounts;
-  readonly invoke: (invocation: VerifiedInvocation) => Promise<Uint8Array>;
+  readonly submit: SubmitCall;
 }
+
+/** The engine's own door without a promise: whoever asks is told, at once or later. @throws what the call meets at once. */
+export type SubmitCall = (invocation: VerifiedInvocation, asker: Asker<Uint8Array>) => void;
 
 /** What a refused message counts as. */
 const codes: Readonly<Record<SessionRefusal, string>> = {
@@ -63,7 +67,7 @@ export class SessionCalls {
       place,
       payloads,
       maxPayloadBytes: () => bus.maxPayloadBytes,
-      handle: (call) => this.#run(call),
+      handle: (call, asker) => this.#run(call, asker),
       onRefused: (why) => counts.refuse(codes[why]),
     });
   }
@@ -73,14 +77,15 @@ export class SessionCalls {
     return this.#receiver.receive(message);
   }
 
-  /** @throws LatticeError as `SessionCaller.call`. */
+  /** @throws LatticeError as `SessionCaller.ask`. */
   ask(
     { host }: PeerHost,
     place: string,
     { origin, target: meant, operation, payload, hops, trace }: VerifiedInvocation,
     target: WireEntity,
     { budgetMs, timeoutMs }: CallTime,
-  ): Promise<Uint8Array> {
+    asker: Asker<Uint8Array>,
+  ): void {
     const call = {
       origin,
       target: remoteTarget(target, meant),
@@ -90,7 +95,7 @@ export class SessionCalls {
       hops,
       trace,
     };
-    return this.#caller.call({ host, place }, call, { timeoutMs });
+    this.#caller.ask({ host, place }, call, { timeoutMs }, asker);
   }
 
   /** Forgets what was agreed with a host that is gone. */
@@ -99,13 +104,16 @@ export class SessionCalls {
     this.#receiver.forget(host);
   }
 
-  #run({ from, origin, target, operation, payload, budgetMs, hops, trace }: ProvenCall): Promise<Uint8Array> {
-    const { counts, tables, invoke } = this.#options;
+  #run(
+    { from, origin, target, operation, payload, budgetMs, hops, trace }: ProvenCall,
+    asker: Asker<Uint8Array>,
+  ): void {
+    const { counts, tables, submit } = this.#options;
     counts.served.session++;
     const deadline = performance.now() + budgetMs;
     if (origin.kind === "operator" && target.kind === "provider")
       throw fail("LINK_ABSENT", origin.name, target.contractId, target.linkName);
-    return invoke(
+    submit(
       remoteInvocation(
         from.host,
         origin,
@@ -116,6 +124,7 @@ export class SessionCalls {
         hops,
         trace,
       ),
+      asker,
     );
   }
 }

@@ -1,5 +1,11 @@
 import { fail } from "../errors.ts";
 
+/** A request that may be over before it was sent. */
+export interface Wanted {
+  /** False once nobody waits for its answer any more. */
+  readonly wanted: boolean;
+}
+
 /** A message ready to be sent. */
 export interface Outgoing {
   /** The line and, with headers, the headers. */
@@ -7,8 +13,8 @@ export interface Outgoing {
   readonly payload: Uint8Array;
   /** Length of headers and payload. */
   readonly bytes: number;
-  /** False once nobody waits for what it asks any more. Default always true. */
-  readonly wanted?: () => boolean;
+  /** Who waits for what it asks, if anybody does. */
+  readonly wait?: Wanted | undefined;
 }
 
 /** What was published while no server was there, in order and within a bound. */
@@ -40,7 +46,7 @@ export class Backlog {
   }
 
   #forgetUnwanted(): void {
-    this.#messages = this.#messages.filter(({ wanted }) => wanted === undefined || wanted());
+    this.#messages = this.#messages.filter(({ wait }) => wait === undefined || wait.wanted);
     this.#bytes = this.#messages.reduce((sum, { head, bytes }) => sum + head.length + bytes, 0);
   }
 }

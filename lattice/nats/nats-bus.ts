@@ -1,3 +1,4 @@
+import type { Asker } from "../asker.ts";
 import { checkHeaders } from "../bus.ts";
 import type {
   Bus,
@@ -14,6 +15,7 @@ import type {
 import { fail } from "../errors.ts";
 import { nuid } from "../nuid.ts";
 import { checkPattern, checkSubject } from "../subject-patterns.ts";
+import type { Wanted } from "./backlog.ts";
 import { encodeHeaders } from "./headers.ts";
 import type { NatsMessage } from "./message.ts";
 import type { NatsConfig } from "./options.ts";
@@ -50,7 +52,7 @@ export class NatsBus implements Bus, SubscriptionOwner {
     });
     this.#requests = new Requests(this.session.nextSid(), config.inboxPrefix, this);
     this.session.listen(this.#requests);
-    this.#send = (subject, payload, reply, headers, wanted) => this.#publish(subject, payload, reply, headers, wanted);
+    this.#send = (subject, payload, reply, headers, wait) => this.#publish(subject, payload, reply, headers, wait);
   }
 
   get status(): BusStatus {
@@ -73,6 +75,10 @@ export class NatsBus implements Bus, SubscriptionOwner {
 
   request(subject: string, payload: Uint8Array, options: RequestOptions): Promise<NatsMessage> {
     return this.#requests.one(subject, payload, options, this.#send);
+  }
+
+  ask(subject: string, payload: Uint8Array, options: RequestOptions, asker: Asker<NatsMessage>): void {
+    this.#requests.ask(subject, payload, options, this.#send, asker);
   }
 
   gather(subject: string, payload: Uint8Array, options: GatherOptions): Promise<BusMessage[]> {
@@ -147,7 +153,7 @@ export class NatsBus implements Bus, SubscriptionOwner {
     payload: Uint8Array,
     reply: string | undefined,
     headers: BusHeaders | undefined,
-    wanted?: () => boolean,
+    wait?: Wanted,
   ): void {
     if (this.#status === "closed") throw fail("BUS_CLOSED", `nothing can be sent to ${subject}`);
     if (!isPlain(subject)) checkSubject(subject);
@@ -163,7 +169,7 @@ export class NatsBus implements Bus, SubscriptionOwner {
       throw fail("PAYLOAD_TOO_LARGE", `the message to ${subject}`, bytes, this.session.maxPayload);
     const to = reply === undefined ? subject : `${subject} ${reply}`;
     const head = headerBytes === 0 ? `PUB ${to} ${bytes}\r\n` : `HPUB ${to} ${headerBytes} ${bytes}\r\n${text}`;
-    this.session.publish(wanted ? { head, payload, bytes, wanted } : { head, payload, bytes });
+    this.session.publish({ head, payload, bytes, wait });
   }
 
   #checkOpen(what: string): void {

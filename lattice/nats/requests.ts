@@ -1,6 +1,8 @@
+import { type Asker, promised } from "../asker.ts";
 import type { BusHeaders, BusMessage, GatherOptions } from "../bus.ts";
 import { fail } from "../errors.ts";
 import type { LatticeError } from "../errors.ts";
+import type { Wanted } from "./backlog.ts";
 import { EndTimer } from "./end-timer.ts";
 import type { Ending } from "./end-timer.ts";
 import { nuid } from "../nuid.ts";
@@ -12,13 +14,13 @@ import type { Interest } from "./session.ts";
 
 const noResponders = 503;
 
-/** How a request goes out. `wanted` turns false when nobody waits for its answer any more. */
+/** How a request goes out; it is not sent when `wait` is over before a server is there. */
 export type SendRequest = (
   subject: string,
   payload: Uint8Array,
   reply: string,
   headers: BusHeaders | undefined,
-  wanted: () => boolean,
+  wait: Wanted,
 ) => void;
 
 /**
@@ -31,12 +33,13 @@ export class Requests implements Interest {
   readonly queue = undefined;
   readonly overlaps = true;
   readonly #prefix: string;
-  readonly #responder: Responder;
+  readonly #responder: RequestsOwner;
   readonly #waits = new Slots<Wait>();
   readonly #timer = new EndTimer(this.#waits);
+  readonly #over = (wait: Wait) => this.#end(wait);
   #idle: (() => void)[] = [];
 
-  constructor(sid: number, inboxPrefix: string, responder: Responder) {
+  constructor(sid: number, inboxPrefix: string, responder: RequestsOwner) {
     this.sid = sid;
     this.#prefix = `${inboxPrefix}.${nuid()}.`;
     this.pattern = `${this.#prefix}*`;
@@ -45,55 +48,47 @@ export class Requests implements Interest {
 
   /** One reply. @throws LatticeError NO_RESPONDERS, RPC_TIMEOUT, CALLER_GONE, and those of `send`. */
   one(subject: string, payload: Uint8Array, options: GatherOptions, send: SendRequest): Promise<NatsMessage> {
-    return new Promise((resolve, reject) => {
-      const { timeoutMs } = options;
-      this.#start(subject, payload, options, send, {
-        subject,
-        reply: resolve,
-        nobody: () => reject(fail("NO_RESPONDERS", subject)),
-        late: () => reject(fail("RPC_TIMEOUT", subject, timeoutMs)),
-        fail: reject,
-      });
-    });
+    return promised((asker) => this.ask(subject, payload, options, send, asker));
+  }
+
+  /** The same without a promise. @throws LatticeError CALLER_GONE, and those of `send`; nobody is told then. */
+  ask(
+    subject: string,
+    payload: Uint8Array,
+    options: GatherOptions,
+    send: SendRequest,
+    asker: Asker<NatsMessage>,
+  ): void {
+    this.#start(payload, options, send, new OneReply(subject, options, this.#over, asker));
   }
 
   /** Replies until enough came or the time is over. @throws LatticeError CALLER_GONE, and those of `send`. */
   many(subject: string, payload: Uint8Array, options: GatherOptions, send: SendRequest): Promise<BusMessage[]> {
-    const { max = Infinity } = options;
-    return new Promise((resolve, reject) => {
-      const replies: BusMessage[] = [];
-      this.#start(subject, payload, options, send, {
-        subject,
-        reply: (message) => {
-          replies.push(message);
-          if (replies.length < max) return false;
-          resolve(replies);
-          return true;
-        },
-        nobody: () => resolve(replies),
-        late: () => resolve(replies),
-        fail: reject,
-      });
-    });
+    return promised((asker) =>
+      this.#start(payload, options, send, new ManyReplies(subject, options, this.#over, asker)),
+    );
   }
 
   take(raw: RawMessage): void {
-    const number = tailNumber(raw);
-    const wait = this.#waits.get(number);
+    const wait = this.#waits.get(tailNumber(raw));
     if (wait === undefined) return;
     const message = new NatsMessage(raw, this.#responder);
-    if (message.payload.length === 0 && message.status === noResponders) {
-      this.#end(wait);
-      wait.handler.nobody();
-    } else if (wait.handler.reply(message) !== false) this.#end(wait);
+    try {
+      if (message.payload.length === 0 && message.status === noResponders) {
+        this.#end(wait);
+        wait.nobody();
+      } else wait.reply(message);
+    } catch (error) {
+      this.#responder.handlerFailed(error, wait.subject);
+    }
   }
 
   /** Fails those who wait, all or those of one subject. */
   failAll(problem: (subject: string) => LatticeError, subject?: string): void {
     for (const wait of this.#waits) {
-      if (subject !== undefined && wait.handler.subject !== subject) continue;
+      if (subject !== undefined && wait.subject !== subject) continue;
       this.#end(wait);
-      wait.handler.fail(problem(wait.handler.subject));
+      wait.failed(problem(wait.subject));
     }
   }
 
@@ -102,65 +97,130 @@ export class Requests implements Interest {
     if (this.#waits.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  #start(
-    subject: string,
-    payload: Uint8Array,
-    { timeoutMs, headers, signal }: GatherOptions,
-    send: SendRequest,
-    handler: Handler,
-  ): void {
+  #start(payload: Uint8Array, { timeoutMs, headers, signal }: GatherOptions, send: SendRequest, wait: Wait): void {
+    const { subject } = wait;
     if (!(timeoutMs >= 1)) throw fail("OPTION_OUT_OF_RANGE", "timeoutMs", timeoutMs, "at least 1");
     if (signal?.aborted) throw fail("CALLER_GONE", subject);
     const now = performance.now();
-    const wait: Wait = {
-      number: 0,
-      handler,
-      deadline: now + timeoutMs,
-      late: () => {
-        this.#end(wait);
-        handler.late();
-      },
-      signal,
-      gone:
-        signal &&
-        (() => {
-          this.#end(wait);
-          handler.fail(fail("CALLER_GONE", subject));
-        }),
-    };
-    const number = this.#waits.add(wait);
-    wait.number = number;
+    wait.deadline = now + timeoutMs;
+    wait.number = this.#waits.add(wait);
     try {
-      send(subject, payload, this.#prefix + number, headers, () => this.#waits.get(number) !== undefined);
+      send(subject, payload, this.#prefix + wait.number, headers, wait);
     } catch (error) {
-      this.#waits.take(number);
+      this.#waits.take(wait.number);
       throw error;
     }
-    if (signal && wait.gone) signal.addEventListener("abort", wait.gone);
+    if (signal) wait.follow(signal);
     this.#timer.begun(wait.deadline, now);
   }
 
-  #end({ number, signal, gone }: Wait): void {
-    this.#waits.take(number);
-    if (signal && gone) signal.removeEventListener("abort", gone);
+  #end(wait: Wait): void {
+    this.#waits.take(wait.number);
+    wait.ended();
     if (this.#waits.size > 0) return;
     this.#timer.idle();
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 }
 
-interface Handler {
-  readonly subject: string;
-  /** False: it waits for more. */
-  readonly reply: (message: NatsMessage) => boolean | void;
-  readonly nobody: () => void;
-  readonly late: () => void;
-  readonly fail: (error: LatticeError) => void;
+/** How replies are answered in turn, and who hears that an asker threw. */
+export interface RequestsOwner extends Responder {
+  handlerFailed(error: unknown, subject: string): void;
 }
 
-interface Wait extends Ending {
-  number: number;
-  readonly handler: Handler;
-  readonly signal: AbortSignal | undefined;
-  readonly gone: (() => void) | undefined;
+/** One request under way. */
+abstract class Wait implements Ending, Wanted {
+  number = 0;
+  deadline = 0;
+  wanted = true;
+  readonly subject: string;
+  readonly timeoutMs: number;
+  readonly over: (wait: Wait) => void;
+  #unfollow: (() => void) | undefined;
+
+  constructor(subject: string, { timeoutMs }: GatherOptions, over: (wait: Wait) => void) {
+    this.subject = subject;
+    this.timeoutMs = timeoutMs;
+    this.over = over;
+  }
+
+  /** Nobody listens; it has ended. */
+  abstract nobody(): void;
+  /** It has ended. */
+  abstract failed(error: LatticeError): void;
+  /** Ends it when that is enough. */
+  abstract reply(message: NatsMessage): void;
+  abstract late(): void;
+
+  /** Fails when the signal is aborted. */
+  follow(signal: AbortSignal): void {
+    const gone = () => {
+      this.over(this);
+      this.failed(fail("CALLER_GONE", this.subject));
+    };
+    signal.addEventListener("abort", gone);
+    this.#unfollow = () => signal.removeEventListener("abort", gone);
+  }
+
+  ended(): void {
+    this.wanted = false;
+    this.#unfollow?.();
+  }
+}
+
+class OneReply extends Wait {
+  readonly #asker: Asker<NatsMessage>;
+
+  constructor(subject: string, options: GatherOptions, over: (wait: Wait) => void, asker: Asker<NatsMessage>) {
+    super(subject, options, over);
+    this.#asker = asker;
+  }
+
+  nobody(): void {
+    this.#asker.failed(fail("NO_RESPONDERS", this.subject));
+  }
+
+  failed(error: LatticeError): void {
+    this.#asker.failed(error);
+  }
+
+  reply(message: NatsMessage): void {
+    this.over(this);
+    this.#asker.answered(message);
+  }
+
+  late(): void {
+    this.over(this);
+    this.#asker.failed(fail("RPC_TIMEOUT", this.subject, this.timeoutMs));
+  }
+}
+
+class ManyReplies extends Wait {
+  readonly #asker: Asker<BusMessage[]>;
+  readonly #most: number;
+  readonly #replies: BusMessage[] = [];
+
+  constructor(subject: string, options: GatherOptions, over: (wait: Wait) => void, asker: Asker<BusMessage[]>) {
+    super(subject, options, over);
+    this.#asker = asker;
+    this.#most = options.max ?? Infinity;
+  }
+
+  nobody(): void {
+    this.#asker.answered(this.#replies);
+  }
+
+  failed(error: LatticeError): void {
+    this.#asker.failed(error);
+  }
+
+  reply(message: NatsMessage): void {
+    this.#replies.push(message);
+    if (this.#replies.length >= this.#most) this.late();
+  }
+
+  late(): void {
+    this.over(this);
+    this.#asker.answered(this.#replies);
+  }
 }

@@ -159,6 +159,41 @@ export function busSuite(
       await assert.rejects(a.request("silent", bytes(""), { timeoutMs: 30 }), hasCode("RPC_TIMEOUT"));
     });
 
+    behaviour("who asks without a promise is told once and later, and not when it is refused at once", async (a, b) => {
+      b.subscribe("ask", (message) => {
+        message.respond(bytes(`re: ${textOf(message)}`));
+        message.respond(bytes("too much"));
+      });
+      b.subscribe("silent", () => {});
+      await b.flush();
+      const told: string[] = [];
+      const ask = (subject: string, timeoutMs: number) =>
+        a.ask(
+          subject,
+          bytes(subject),
+          { timeoutMs },
+          {
+            answered: (reply) => void told.push(textOf(reply)),
+            failed: (error) => void told.push(isLatticeError(error) ? error.code : String(error)),
+          },
+        );
+      ask("ask", 10_000);
+      ask("nobody", 10_000);
+      ask("silent", 30);
+      assert.equal(told.join(), "");
+      await until(() => told.length === 3);
+      assert.deepEqual(told.toSorted(), ["NO_RESPONDERS", "RPC_TIMEOUT", "re: ask"]);
+      let thrown: unknown;
+      try {
+        ask("ask", 0);
+      } catch (error) {
+        thrown = error;
+      }
+      await until(() => told.length === 4 || thrown !== undefined);
+      assert.ok(hasCode("OPTION_OUT_OF_RANGE")(thrown) || told[3] === "OPTION_OUT_OF_RANGE");
+      assert.ok(told.length === 3 || thrown === undefined);
+    });
+
     behaviour("a request can be given up, before and while it waits", async (a, b) => {
       b.subscribe("silent", () => {});
       await b.flush();

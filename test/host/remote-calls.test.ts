@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { Provider } from "../../capabilities/index.ts";
 import { explain } from "../../host/explain.ts";
 import type { Host } from "../../host/index.ts";
-import { actorEntity, KeyPair, providerEntity, Subjects } from "../../lattice/index.ts";
+import { actorEntity, fail, KeyPair, providerEntity, Subjects } from "../../lattice/index.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
 import { hostileMessages } from "../support/hostile-messages.ts";
 import { JoinedHosts, type JoinOptions } from "../support/joined-hosts.ts";
@@ -70,6 +70,30 @@ for (const rpc of ["session", "wasmcloud"] as const) {
         text(await here.call(asker, "Call", get)),
         new RegExp(`no host of lattice shop runs provider ${handle.id}`),
       );
+    });
+
+    test("a guest hears at once of a call that cannot even be sent", async () => {
+      await using world = new JoinedHosts({ rpcTimeoutMs: 60_000 });
+      const connection = world.connect();
+      const { bus } = connection;
+      const [here, there] = [await world.join({ rpc, connection }), await world.join({ rpc })];
+      const asker = await here.startActor(edgeActor({ name: "asker" }));
+      const target = await there.startActor(edgeActor({ name: "target" }));
+      await world.meet();
+      assert.equal(await ask(here, asker.id, target.id), "hello");
+      let full = true;
+      for (const way of ["ask", "request"] as const) {
+        const send = bus[way].bind(bus) as (...given: unknown[]) => never;
+        const held = (...given: unknown[]) => {
+          if (full) throw fail("BUS_FULL", "the server", 1);
+          return send(...given);
+        };
+        Object.defineProperty(bus, way, { value: held });
+      }
+      assert.match(await ask(here, asker.id, target.id), /error: .*the server/);
+      assert.equal((await figures(here)).failed[rpc], 1);
+      full = false;
+      assert.equal(await ask(here, asker.id, target.id), "hello");
     });
 
     test("a host that is lost fails the calls that wait for it, at once and by code", async () => {

@@ -1,5 +1,6 @@
 import { Hellos } from "../../lattice/rpc/session/hellos.ts";
 import { LargePayloads } from "../../lattice/rpc/large-payloads.ts";
+import { tell } from "../../lattice/asker.ts";
 import { MemoryBroker } from "../../lattice/memory-bus.ts";
 import { KeyPair } from "../../lattice/nkeys.ts";
 import { SessionCaller } from "../../lattice/rpc/session/session-caller.ts";
@@ -60,9 +61,11 @@ export class SessionHost {
       place,
       payloads,
       maxPayloadBytes: () => bus.maxPayloadBytes,
-      handle: (call) => {
+      handle: (call, asker) => {
         this.ran.push(call);
-        return options.handle?.(call) ?? call.payload;
+        const answer = options.handle?.(call) ?? call.payload;
+        if (answer instanceof Uint8Array) asker.answered(answer);
+        else tell(answer, asker);
       },
       onRefused: (why) => void this.refused.push(why),
     });

@@ -1,4 +1,4 @@
-import { createHash, createHmac, hash, hkdfSync, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, hash, hkdfSync } from "node:crypto";
 
 /** Bytes of a tag: HMAC-SHA256 cut to its first half. Source: RFC 2104, section 5. */
 export const tagBytes = 16;
@@ -30,8 +30,11 @@ export class Mac {
   holds(frame: Buffer): boolean {
     const end = frame.length - tagBytes;
     if (end < 0) return false;
-    const wanted = Buffer.from(this.#tag(frame.subarray(0, end)).slice(0, tagBytes), "latin1");
-    return timingSafeEqual(wanted, frame.subarray(end));
+    const wanted = this.#tag(frame.subarray(0, end));
+    // All bytes, whichever differ: the time tells nothing. Without the buffers that `timingSafeEqual` needs.
+    let different = 0;
+    for (let at = 0; at < tagBytes; at++) different |= wanted.charCodeAt(at) ^ frame[end + at]!;
+    return different === 0;
   }
 
   /** The whole digest as one character per byte, which is the fastest form out of `hash`. */

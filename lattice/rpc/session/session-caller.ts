@@ -1,5 +1,6 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
-import type { Bus, RequestOptions } from "../../bus.ts";
+import { type Asker, promised, tell } from "../../asker.ts";
+import type { Bus, BusMessage, RequestOptions } from "../../bus.ts";
 import { fail } from "../../errors.ts";
 import { Flow } from "./flow.ts";
 import { asBuffer } from "./frame-bytes.ts";
@@ -12,6 +13,7 @@ import type { End } from "./mac.ts";
 import { callSize } from "./remote-call.ts";
 import type { RemoteAnswer, RemoteCall, StoredPayload } from "./remote-call.ts";
 import { encodeOpen, streamBytes } from "./session-frames.ts";
+import type { FramePosition } from "./session-frames.ts";
 import type { SessionIdentity } from "./session-identity.ts";
 
 export interface SessionCallerOptions {
@@ -45,6 +47,7 @@ export class SessionCaller {
   readonly #options: SessionCallerOptions;
   /** By host and place. */
   readonly #flows = new Map<string, Map<string, Flow>>();
+  readonly #take = (waiting: SealedCall, reply: BusMessage) => this.#opened(waiting, reply);
 
   constructor(options: SessionCallerOptions) {
     this.#options = options;
@@ -58,20 +61,37 @@ export class SessionCaller {
    * SESSION_LOST when the answer proves nothing (the call may have run); PAYLOAD_TOO_LARGE.
    */
   call(to: End, call: RemoteCall, options: SessionCallOptions): Promise<Uint8Array> {
+    return promised((asker) => this.ask(to, call, options, asker));
+  }
+
+  /** `call` without a promise: `asker` is told, later than this returns. @throws LatticeError those that are known at once. */
+  ask(to: End, call: RemoteCall, options: SessionCallOptions, asker: Asker<Uint8Array>): void {
     const flow = this.#flow(to);
     const fits = this.#fitsInside(call);
     // Nearly always there is a stream, and nothing to wait for but the answer.
     const sealed = fits && flow.ready(this.#options.hellos.get(to.host)) ? flow.seal(call, undefined) : undefined;
-    if (!sealed) return this.#callSlowly(flow, call, fits, options);
-    const { position } = sealed;
-    const begun = performance.now();
-    return this.#options.bus.request(flow.subject, sealed.bytes, this.#requestOf(call, options)).then((reply) => {
-      const answer = flow.read(reply.payload, position);
-      if (!("renew" in answer)) return this.#payloadOf(answer);
+    if (!sealed) return tell(this.#callSlowly(flow, call, fits, options), asker);
+    const { bytes, position } = sealed;
+    const waiting = new SealedCall(this.#take, flow, position, call, options, asker);
+    this.#options.bus.ask(flow.subject, bytes, requestOf(call, options), waiting);
+  }
+
+  /** The reply to a call: what it says, or the call once more. @throws LatticeError what the call failed with. */
+  #opened(
+    { flow, position, call, options, begun, asker }: SealedCall,
+    { payload }: BusMessage,
+  ): Uint8Array | undefined {
+    const answer = flow.read(payload, position);
+    if ("renew" in answer) {
       flow.renew(position, answer.renew);
       const timeoutMs = Math.max(1, options.timeoutMs - (performance.now() - begun));
-      return this.#callSlowly(flow, call, true, { ...options, timeoutMs });
-    });
+      tell(this.#callSlowly(flow, call, true, { ...options, timeoutMs }), asker);
+      return undefined;
+    }
+    if (!answer.ok) throw answer.error;
+    if (!answer.stored) return answer.payload;
+    tell(this.#fetch(answer.stored), asker);
+    return undefined;
   }
 
   async #callSlowly(flow: Flow, call: RemoteCall, fits: boolean, options: SessionCallOptions): Promise<Uint8Array> {
@@ -97,10 +117,6 @@ export class SessionCaller {
     return payload;
   }
 
-  #requestOf({ trace }: RemoteCall, { timeoutMs, signal }: SessionCallOptions): RequestOptions {
-    return { timeoutMs, ...(trace && { headers: traceHeaders(trace) }), ...(signal && { signal }) };
-  }
-
   #fitsInside(call: RemoteCall): boolean {
     return (
       call.payload.length <= inlineLimitBytes && callSize(call) + frameOverhead <= this.#options.bus.maxPayloadBytes
@@ -122,7 +138,7 @@ export class SessionCaller {
       const sealed = flow.seal(call, stored);
       if (!sealed) continue;
       const { bytes, position } = sealed;
-      const reply = await bus.request(subject, bytes, this.#requestOf(call, { ...options, timeoutMs: left() }));
+      const reply = await bus.request(subject, bytes, requestOf(call, { ...options, timeoutMs: left() }));
       const answer = flow.read(reply.payload, position);
       if (!("renew" in answer)) return answer;
       flow.renew(position, answer.renew);
@@ -164,6 +180,52 @@ export class SessionCaller {
     await this.#options.payloads.store(name, payload);
     return { name, bytes: payload.length, digest };
   }
+}
+
+/** A call that was sent and has no reply yet. */
+class SealedCall implements Asker<BusMessage> {
+  readonly begun = performance.now();
+  readonly flow: Flow;
+  readonly position: FramePosition;
+  readonly call: RemoteCall;
+  readonly options: SessionCallOptions;
+  readonly asker: Asker<Uint8Array>;
+  readonly #take: (waiting: SealedCall, reply: BusMessage) => Uint8Array | undefined;
+
+  constructor(
+    take: (waiting: SealedCall, reply: BusMessage) => Uint8Array | undefined,
+    flow: Flow,
+    position: FramePosition,
+    call: RemoteCall,
+    options: SessionCallOptions,
+    asker: Asker<Uint8Array>,
+  ) {
+    this.#take = take;
+    this.flow = flow;
+    this.position = position;
+    this.call = call;
+    this.options = options;
+    this.asker = asker;
+  }
+
+  answered(reply: BusMessage): void {
+    let answer: Uint8Array | undefined;
+    try {
+      answer = this.#take(this, reply);
+    } catch (error) {
+      this.asker.failed(error);
+      return;
+    }
+    if (answer) this.asker.answered(answer);
+  }
+
+  failed(error: unknown): void {
+    this.asker.failed(error);
+  }
+}
+
+function requestOf({ trace }: RemoteCall, options: SessionCallOptions): RequestOptions {
+  return trace ? { ...options, headers: traceHeaders(trace) } : options;
 }
 
 /** A call waits for a conversation no longer than its own time, whoever began it. */

@@ -1,25 +1,18 @@
 import { randomUUID } from "node:crypto";
+import type { Asker } from "../../asker.ts";
 import type { BusMessage } from "../../bus.ts";
-import { describe, fail, failFrom, isLatticeError } from "../../errors.ts";
-import type { LatticeError } from "../../errors.ts";
+import { fail, isLatticeError } from "../../errors.ts";
 import { inlineLimitBytes } from "../large-payloads.ts";
 import type { LargePayloads } from "../large-payloads.ts";
 import { Caller, keepNewest } from "./caller.ts";
+import { Answering } from "./answering.ts";
 import { asBuffer, FrameProblem } from "./frame-bytes.ts";
 import type { AcceptedHello } from "./hello.ts";
 import type { Hellos } from "./hellos.ts";
 import type { End } from "./mac.ts";
 import type { RemoteAnswer, RemoteCall, StoredPayload } from "./remote-call.ts";
 import { digestOf, sameDigest } from "./session-caller.ts";
-import {
-  decodeCallHead,
-  decodeOpen,
-  encodeAnswer,
-  encodeRenew,
-  encodeStranger,
-  encodeWelcome,
-  frameType,
-} from "./session-frames.ts";
+import { decodeCallHead, decodeOpen, encodeRenew, encodeStranger, encodeWelcome, frameType } from "./session-frames.ts";
 import type { CallHead } from "./session-frames.ts";
 import type { SessionIdentity } from "./session-identity.ts";
 
@@ -47,8 +40,8 @@ export interface SessionReceiverOptions {
   readonly payloads: LargePayloads;
   /** Largest answer that is sent inside a message: `bus.maxPayloadBytes` of now. */
   readonly maxPayloadBytes: () => number;
-  /** Runs a call. What it throws travels back as the error of the call. */
-  readonly handle: (call: ProvenCall) => Uint8Array | Promise<Uint8Array>;
+  /** Runs a call: `asker` is told, at once or later. What it throws travels back as the error of the call. */
+  readonly handle: (call: ProvenCall, asker: Asker<Uint8Array>) => void;
   /** Told of every message that was not run or not answered. */
   readonly onRefused?: (why: SessionRefusal, detail: string) => void;
 }
@@ -65,6 +58,8 @@ export class SessionReceiver {
   readonly #options: SessionReceiverOptions;
   /** By host and place, those of the host that came first longest ago in front. */
   readonly #callers = new Map<string, Map<string, Caller>>();
+  readonly #inMessage = (payload: Uint8Array) => this.#answerOf(payload);
+  readonly #unanswered = (detail: string) => this.#refuse("unanswered", detail);
 
   constructor(options: SessionReceiverOptions) {
     this.#options = options;
@@ -133,40 +128,29 @@ export class SessionReceiver {
   }
 
   #run(message: BusMessage, head: CallHead, { answers }: Caller): void {
-    // The head is a view of the message; streams are compared and written only.
-    const respond = (answer: RemoteAnswer): void => void message.respond(encodeAnswer(head, answer, answers));
-    // Where even that cannot be sent (the server is away, and too much waits for it) the caller's time ends.
-    const failed = (error: unknown): void => {
-      try {
-        respond({ ok: false, error: asLatticeError(error) });
-      } catch (problem) {
-        this.#refuse("unanswered", describe(problem));
-      }
-    };
-    const settle = (payload: Uint8Array): void => {
-      try {
-        if (payload.length <= inlineLimitBytes && payload.length + frameOverhead <= this.#options.maxPayloadBytes())
-          return respond({ ok: true, payload, stored: undefined });
-        void this.#store(payload).then(respond).catch(failed);
-      } catch (error) {
-        failed(error);
-      }
-    };
+    const answering = new Answering(this.#inMessage, this.#unanswered, message, head, answers);
     try {
-      const { stored, ...call } = head.call();
-      const proven = { ...call, from: head.from } as ProvenCall;
-      const answer = stored ? this.#fetched(proven, stored) : this.#options.handle(proven);
-      if (answer instanceof Uint8Array) settle(answer);
-      else answer.then(settle, failed);
+      const call = head.call();
+      const { stored } = call;
+      const proven = provenBy(head.from, call);
+      if (stored) this.#fetched(proven, stored, answering).catch((error: unknown) => answering.failed(error));
+      else this.#options.handle(proven, answering);
     } catch (error) {
-      failed(error);
+      answering.failed(error);
     }
   }
 
-  async #fetched(call: ProvenCall, { name, bytes, digest }: StoredPayload): Promise<Uint8Array> {
+  async #fetched(call: ProvenCall, { name, bytes, digest }: StoredPayload, asker: Asker<Uint8Array>): Promise<void> {
     const payload = await this.#options.payloads.take(name, bytes);
     if (!sameDigest(payload, digest)) throw fail("BLOB_CORRUPT", name);
-    return await this.#options.handle({ ...call, payload });
+    this.#options.handle(provenBy(call.from, { ...call, payload }), asker);
+  }
+
+  /** The answer as it is sent: inside the message, or in the object store. */
+  #answerOf(payload: Uint8Array): RemoteAnswer | Promise<RemoteAnswer> {
+    if (payload.length <= inlineLimitBytes && payload.length + frameOverhead <= this.#options.maxPayloadBytes())
+      return { ok: true, payload, stored: undefined };
+    return this.#store(payload);
   }
 
   async #store(answer: Uint8Array): Promise<RemoteAnswer> {
@@ -201,12 +185,14 @@ export class SessionReceiver {
   }
 }
 
+/** Field by field: what copies all the others of an object takes as long as reading the frame. */
+function provenBy(from: End, call: RemoteCall): ProvenCall {
+  const { origin, target, operation, payload, budgetMs, hops, trace } = call;
+  return { from, origin, target, operation, payload, budgetMs, hops, trace } as ProvenCall;
+}
+
 /** Hosts that are remembered, and places of one. */
 const maxHosts = 4_096;
 const maxPlaces = 512;
-function asLatticeError(error: unknown): LatticeError {
-  if (error instanceof FrameProblem) return fail("REQUEST_INVALID", "a call of another host", error.message);
-  return isLatticeError(error) ? error : failFrom(error, "VERB_FAILED", "call", describe(error));
-}
 
 const nothing = new Uint8Array();
