@@ -11,6 +11,7 @@ import {
 import { type Document, parseAnswer, textOf } from "./client.ts";
 import { textOption, type Options } from "./command.ts";
 import { setting } from "./context.ts";
+import { parseDuration } from "./durations.ts";
 import { addNatsLogin, natsLogin, natsOptions } from "./nats-settings.ts";
 import { whatIsOpen } from "./what-is-open.ts";
 
@@ -20,8 +21,8 @@ import { whatIsOpen } from "./what-is-open.ts";
  */
 const firstAnswerMs = 2_000;
 const quietMs = 400;
-/** Longest wait for the server. */
-const connectMs = 5_000;
+/** Longest wait for the server; --timeout makes it shorter. */
+const longestConnectMs = 5_000;
 
 /** The options of every command that may reach a lattice; wash's own are understood too. */
 export function addLatticeOptions(command: Command): void {
@@ -41,6 +42,8 @@ export interface LatticeChoice {
   readonly nats: NatsOptions;
   readonly lattice: string;
   readonly asked: boolean;
+  /** Longest wait for the server, in milliseconds. Default 5 000. */
+  readonly connectMs?: number;
 }
 
 /** The lattice that options, variables or a context name; undefined when none does. */
@@ -56,8 +59,13 @@ export function latticeChoice(options: Options): LatticeChoice | undefined {
   return {
     nats: { ...natsOptions(servers, natsLogin(options)), name: "lattice" },
     lattice,
+    connectMs: connectWait(textOption(options, "timeout")),
     asked: given || !origin.includes("/.wash/"),
   };
+}
+
+function connectWait(timeout: string | undefined): number {
+  return Math.min(longestConnectMs, timeout === undefined ? Infinity : parseDuration(timeout, "--timeout"));
 }
 
 /** One lattice as this run of the command line reaches it. */
@@ -104,12 +112,12 @@ let opened: Promise<LatticeAccess> | undefined;
  * The connection of this run, made once.
  * @throws LatticeError NATS_UNREACHABLE, also for wrong credentials, within a few seconds.
  */
-export function openLattice({ nats, lattice }: LatticeChoice): Promise<LatticeAccess> {
+export function openLattice({ nats, lattice, connectMs = longestConnectMs }: LatticeChoice): Promise<LatticeAccess> {
   opened ??= (async () => {
     const troubles = new Troubles();
     const connection = await connectNats(nats, { onProblem: (problem) => troubles.note(problem) });
     whatIsOpen.add(() => connection.close());
-    await reached(connection, troubles);
+    await reached(connection, troubles, connectMs);
     return new LatticeAccess(connection, lattice);
   })();
   return opened;
@@ -127,7 +135,7 @@ class Troubles {
 }
 
 /** Who is refused once is refused again: nobody waits for that. */
-function reached(connection: LatticeConnection, troubles: Troubles): Promise<void> {
+function reached(connection: LatticeConnection, troubles: Troubles, connectMs: number): Promise<void> {
   const { bus } = connection;
   if (bus.status === "connected") return Promise.resolve();
   if (troubles.last?.code === "NATS_REFUSED") return Promise.reject(troubles.last);

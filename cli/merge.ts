@@ -14,6 +14,8 @@ export interface MergeOptions {
   readonly pick?: (errors: readonly unknown[]) => unknown;
   /** How long a row waits for earlier ones of other hosts, in milliseconds. Default 250. */
   readonly holdMs?: number;
+  /** Looks for hosts that come later, as often as it resolves; those that ended before are asked again. */
+  readonly later?: () => Promise<readonly FoundHost[]>;
 }
 
 /**
@@ -24,10 +26,10 @@ export interface MergeOptions {
 export async function* merged(
   hosts: readonly FoundHost[],
   open: (host: FoundHost) => AsyncGenerator<Document>,
-  { onLost, pick = ([first]) => first, holdMs = 250 }: MergeOptions,
+  { onLost, pick = ([first]) => first, holdMs = 250, later }: MergeOptions,
 ): AsyncGenerator<Told> {
   const [only] = hosts;
-  if (hosts.length === 1 && only) {
+  if (hosts.length === 1 && only && !later) {
     for await (const row of open(only)) yield { host: only, row };
     return;
   }
@@ -36,8 +38,15 @@ export async function* merged(
   let told = 0;
   let left = hosts.length;
   let wake = (): void => {};
-  const streams = hosts.map((host) => ({ host, stream: open(host) }));
-  for (const { host, stream } of streams) void follow(host, stream);
+  let isRead = true;
+  const streams = new Map<string, AsyncGenerator<Document>>();
+  const begin = (host: FoundHost, isFirst: boolean): void => {
+    const stream = open(host);
+    streams.set(host.id, stream);
+    void follow(host, stream, isFirst);
+  };
+  for (const host of hosts) begin(host, true);
+  if (later) void look(later);
   try {
     for (;;) {
       const now = performance.now();
@@ -62,11 +71,25 @@ export async function* merged(
     }
     if (told === 0 && failures.length === hosts.length) throw pick(failures);
   } finally {
+    isRead = false;
     // A stream that waits for its host ends by itself; nobody reads it any more.
-    for (const { stream } of streams) void stream.return(undefined).catch(() => {});
+    for (const stream of streams.values()) void stream.return(undefined).catch(() => {});
   }
 
-  async function follow(host: FoundHost, stream: AsyncGenerator<Document>): Promise<void> {
+  async function look(find: () => Promise<readonly FoundHost[]>): Promise<void> {
+    while (isRead) {
+      const found = await find().catch(() => []);
+      // What has ended everywhere is over.
+      if (!isRead || left === 0) return;
+      for (const host of found) {
+        if (streams.has(host.id)) continue;
+        left++;
+        begin(host, false);
+      }
+    }
+  }
+
+  async function follow(host: FoundHost, stream: AsyncGenerator<Document>, isFirst: boolean): Promise<void> {
     try {
       for await (const row of stream) {
         told++;
@@ -74,9 +97,10 @@ export async function* merged(
         wake();
       }
     } catch (error) {
-      failures.push(error);
-      if (failures.length < hosts.length || told > 0) onLost(host, error);
+      if (isFirst) failures.push(error);
+      if (isFirst && (failures.length < hosts.length || told > 0)) onLost(host, error);
     } finally {
+      streams.delete(host.id);
       left--;
       wake();
     }

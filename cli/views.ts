@@ -122,6 +122,22 @@ const views = {
     name: (row) => textOf(row, "sub") ?? "",
     none: "No claims are known here.",
   },
+  jobs: {
+    columns: [
+      column("ID", field("id")),
+      column("VERB", field("verb")),
+      column("STATE", field("state")),
+      column("STARTED", field("startedAt")),
+      column("ENDED", field("endedAt")),
+      column("ERROR", (row) => {
+        const message = textOf((row.error ?? {}) as Document, "message");
+        return message === undefined ? undefined : harmlessLine(message);
+      }),
+      wide("HOST", field("host_id")),
+    ],
+    name: id,
+    none: "Nothing was asked for with --skip-wait here.",
+  },
   events: {
     columns: [
       column("TIME", field("time")),

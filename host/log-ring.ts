@@ -36,6 +36,8 @@ export interface LogQuery {
   readonly since?: number;
   /** Goes on with new lines until every placement asked for has stopped, or `signal` aborts. */
   readonly follow?: boolean;
+  /** Placements that are followed too when they come later; asked often. */
+  readonly later?: () => readonly string[];
   readonly signal?: AbortSignal;
 }
 
@@ -56,6 +58,8 @@ export class LogBook {
   readonly #rings = new Map<string, Ring>();
   /** Ids of stopped placements, the one that stopped first in front. */
   readonly #stopped = new Set<string>();
+  /** Told when a placement writes for the first time. */
+  readonly #newcomers = new Set<() => void>();
 
   constructor(bounds: LogBounds) {
     this.#bounds = bounds;
@@ -64,8 +68,10 @@ export class LogBook {
   /** Keeps a line. A line of a placement that has stopped is kept too: it may have been on its way. */
   write(line: LogLine): void {
     const ring = this.#ring(line.placement);
+    const isNew = ring.written === 0;
     const text = cutText(line.text, this.#bounds.logLineChars);
     ring.push(text === line.text ? line : { ...line, text });
+    if (isNew) for (const wake of this.#newcomers) wake();
   }
 
   /** The placement has stopped: followers end, its lines stay for a while. May be called twice. */
@@ -104,8 +110,11 @@ export class LogBook {
    */
   async *read(placements: readonly string[], query: LogQuery = {}): AsyncGenerator<LogEntry, void, undefined> {
     const cursors = placements.map((id) => ({ id, next: this.#rings.get(id)?.written ?? 0 }));
+    const { later = () => [] } = query;
     yield* this.tail(placements, query);
     while (query.follow && !query.signal?.aborted) {
+      for (const id of later()) if (!cursors.some((known) => known.id === id)) cursors.push({ id, next: 0 });
+      const followed = cursors.map(({ id }) => id);
       const fresh: LogLine[] = [];
       for (const cursor of cursors) {
         const ring = this.#rings.get(cursor.id);
@@ -124,8 +133,8 @@ export class LogBook {
         cursor.next = ring.written;
       }
       if (fresh.length > 0) yield* fresh.toSorted((a, b) => a.at - b.at).map(entryOf);
-      else if (this.#allStopped(placements)) return;
-      else await this.#change(placements, query.signal);
+      else if (this.#allStopped(followed)) return;
+      else await this.#change(followed, query.signal);
     }
   }
 
@@ -138,17 +147,19 @@ export class LogBook {
     return placements.every((id) => this.#rings.get(id)?.stopped ?? false);
   }
 
-  /** Resolves at the next line or stop of one of them, or when `signal` aborts. */
+  /** Resolves at the next line or stop of one of them, at the first of another, or when `signal` aborts. */
   async #change(placements: readonly string[], signal: AbortSignal | undefined): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const rings = placements.map((id) => this.#ring(id));
     for (const ring of rings) ring.wakers.add(resolve);
+    this.#newcomers.add(resolve);
     const wake = (): void => resolve();
     signal?.addEventListener("abort", wake);
     try {
       await promise;
     } finally {
       signal?.removeEventListener("abort", wake);
+      this.#newcomers.delete(resolve);
       for (const ring of rings) ring.wakers.delete(resolve);
       for (const id of placements) if (this.#rings.get(id)?.unused) this.#rings.delete(id);
     }

@@ -110,6 +110,13 @@ export function readingVerbs(host: Host): Verbs {
       run: async ({ follow }, { signal }) =>
         follow ? host.events.watch({ signal }) : { events: host.events.recent() },
     }),
+    "get.jobs": verb({
+      name: "get.jobs",
+      summary: "Work that was asked for with an answer at once, the latest last; what came of it is left out.",
+      reads: true,
+      params: {},
+      run: async () => ({ jobs: host.jobs.all.map(({ result: _result, ...job }) => job) }),
+    }),
     job: verb({
       name: "job",
       summary: "What became of work that was asked for with an answer at once; with follow, until it ends.",
@@ -155,7 +162,11 @@ export function readingVerbs(host: Host): Verbs {
       run: async ({ target: name, follow, tail, since }, { signal }) => {
         const placements = placementsWithLogs(host, name);
         const query = { ...(tail === undefined ? {} : { tail }), ...(since === undefined ? {} : { since }), signal };
-        return host.logs.read(placements, { ...query, follow: follow ?? false });
+        return host.logs.read(placements, {
+          ...query,
+          follow: follow ?? false,
+          later: laterOf(host, name, placements),
+        });
       },
     }),
   };
@@ -164,6 +175,14 @@ export function readingVerbs(host: Host): Verbs {
 /** Any key may be watched: its calls may come here before it does. */
 function spiedKey(host: Host, name: string): string {
   return isPublicKey(name, "module") ? name : linkedKey(host, name);
+}
+
+/** Placements of the same actors that come later; of one that was named by its id there are none. */
+function laterOf(host: Host, name: string, placements: readonly string[]): () => readonly string[] {
+  if (placements.includes(name)) return () => [];
+  const all = () => [...host.wanted.placements.values()].map(({ spec }) => spec);
+  const keys = new Set(all().flatMap(({ id, module }) => (placements.includes(id) ? [module.key] : [])));
+  return () => all().flatMap(({ id, module }) => (keys.has(module.key) ? [id] : []));
 }
 
 /** Also of placements that have stopped, by id or by the actor's name. */

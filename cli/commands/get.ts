@@ -21,6 +21,7 @@ export function command(): Command {
     rows("providers", "providers that run", "provider", annotated),
     rows("links", "links between actors and providers", "link"),
     rows("claims", "what the signatures of running actors say", "claim"),
+    jobs(),
     events(),
   ]);
 }
@@ -108,6 +109,19 @@ export async function rowsOnce(call: Call, kind: Kind, filter: object = {}): Pro
   return [...new Map(known.map((row) => [viewOf(kind).name(row), row])).values()];
 }
 
+/** Of every host: only the one that was asked knows its jobs. */
+function jobs(): Command {
+  return leaf({
+    name: "jobs",
+    summary: "work that was begun with --skip-wait",
+    options: (made) => {
+      addHostOptions(made);
+      made.addOption(watch());
+    },
+    work: async (call) => listing(call, "jobs", () => ask(call, "get.jobs", "jobs")),
+  }).alias("job");
+}
+
 function events(): Command {
   return leaf({
     name: "events",
@@ -164,7 +178,9 @@ async function ask(call: Call, verb: string, list: string, parameters: object = 
 
 /** What runs says where. */
 function withHost({ id }: FoundHost, list: string, rows: Document[]): Document[] {
-  return list === "actors" || list === "providers" ? rows.map((row) => ({ ...row, host_id: id })) : rows;
+  return list === "actors" || list === "providers" || list === "jobs"
+    ? rows.map((row) => ({ ...row, host_id: id }))
+    : rows;
 }
 
 /** Prints a list once; with --watch goes on with what changes. */

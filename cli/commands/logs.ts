@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { Option } from "commander";
 import { harmless } from "../../host/index.ts";
 import { describe, fail, isLatticeError } from "../../lattice/index.ts";
@@ -10,6 +11,9 @@ import { byTime, merged, nameOf, type Told } from "../merge.ts";
 import type { Output } from "../output.ts";
 import { actorKeyOn } from "../things.ts";
 
+/** How often hosts are looked for that came later, in milliseconds. */
+const lookEveryMs = 1_000;
+
 export const command = () =>
   leaf({
     name: "logs",
@@ -18,7 +22,12 @@ export const command = () =>
     options: (made) => {
       addHostOptions(made);
       made
-        .addOption(new Option("-f, --follow", "go on with new lines"))
+        .addOption(
+          new Option(
+            "-f, --follow",
+            "go on with new lines, of instances and hosts that come later too, until it has stopped everywhere",
+          ),
+        )
         .addOption(new Option("-n, --tail <lines>", "only the last lines"))
         .addOption(new Option("--since <when>", "only lines of the last 5m, or since a time as 2024-05-01T12:00:00Z"))
         .addOption(new Option("--timestamps", "a time in front of each line"));
@@ -29,7 +38,8 @@ export const command = () =>
         words: [target = ""],
         options,
       } = takeHostKey(call);
-      const hosts = await hostsFor(choiceOf(options));
+      const choice = choiceOf(options);
+      const hosts = await hostsFor(choice);
       const tail = textOption(options, "tail");
       const since = textOption(options, "since");
       const last = tail === undefined || tail === "-1" ? undefined : wholeNumber(tail, "--tail", 0, 1_000_000);
@@ -42,16 +52,21 @@ export const command = () =>
       };
       // Every host is asked: also one where the actor has stopped keeps its lines for a while.
       let silent = 0;
-      const lines = merged(hosts, ({ client }) => client.stream("logs", query), {
+      const follow = options.follow === true;
+      const told = new NewLines();
+      const lines = merged(hosts, (host) => told.of(host.id, host.client.stream("logs", query)), {
         onLost: ({ id }, error) => {
           silent++;
           if (!isAbsent(error)) output.warn(`host ${id} tells no more: ${describe(error)}`);
         },
         pick: (errors) => errors.find((error) => !isAbsent(error)) ?? errors[0],
+        ...(follow ? { later: () => pause(lookEveryMs).then(() => hostsFor(choice)) } : {}),
       });
-      const write = ({ host, row }: Told) =>
-        print(output, row, options.timestamps === true, hosts.length - silent > 1 ? host : undefined);
-      if (options.follow === true) {
+      const write = ({ host, row }: Told) => {
+        const several = hosts.length - silent > 1 || told.hosts > 1;
+        print(output, row, options.timestamps === true, several ? host : undefined);
+      };
+      if (follow) {
         for await (const told of lines) write(told);
         return;
       }
@@ -61,6 +76,29 @@ export const command = () =>
       for (const told of last === undefined ? inOrder : last === 0 ? [] : inOrder.slice(-last)) write(told);
     },
   });
+
+/** Lines that were not told before: a host that is asked again begins anew. */
+class NewLines {
+  /** By host and placement, the time of its last line. */
+  readonly #last = new Map<string, Map<string, string>>();
+
+  /** How many hosts told something. */
+  get hosts(): number {
+    return this.#last.size;
+  }
+
+  async *of(host: string, rows: AsyncIterable<Document>): AsyncGenerator<Document> {
+    const before = new Map(this.#last.get(host));
+    for await (const row of rows) {
+      const [placement, time] = [textOf(row, "placement") ?? "", textOf(row, "time") ?? ""];
+      const last = before.get(placement);
+      if (last !== undefined && time <= last) continue;
+      const known = this.#last.get(host) ?? new Map<string, string>();
+      this.#last.set(host, known.set(placement, time));
+      yield row;
+    }
+  }
+}
 
 function isAbsent(error: unknown): boolean {
   return isLatticeError(error) && error.code === "ACTOR_ABSENT";

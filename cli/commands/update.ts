@@ -48,8 +48,7 @@ export const command = () =>
       const parameters = { target, ...(await referenceParameters(reference)), ...wishes(options, trialMs) };
       const timeoutMs = timeoutOf(options) ?? usualTimeoutMs + trialMs;
       if (options.skipWait === true) {
-        if (hosts.length > 1)
-          throw fail("USAGE", "--skip-wait is for one host; --all-hosts waits for each before the next");
+        if (hosts.length > 1) throw fail("USAGE", notAtOnce(target, reference, hosts));
         const one = { host: hosts[0].client, options, output, timeoutMs };
         const answer = await askOrBegin(one, "update", `Updating ${target}`, parameters);
         return answer && output.show(answer, `Updated actor ${target}`, target);
@@ -85,6 +84,12 @@ function wishes(options: Options, trialMs: number): object {
     ...(trialMs === 0 ? {} : { trialMs }),
     ...annotationFilter(options),
   };
+}
+
+/** Of several hosts each shows that the new module is well before the next gets it: that is nothing to walk away from. */
+function notAtOnce(target: string, reference: string, hosts: readonly FoundHost[]): string {
+  const each = hosts.map(({ id }) => `lattice update ${target} ${reference} --host-id ${id} --skip-wait`);
+  return `--all-hosts waits for each host before the next, so --skip-wait does not go with it: leave out --skip-wait, or begin on each by itself: ${each.join("; ")}`;
 }
 
 function withoutKind(words: readonly (string | undefined)[]): string[] {

@@ -41,6 +41,11 @@ export class Jobs {
     return job;
   }
 
+  /** Those that run and the latest of those that ended, in the order of their beginnings. */
+  get all(): readonly Job[] {
+    return [...this.#jobs.values()];
+  }
+
   /** @throws LatticeError JOB_ABSENT for an id that is unknown or forgotten. */
   get(id: string): Job {
     const job = this.#jobs.get(id);

@@ -59,6 +59,21 @@ describe("asking one host", () => {
     assert.match(stdout, /lattice wait job [-0-9a-f]{36}$/m);
     documentOf(await wait(stdout.trim().split(" ").at(-1) ?? ""));
     documentOf(await wait(await begin("stop", "provider", "number")));
+    const { jobs } = await json("get", "jobs");
+    const shown = (jobs as { verb: string; state: string; error?: { code: string }; result?: object }[]).map((each) => [
+      each.verb,
+      each.state,
+      each.error?.code,
+      each.result,
+    ]);
+    assert.deepEqual(shown, [
+      ["start.actor", "done", undefined, undefined],
+      ["update", "failed", "REVISION_NOT_GREATER", undefined],
+      ["stop.actor", "done", undefined, undefined],
+      ["start.provider", "done", undefined, undefined],
+      ["stop.provider", "done", undefined, undefined],
+    ]);
+    assert.match((await home.run(["get", "jobs"])).stdout, /^ID +VERB +STATE +STARTED +ENDED +ERROR$/m);
     const unknown = await wait("nothing");
     assert.deepEqual([unknown.code, failureOf(unknown).code], [3, "JOB_ABSENT"]);
     assert.equal((await home.run(["wait", "job"])).code, 2);

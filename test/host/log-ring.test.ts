@@ -127,3 +127,25 @@ test("logs of stopped placements are kept, the latest so many of them", () => {
     ],
   );
 });
+
+test("a follower goes on with placements that come later, and ends when they have stopped too", async () => {
+  const book = new LogBook(bounds);
+  const running = new Set(["p1"]);
+  book.write(line("one"));
+  const seen: string[] = [];
+  const reading = (async () => {
+    for await (const { text } of book.read(["p1"], { follow: true, later: () => [...running] })) seen.push(text);
+  })();
+  await until(() => seen.length === 1);
+  book.write(line("nobody's", { placement: "p3" }));
+  running.add("p2");
+  book.write(line("two", { placement: "p2" }));
+  await until(() => seen.length === 2);
+  running.delete("p1");
+  book.stop("p1");
+  book.write(line("three", { placement: "p2" }));
+  await until(() => seen.length === 3);
+  book.stop("p2");
+  await reading;
+  assert.deepEqual(seen, ["one", "two", "three"]);
+});
