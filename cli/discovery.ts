@@ -1,6 +1,6 @@
 import { statSync, unlinkSync } from "node:fs";
 import { basename } from "node:path";
-import { fail } from "../lattice/index.ts";
+import { fail, failFrom, isLatticeError } from "../lattice/index.ts";
 import { type Document, type HostClient, rowsOf } from "./client.ts";
 import type { Options } from "./command.ts";
 import { textOption } from "./command.ts";
@@ -80,7 +80,14 @@ async function everyHost(
     const { runDirectory } = await import("../host/index.ts");
     return { hosts: local, where: runDirectory() };
   }
-  return latticeHosts(lattice, hostId);
+  try {
+    return await latticeHosts(lattice, hostId);
+  } catch (error) {
+    // Nobody asked for that lattice: that nothing runs here is what counts.
+    if (!isLatticeError(error) || error.code !== "NATS_UNREACHABLE") throw error;
+    const { runDirectory } = await import("../host/index.ts");
+    throw failFrom(error, "HOST_ABSENT", `${runDirectory()}, nor on the lattice of wash's context: ${error.message}`);
+  }
 }
 
 async function latticeHosts(

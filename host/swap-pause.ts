@@ -1,4 +1,4 @@
-import { fail, isLatticeError } from "../lattice/index.ts";
+import { counted, fail, isLatticeError } from "../lattice/index.ts";
 import type { ProviderSpec } from "./engine-messages.ts";
 import type { HostParts } from "./parts.ts";
 import { type CopyEnd, endHere, keysUnasked, StateCopy } from "./swap-copy.ts";
@@ -42,7 +42,7 @@ export async function copyWhileCallsWait(
   const elsewhere = hasCallersElsewhere(fleet, from.id);
   const long = keys > keysUnasked ? `, about ${Math.ceil(estimate / 1_000)} s` : "";
   const bound = elsewhere && asked ? `; those of other hosts give up after ${rpcTimeoutMs} ms` : "";
-  story.step("copying", `calls wait while ${keys} keys are copied${long}${bound}`);
+  story.step("copying", `calls wait while ${counted(keys, "key")} ${keys === 1 ? "is" : "are"} copied${long}${bound}`);
   const unasked = elsewhere ? Math.min(unaskedPauseMs, rpcTimeoutMs * shareOfWait) : unaskedPauseMs;
   const longest = asked ? Math.max(acceptedPauseMs, estimate * 4) : unasked;
   const since = performance.now();
@@ -53,7 +53,7 @@ export async function copyWhileCallsWait(
   const waited = () => performance.now() - since;
   try {
     const copied = await copy.run(Math.max(0, longest - waited()));
-    story.step("copied", `${copied} keys are in ${to.name}`);
+    story.step("copied", `${counted(copied, "key")} ${copied === 1 ? "is" : "are"} in ${to.name}`);
     return { copied, since };
   } catch (error) {
     if (asked || !isLatticeError(error) || error.code !== "DEADLINE_EXCEEDED") throw error;

@@ -1,5 +1,5 @@
 import { type Builtin, builtins, findBuiltin } from "../capabilities/index.ts";
-import { canonicalContract } from "../lattice/index.ts";
+import { canonicalContract, fail, type LatticeError } from "../lattice/index.ts";
 import { unknownReference } from "./unknown-reference.ts";
 
 /** Whether `swapReference` knows it. */
@@ -10,7 +10,7 @@ export function isOwnReference(text: string, contractId: string): boolean {
 /**
  * What a swap shall start, of a reference or of a short form for the contract of the running
  * provider: `memory`, `sqlite:FILE`, `redis://HOST`, `nats` or `nats://HOST`.
- * @throws LatticeError BUILTIN_ABSENT, PROVIDER_BY_PATH, PROVIDER_IS_MODULE when none of ours is meant.
+ * @throws LatticeError REQUEST_INVALID for a short form of another contract; BUILTIN_ABSENT, PROVIDER_BY_PATH, PROVIDER_IS_MODULE when none of ours is meant.
  */
 export function swapReference(
   text: string,
@@ -18,15 +18,28 @@ export function swapReference(
 ): { readonly provider: string; readonly config: Readonly<Record<string, string>> } {
   if (findBuiltin(text)) return { provider: text, config: {} };
   const short = shortForm(text, contractId);
-  if (!short) throw unknownReference(text);
+  if (!short) throw shortElsewhere(text, contractId) ?? unknownReference(text);
   const { builtin, kind, rest } = short;
   if (rest === "") return { provider: builtin.reference, config: {} };
   return { provider: builtin.reference, config: kind === "sqlite" ? { path: rest } : { url: text } };
 }
 
-function shortForm(text: string, contractId: string): { builtin: Builtin; kind: string; rest: string } | undefined {
+/** For a short form that means something for another contract than the running provider's. */
+function shortElsewhere(text: string, contractId: string): LatticeError | undefined {
+  const { kind } = partsOf(text);
+  const contracts = [...builtins.values()].filter(({ reference }) => reference.endsWith(`-${kind}`));
+  if (contracts.length === 0) return undefined;
+  const others = [...new Set(contracts.map((each) => each.contractId))].join(" or ");
+  return fail("REQUEST_INVALID", "swap", `${kind} means a provider of ${others}, the running one is of ${contractId}`);
+}
+
+function partsOf(text: string): { readonly kind: string; readonly rest: string } {
   const [, scheme = text, rest = ""] = /^([a-z]+):(.*)$/s.exec(text) ?? [];
-  const kind = scheme === "rediss" ? "redis" : scheme === "tls" ? "nats" : scheme;
+  return { kind: scheme === "rediss" ? "redis" : scheme === "tls" ? "nats" : scheme, rest };
+}
+
+function shortForm(text: string, contractId: string): { builtin: Builtin; kind: string; rest: string } | undefined {
+  const { kind, rest } = partsOf(text);
   const contract = canonicalContract(contractId);
   const builtin = [...builtins.values()].find(
     (each) => each.contractId === contract && each.reference.endsWith(`-${kind}`),

@@ -8,7 +8,10 @@ export function command(): Command {
 }
 
 const directory = () =>
-  new Option("-d, --directory <folder>", "where seeds are; default $LATTICE_KEYS, $WASH_KEYS, ~/.wash/keys");
+  new Option(
+    "-d, --directory <folder>",
+    "where seeds are; default $LATTICE_KEYS, $WASH_KEYS, ~/.wash/keys when it is there, else the configuration folder",
+  );
 
 function folderOf(options: Options): KeyFolder {
   return new KeyFolder(textOption(options, "directory"));

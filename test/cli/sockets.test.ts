@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -69,6 +69,17 @@ describe("without a host", () => {
     assert.match(String(failureOf(absent).hint), /lattice up/);
     assert.equal((await home.run(["down"])).code, 3);
     assert.equal((await home.run(["wait", "host", "--for", "gone"])).code, 0);
+  });
+
+  test("they say so too where only wash's context names a lattice, and nobody is there", async () => {
+    await using home = new Home();
+    const contexts = join(home.path, ".wash", "contexts");
+    mkdirSync(contexts, { recursive: true });
+    writeFileSync(join(contexts, "index.json"), '{"name":"mine"}');
+    writeFileSync(join(contexts, "mine.json"), '{"name":"mine","ctl_host":"127.0.0.1","ctl_port":1}');
+    const absent = await home.run(["get", "actors", "-o", "json"]);
+    assert.deepEqual([absent.code, failureOf(absent).code], [3, "HOST_ABSENT"]);
+    assert.match(String(failureOf(absent).error), /nor on the lattice of wash's context: .*127\.0\.0\.1:1/);
   });
 
   test("a host that does not answer in time is unavailable", async () => {

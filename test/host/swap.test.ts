@@ -114,6 +114,10 @@ test("everything that the new provider refuses is told before anything has chang
     message: /wasmcloud:messaging, not wasmcloud:keyvalue/,
   });
   await assert.rejects(host.swapProvider(handle, "builtin:nothing"), { code: "BUILTIN_ABSENT" });
+  await assert.rejects(host.swapProvider(handle, "files"), {
+    code: "REQUEST_INVALID",
+    message: /files means a provider of wasmcloud:blobstore, the running one is of wasmcloud:keyvalue/,
+  });
   await assert.rejects(host.swapProvider(handle, store("mute"), { copyState: true }), { code: "SWAP_REFUSED" });
   assert.deepEqual([stopped, host.wanted.providers.size, host.fleet.objects.size], [1, 1, 1]);
   for (const actor of actors) assert.equal(text(await host.call(actor, "Call", get)), "old");
