@@ -95,11 +95,14 @@ export function readingVerbs(host: Host): Verbs {
     }),
     "get.claims": verb({
       name: "get.claims",
-      summary: "What the signatures of the running actors say.",
+      summary: "What the signatures of the running actors say, then what others have told the lattice of theirs.",
       reads: true,
       params: {},
       run: async () => ({
-        claims: [...host.wanted.placements.values()].map(({ spec }) => claimsJson(publicClaims(spec.module.claims))),
+        claims: [
+          ...[...host.wanted.placements.values()].map(({ spec }) => claimsJson(publicClaims(spec.module.claims))),
+          ...(host.member?.claims.others() ?? []),
+        ],
       }),
     }),
     "get.events": verb({

@@ -44,6 +44,11 @@ export function linkJson({ spec, urls, problem }: LinkRecord) {
   };
 }
 
+/** Of a time in seconds since 1970. */
+export function expiryText(seconds: number | undefined): string {
+  return seconds === undefined ? "never" : new Date(seconds * 1_000).toISOString();
+}
+
 /** What a signature says, under the names that tokens use. */
 export function claimsJson(claims: ReturnType<typeof publicClaims>) {
   const { key, issuer, name, capabilities, tags, revision, version: own, callAlias, expiresAt } = claims;
@@ -56,6 +61,6 @@ export function claimsJson(claims: ReturnType<typeof publicClaims>) {
     version: own ?? "",
     tags: tags.join(","),
     call_alias: callAlias ?? "",
-    expires: expiresAt === undefined ? "never" : new Date(expiresAt * 1_000).toISOString(),
+    expires: expiryText(expiresAt),
   };
 }

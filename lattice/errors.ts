@@ -373,6 +373,13 @@ export const catalogue = {
     text: (what: string, size: number, limit: number) => `${what} has ${size} bytes, more than the limit of ${limit}`,
     hint: "Send less at once, or raise the limit.",
   },
+  ANSWER_TOO_LARGE: {
+    kind: "unavailable",
+    http: 413,
+    text: (what: string, size: number, limit: number, command: string) =>
+      `the answer to ${what} has ${size} bytes, more than the server's limit of ${limit}: "${command}" fetches it in parts`,
+    hint: "Ask with our own command line, or raise max_payload of the NATS servers.",
+  },
   PAYLOAD_MALFORMED: {
     kind: "invalid",
     text: (operation: string, why: string) => `the payload of ${operation} is malformed: ${why}`,

@@ -11,6 +11,7 @@ import {
 } from "../../lattice/index.ts";
 import type { ProviderSpec } from "../engine-messages.ts";
 import type { Host } from "../host.ts";
+import { expiryText } from "../shown-rows.ts";
 import { ClaimedAliases } from "./claimed-aliases.ts";
 
 /** Stored claims that are kept; more would be an attack. */
@@ -91,6 +92,28 @@ export class ClaimsBook {
     const rows = new Map<string, object>(here.map(({ key, row }) => [key, listed(row)]));
     for (const [key, { row }] of this.#stored) if (!rows.has(key)) rows.set(key, listed(row));
     return [...rows.values()];
+  }
+
+  /** Claims of the lattice that are of nothing here, as our own command line lists them; `expires` is empty where no token says it. */
+  others(): object[] {
+    const here = new Set(this.#ownRows().map(({ key }) => key));
+    return [...this.#stored].flatMap(([key, { row, verified: actor, provider }]) => {
+      if (here.has(key)) return [];
+      const claims = actor ?? provider;
+      const contract = textOf(row, "contract_id");
+      return {
+        sub: key,
+        iss: textOf(row, "issuer", "iss"),
+        name: textOf(row, "name"),
+        ...(contract === "" ? {} : { contract_id: contract }),
+        caps: textOf(row, "capabilities", "caps"),
+        rev: textOf(row, "revision", "rev"),
+        version: textOf(row, "version"),
+        tags: textOf(row, "tags"),
+        call_alias: textOf(row, "call_alias"),
+        expires: claims ? expiryText(claims.expiresAt) : "",
+      };
+    });
   }
 
   /** The verified claims of an actor key, from its stored token. */

@@ -12,6 +12,13 @@ import { refused } from "./acks.ts";
 import { controlTable, type ControlRow, unsupported } from "./control-table.ts";
 import type { Desk } from "./desk.ts";
 
+/** Who fetches in parts what may be larger than a message. */
+const inParts: Readonly<Record<string, string>> = {
+  getClaims: "lattice get claims",
+  getLinks: "lattice get links",
+  getInventory: "lattice get inventory",
+} satisfies Partial<Record<ParsedSubject["kind"], string>>;
+
 /** Answers the control interface of the 0.x years: finds the row of a subject and replies as JSON. */
 export class ControlService {
   readonly #desk: Desk;
@@ -47,14 +54,29 @@ export class ControlService {
     const forms = [() => answer, ...(shorter ? [() => shorter(answer)] : [])];
     let problem: unknown;
     for (const form of forms) {
+      const text = Buffer.from(JSON.stringify(form()));
       try {
-        message.respond(Buffer.from(JSON.stringify(form())));
+        message.respond(text);
         return;
       } catch (error) {
-        problem = error;
+        problem = this.#whyNot(error, subject?.kind, text.length);
       }
     }
+    this.#desk.host.logger.warn(`a question over the lattice was not answered: ${describe(problem)}`);
     message.respond(Buffer.from(JSON.stringify(refused(problem))));
+  }
+
+  /** Half an answer would be taken for a whole one, so there is none: the error names the way to it. */
+  #whyNot(error: unknown, kind: string | undefined, bytes: number): unknown {
+    const command = kind === undefined ? undefined : inParts[kind];
+    if (!isLatticeError(error) || error.code !== "PAYLOAD_TOO_LARGE" || command === undefined) return error;
+    return fail(
+      "ANSWER_TOO_LARGE",
+      command.slice("lattice ".length),
+      bytes,
+      this.#desk.connection.bus.maxPayloadBytes,
+      command,
+    );
   }
 
   async #answer(subject: ParsedSubject, payload: Uint8Array): Promise<object | undefined> {

@@ -8,6 +8,7 @@ import { until } from "../support/until.ts";
 
 /** So many that a message of these servers holds only some of them. */
 const count = 60;
+const patienceMs = 20_000;
 
 async function crowd(maxPayload: number) {
   const lattice = await ControlLattice.start({ config: `max_payload: ${maxPayload}` });
@@ -50,6 +51,36 @@ natsTest(
     const { inventories } = await askVerb(lattice.client.bus, new Subjects("default"), host.id, "get.inventory", {});
     const [{ actors }] = inventories as [{ actors: { id: string }[] }];
     assert.deepEqual(new Set(actors.map(({ id }) => id)), keysOf(host));
+  },
+);
+
+natsTest(
+  "claims and links that no message holds are refused with the way to them, and our command line shows them all",
+  async () => {
+    const { lattice, host, other } = await crowd(8_192);
+    await using _ = lattice;
+    const store = await host.startProvider("builtin:keyvalue-memory");
+    for (const actor of keysOf(host)) await host.link(actor, store.id);
+    for (const what of ["claims", "links"]) {
+      const { accepted, error, ...rest } = await lattice.ask(`get.${what}`);
+      assert.deepEqual([accepted, rest], [false, {}], "half of them would be taken for all");
+      assert.match(String(error), new RegExp(`get ${what} has \\d+ bytes.* 8192: "lattice get ${what}" fetches`));
+    }
+    const wanted = [...keysOf(host)].toSorted();
+    const rows = async (at: Host, verb: string) => {
+      const answer = await askVerb(lattice.client.bus, new Subjects("default"), at.id, verb, {});
+      return Object.values(answer).find(Array.isArray) as Record<string, string>[];
+    };
+    for (const at of [host, other]) {
+      await until(async () => (await rows(at, "get.links")).length === count, patienceMs);
+      assert.deepEqual((await rows(at, "get.links")).map((row) => row["actor_id"]).toSorted(), wanted);
+      const subjectsOf = async () => (await rows(at, "get.claims")).map((row) => row["sub"]!).toSorted();
+      await until(async () => (await subjectsOf()).length >= count, patienceMs);
+      assert.deepEqual(
+        (await subjectsOf()).filter((key) => key.startsWith("M")),
+        wanted,
+      );
+    }
   },
 );
 
