@@ -7,6 +7,7 @@ import type { Policy } from "./policy.ts";
 import type { SecretSources } from "./secrets.ts";
 import type { ProviderNews } from "./provider-questions.ts";
 import type { SpyBatch } from "./spy.ts";
+import type { LogForm } from "./stalls/messages.ts";
 
 /** What an engine is made of; the same for one in a thread of its own and one in the caller's. */
 export interface EngineOptions {
@@ -22,6 +23,8 @@ export interface EngineOptions {
   readonly sharePorts: boolean;
   /** Provider objects of this thread, by provider id. */
   readonly objects: ReadonlyMap<string, Provider>;
+  /** Given to the engine of the caller's thread, which nobody can end: what holds it is told in this form. */
+  readonly stalls?: LogForm;
   readonly onLog: (line: ActorLogLine) => void;
   /** What happened to a provider of this engine. */
   readonly onNews: (news: ProviderNews) => void;

@@ -36,6 +36,7 @@ export const eventNames = [
   "provider_down",
   "provider_up",
   "provider_restarted",
+  "provider_stalled",
   "swap_started",
   "swap_step",
   "swapped",

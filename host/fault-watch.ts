@@ -17,6 +17,13 @@ export class FaultWatch {
   onFault: ((reason: string) => void) | undefined;
   onAny: ((reason: string) => void) | undefined;
 
+  /** It answered, and held everybody else's thread for it. */
+  stalled(reason: string): void {
+    this.faults++;
+    this.last = reason;
+    this.onFault?.(reason);
+  }
+
   /** Whether `error` counts. */
   note(error: unknown): void {
     if (!isFault(error)) {

@@ -23,6 +23,7 @@ import type { SecretSources } from "./secrets.ts";
 import type { RemoteOptions } from "./remote/options.ts";
 import type { AnswerTo, ProviderNews, ProviderQuestion } from "./provider-questions.ts";
 import type { SpyBatch } from "./spy.ts";
+import type { LogForm } from "./stalls/messages.ts";
 import { lossText, type Supervised, Supervisor } from "./supervision.ts";
 
 export interface FleetOptions {
@@ -36,6 +37,7 @@ export interface FleetOptions {
   readonly sharedPolicy?: SharedPolicy;
   readonly middleware: readonly Middleware[];
   readonly extensions: ExtensionPaths;
+  readonly stalls?: LogForm;
   readonly onLog: (line: ActorLogLine) => void;
   readonly onReport: (
     level: "debug" | "info" | "warn" | "error",
@@ -92,6 +94,7 @@ export class Fleet {
       middleware,
       sharePorts: false,
       objects: this.objects,
+      ...(options.stalls && { stalls: options.stalls }),
       onLog,
       onSpied: (batch) => options.onSpied?.(batch),
       onNews: (news) => options.onNews?.(callerPlace, news),

@@ -69,6 +69,11 @@ export const metricTable = {
     labels: ["provider", "contract", "link_name"],
     help: "1 when the provider says that it is healthy.",
   },
+  lattice_provider_faults_total: {
+    type: "counter",
+    labels: ["provider", "contract", "link_name"],
+    help: "Calls that a provider lost, threw, answered late or unreadably, and times that it held the host's thread.",
+  },
   lattice_http_requests_total: {
     type: "counter",
     labels: ["status"],
@@ -179,19 +184,23 @@ export class HostMetrics {
   }
 
   #providers(sheet: Sheet, { providers }: HostSnapshot): void {
-    for (const { name, contractId, linkName, healthy, calls, errors } of providers.slice(0, this.#most)) {
+    for (const { name, contractId, linkName, healthy, calls, errors, faults } of providers.slice(0, this.#most)) {
       const labels = { provider: name, contract: contractId, link_name: linkName };
       sheet.put("lattice_provider_healthy", labels, Number(healthy));
       sheet.put("lattice_provider_calls_total", { ...labels, outcome: "ok" }, calls - errors);
       sheet.put("lattice_provider_calls_total", { ...labels, outcome: "error" }, errors);
+      sheet.put("lattice_provider_faults_total", labels, faults);
     }
     const rest = providers.slice(this.#most);
-    const total = this.#other("providers").sum(rest.map((each) => [each.id, [each.calls, each.errors]] as const));
+    const total = this.#other("providers").sum(
+      rest.map((each) => [each.id, [each.calls, each.errors, each.faults]] as const),
+    );
     if (!total) return;
-    const [calls = 0, errors = 0] = total;
+    const [calls = 0, errors = 0, faults = 0] = total;
     const labels = { provider: "other", contract: "other", link_name: "other" };
     sheet.put("lattice_provider_calls_total", { ...labels, outcome: "ok" }, calls - errors);
     sheet.put("lattice_provider_calls_total", { ...labels, outcome: "error" }, errors);
+    sheet.put("lattice_provider_faults_total", labels, faults);
   }
 
   #links(sheet: Sheet, { links }: HostSnapshot): void {

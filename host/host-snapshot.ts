@@ -68,6 +68,8 @@ export interface ProviderFigures {
   readonly healthy: boolean;
   readonly calls: number;
   readonly errors: number;
+  /** What it did not answer as a provider must, and how often it held the host's thread. */
+  readonly faults: number;
 }
 
 /** One link, as this host has seen calls over it. */

@@ -211,6 +211,7 @@ export class Host implements AsyncDisposable {
       ...(service ? { sharedPolicy: service } : {}),
       middleware,
       extensions,
+      stalls: { level: config.logLevel, structured: config.structured, base: { host: key.publicKey } },
       onLog: (line) => {
         logs.write(line);
         logger.actorLine(line);
@@ -575,9 +576,9 @@ export class Host implements AsyncDisposable {
     const spec = this.wanted.providers.get(id)?.spec;
     if (!spec || news === "failing") return;
     const { key: public_key, contractId: contract_id, linkName: link_name, name } = spec;
-    const type = news === "restarted" ? "provider_restarted" : news === "up" ? "provider_up" : "provider_down";
+    const type = news === "given-up" ? "provider_down" : (`provider_${news}` as const);
     this.events.emit(type, { public_key, contract_id, link_name, name, engine, ...(reason === "" ? {} : { reason }) });
-    this.logger.warn(`provider ${name} is ${news}${reason === "" ? "" : `: ${reason}`}`);
+    this.logger.warn(`provider ${name}${news === "stalled" ? "" : ` is ${news}`}${reason === "" ? "" : `: ${reason}`}`);
   }
 
   #mustRun(): void {

@@ -248,13 +248,15 @@ export async function snapshot(host: Host): Promise<HostSnapshot> {
     })),
     providers: [...host.wanted.providers.values()].map(({ spec }) => {
       const own = [...host.wanted.links.values()].filter((link) => link.spec.providerId === spec.id);
+      const { healthy, faults } = providerState(host, engines, spec.id);
       return {
         id: spec.id,
         key: spec.key,
         name: spec.name,
         contractId: spec.contractId,
         linkName: spec.linkName,
-        healthy: providerState(host, engines, spec.id).healthy,
+        healthy,
+        faults,
         calls: own.reduce((sum, link) => sum + (linkFigures.get(link.spec.id)?.calls ?? 0), 0),
         errors: own.reduce((sum, link) => sum + (linkFigures.get(link.spec.id)?.errors ?? 0), 0),
       };

@@ -2,7 +2,11 @@ import type { Link, ProviderCall } from "../capabilities/index.ts";
 import { describe, fail, failFrom, type VerifiedInvocation } from "../lattice/index.ts";
 import { type Deadlines, graceMs } from "./deadlines.ts";
 import { mayBeTold } from "./not-begun.ts";
+import { stepNumber } from "./children/provider-step.ts";
+import { holderWord, stallWords } from "./stalls/stall-watch.ts";
 import type { LinkRow, ProviderRow } from "./tables.ts";
+
+const handleStep = stepNumber("call");
 
 /**
  * How a provider that runs here is asked: an immediate answer stays immediate, whatever it throws
@@ -41,6 +45,9 @@ export class ProviderCalls {
   ): Uint8Array | Promise<Uint8Array> {
     behind.calls++;
     let answer: Uint8Array | Promise<Uint8Array>;
+    // As `holding` does, which would cost a function for each call.
+    const before = stallWords[holderWord]!;
+    stallWords[holderWord] = behind.mark + handleStep;
     try {
       // Dispatch has seen that it runs here.
       answer = behind.provider!.handle(providerCall(invocation, link));
@@ -48,8 +55,12 @@ export class ProviderCalls {
       if (row) row.errors++;
       behind.watch.note(error);
       throw providerError(error, behind, invocation.operation);
+    } finally {
+      stallWords[holderWord] = before;
     }
-    return answer instanceof Uint8Array ? answer : this.#later(answer, invocation, behind, row, end);
+    if (!(answer instanceof Uint8Array)) return this.#later(answer, invocation, behind, row, end);
+    behind.watch.inSequence = 0;
+    return answer;
   }
 
   /** Waits until `end` for an answer that is not there yet. One promise, since each more costs a call 0.1 us. */

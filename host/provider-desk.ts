@@ -3,10 +3,14 @@ import { describe, fail } from "../lattice/index.ts";
 import { within } from "./deadlines.ts";
 import { batches, listOf } from "./entry-batches.ts";
 import type { ProviderAnswer, ProviderFigures, ProviderQuestion, StoreBehind } from "./provider-questions.ts";
+import { stepNumber } from "./children/provider-step.ts";
+import { holding } from "./stalls/stall-watch.ts";
 import type { ProviderRow, Tables } from "./tables.ts";
 
 /** Longest wait for a provider's word on its health, in milliseconds. */
 export const healthMs = 1_000;
+
+const healthStep = stepNumber("health");
 
 /** Answers what the supervisor asks of the providers of one engine. */
 export class ProviderDesk {
@@ -93,12 +97,14 @@ function linkOf({ links, spec }: ProviderRow, id: string): Link | undefined {
 }
 
 /** One that does not say, or not in time, is not well; one that cannot be asked is. */
-export async function healthOf({ provider, spec }: ProviderRow): Promise<{ healthy: boolean; message: string }> {
+export async function healthOf({ provider, spec, mark }: ProviderRow): Promise<{ healthy: boolean; message: string }> {
   if (!provider?.health) return { healthy: true, message: "" };
   try {
-    const { healthy, message } = await within((async () => await provider.health?.())(), healthMs, spec.name).then(
-      (health) => health ?? { healthy: false, message: "it says nothing" },
-    );
+    const { healthy, message } = await within(
+      (async () => await holding(mark + healthStep, () => provider.health?.()))(),
+      healthMs,
+      spec.name,
+    ).then((health) => health ?? { healthy: false, message: "it says nothing" });
     return { healthy, message: healthy ? "" : (message ?? "it says so") };
   } catch (error) {
     return { healthy: false, message: describe(error) };

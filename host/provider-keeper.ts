@@ -11,6 +11,7 @@ import { canRestart, ProviderHealth } from "./provider-health.ts";
 import { ProviderListeners } from "./provider-listeners.ts";
 import type { ProviderSteps } from "./provider-steps.ts";
 import { resolveSecrets, withoutValues } from "./secrets.ts";
+import { forgetStalls, watchStalls } from "./stalls/watched-provider.ts";
 import { type ProviderRow, providerRow, type Tables } from "./tables.ts";
 
 /** The providers of one engine, the host's own services among them, from start to stop. */
@@ -44,11 +45,13 @@ export class ProviderKeeper {
     const config = here ? this.#settings(spec) : spec.config;
     const row = providerRow(spec, here ? this.#make(spec, config) : undefined, config);
     row.listeners = new ProviderListeners(this.#engine.listeners, staged);
+    watchStalls(row, this.#options);
     try {
       await this.#start(row);
       if (this.#stopped) throw fail("STOPPED", "the host");
     } catch (error) {
       await this.#end(row, this.#options.limits.drainMs);
+      forgetStalls(row);
       throw withoutValues(error, spec.config, config);
     }
     this.#tables.providers.set(spec.id, row);
@@ -99,6 +102,7 @@ export class ProviderKeeper {
     this.#tables.providers.delete(id);
     this.#tables.changed();
     await this.#end(row, drainMs);
+    forgetStalls(row);
   }
 
   /** It stays, with its links; what is asked of it is refused. */
@@ -118,6 +122,7 @@ export class ProviderKeeper {
     this.#health.stop();
     const rows = [...this.#tables.providers.values(), ...this.#tables.hostServices.values()];
     await Promise.all(rows.map((row) => this.#end(row, this.#options.limits.drainMs)));
+    for (const row of rows) forgetStalls(row);
   }
 
   /** What runs here, and how it does. One that is down is not asked again for that. */

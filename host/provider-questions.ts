@@ -54,7 +54,7 @@ export interface StoreBehind {
 /** What an engine tells of a provider without being asked. */
 export interface ProviderNews {
   readonly id: string;
-  readonly news: "failing" | "down" | "up" | "restarted" | "given-up";
+  readonly news: "failing" | "down" | "up" | "restarted" | "given-up" | "stalled";
   readonly reason: string;
 }
 

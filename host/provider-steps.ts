@@ -1,6 +1,8 @@
 import { describe, failFrom, isLatticeError } from "../lattice/index.ts";
 import { within } from "./deadlines.ts";
 import type { EngineOptions } from "./engine-options.ts";
+import { stepNumberOf } from "./children/provider-step.ts";
+import { holding } from "./stalls/stall-watch.ts";
 import type { ProviderRow } from "./tables.ts";
 
 /**
@@ -33,13 +35,13 @@ export class ProviderSteps {
 }
 
 async function step<T>(
-  { spec: { name } }: ProviderRow,
+  { spec: { name }, mark }: ProviderRow,
   what: string,
   ms: number,
   work: () => T | Promise<T>,
 ): Promise<T> {
   try {
-    return await within((async () => await work())(), ms, `${what} of ${name}`);
+    return await within((async () => await holding(mark + stepNumberOf(what), work))(), ms, `${what} of ${name}`);
   } catch (error) {
     throw isLatticeError(error) ? error : failFrom(error, "PROVIDER_FAILED", name, what, describe(error));
   }

@@ -47,6 +47,8 @@ export interface ProviderRow {
   /** Why it is down; calls are refused meanwhile. */
   down: string | undefined;
   restarts: number;
+  /** Its number in the watch over this thread times `steps`; 0 while it is not watched. */
+  mark: number;
   readonly watch: FaultWatch;
   calls: number;
   /** Calls that have waited. */
@@ -97,6 +99,7 @@ export function providerRow(
     onTrial: undefined,
     down: undefined,
     restarts: 0,
+    mark: 0,
     watch: new FaultWatch(),
     calls: 0,
     waited: 0,

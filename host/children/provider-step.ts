@@ -22,6 +22,11 @@ export function stepNumber(type: Request["type"]): number {
   return numbers.get(type) ?? 0;
 }
 
+/** By the name of the provider's function. */
+export function stepNumberOf(text: string): number {
+  return Object.values<string>(steps).indexOf(text) + 1;
+}
+
 /** 0 stands for what no request began: a timer, a socket, what follows an `await`. */
 export function stepText(number: number): string {
   return Object.values(steps)[number - 1] ?? "something it does by itself or after an await";

@@ -113,6 +113,7 @@ test("errors, providers, engines and HTTP have the documented names", () => {
           contractId: "wasmcloud:keyvalue",
           linkName: "default",
           healthy: false,
+          faults: 3,
           calls: 5,
           errors: 1,
         },
@@ -124,6 +125,7 @@ test("errors, providers, engines and HTTP have the documented names", () => {
   assert.equal(series.get('lattice_call_errors_total{code="LINK_ABSENT"}'), 2);
   assert.equal(series.get(`lattice_provider_calls_total{${provider},outcome="ok"}`), 4);
   assert.equal(series.get(`lattice_provider_healthy{${provider}}`), 0);
+  assert.equal(series.get(`lattice_provider_faults_total{${provider}}`), 3);
   assert.equal(series.get('lattice_engine_restarts_total{engine="0"}'), 2);
   assert.equal(series.get('lattice_http_requests_total{status="2xx"}'), 7);
   assert.equal(series.get('lattice_ready{check="engines"}'), 1);
