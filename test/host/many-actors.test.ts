@@ -73,7 +73,7 @@ natsTest(
     };
     for (const at of [host, other]) {
       await until(async () => (await rows(at, "get.links")).length === count, patienceMs);
-      assert.deepEqual((await rows(at, "get.links")).map((row) => row["actor_id"]).toSorted(), wanted);
+      assert.deepEqual((await rows(at, "get.links")).map((row) => row["actor_id"]!).toSorted(), wanted);
       const subjectsOf = async () => (await rows(at, "get.claims")).map((row) => row["sub"]!).toSorted();
       await until(async () => (await subjectsOf()).length >= count, patienceMs);
       assert.deepEqual(
