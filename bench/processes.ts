@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 /** Longest wait for a process to say that it is ready, unless it is told otherwise. */
-const longestStartMs = 20_000;
+const longestStartMs = 60_000;
 
 /** Folders of their own for settings, state and sockets: a bench touches nothing of the user's. */
 const home = mkdtempSync(join(tmpdir(), "lattice-bench-"));

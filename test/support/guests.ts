@@ -140,7 +140,7 @@ export function startWorld(options: { sliceMs?: number; instances?: number } = {
           pool.call({
             operation,
             payload: typeof payload === "string" ? Buffer.from(payload) : payload,
-            deadline: performance.now() + 10_000,
+            deadline: performance.now() + 60_000,
             hops: 0,
             trace: undefined,
             ...rest,

@@ -61,7 +61,7 @@ export class Wash implements Disposable {
 
   /** `json` while this process goes on, since the host that wash talks to may live here. */
   async jsonAsync(...args: string[]): Promise<Record<string, unknown>> {
-    const options = { env: this.#environment(), encoding: "utf8" as const, timeout: 30_000 };
+    const options = { env: this.#environment(), encoding: "utf8" as const, timeout: 60_000 };
     const { stdout } = await promisify(execFile)(this.#path, [...args, "-o", "json"], options).catch(
       (error: { stdout?: string; stderr?: string }) => {
         throw new Error(`wash ${args.join(" ")}: ${error.stdout ?? ""} ${error.stderr ?? ""}`);
