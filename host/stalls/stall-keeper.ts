@@ -27,9 +27,11 @@ let stall: { number: number; step: number; where: readonly string[]; told: numbe
 port.on("message", (message: ToKeeper) => {
   switch (message.type) {
     case "watch":
-      return void watched.set(message.number, message);
+      watched.set(message.number, message);
+      break;
     case "forget":
-      return void watched.delete(message.number);
+      watched.delete(message.number);
+      break;
     default:
       message satisfies never;
   }

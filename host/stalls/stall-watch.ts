@@ -57,7 +57,7 @@ class StallWatch {
 
   #start(): Worker {
     const { words } = this;
-    const workerData: KeeperData = { words: words.buffer as SharedArrayBuffer, main: isMainThread };
+    const workerData: KeeperData = { words: words.buffer, main: isMainThread };
     const keeper = new Worker(threadEntry(import.meta.url, "stall-keeper"), {
       workerData,
       name: "stall-keeper",
