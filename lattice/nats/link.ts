@@ -8,6 +8,7 @@ import type { NatsAddress, NatsConfig } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { ProtocolParser } from "./parser.ts";
 import type { ProtocolSink, RawMessage } from "./parser.ts";
+import { ReadRoom } from "./read-room.ts";
 
 /** What a server says of itself, as far as it matters here. Source: NATS client protocol, INFO. */
 export interface ServerInfo {
@@ -63,7 +64,14 @@ export class NatsLink implements ProtocolSink {
     this.address = address;
     this.#config = config;
     this.#owner = owner;
-    this.#socket = connect({ host: address.host, port: address.port, noDelay: true });
+    const room = new ReadRoom();
+    this.#socket = connect({
+      host: address.host,
+      port: address.port,
+      noDelay: true,
+      // TLS takes what comes from there on, and hands out its own.
+      onread: { buffer: () => room.next(), callback: (length) => this.#read(room.took(length)) },
+    });
     this.#outbox = new Outbox(this.#socket);
     this.#greeting.promise.catch(() => {});
   }
@@ -201,7 +209,6 @@ export class NatsLink implements ProtocolSink {
     const { pem: cert } = read(files.cert);
     const { pem: key } = read(files.key);
     const plain = this.#socket;
-    plain.removeAllListeners("data");
     plain.removeAllListeners("close");
     // What came in clear is no beginning of what comes encrypted.
     this.#parser = new ProtocolParser(this);
@@ -220,19 +227,23 @@ export class NatsLink implements ProtocolSink {
     secure.once("secureConnect", resolve);
     secure.once("error", reject);
     secure.once("close", () => reject(new Error("the server ended the connection during TLS")));
+    secure.on("data", (chunk: Buffer) => this.#read(chunk));
     this.#attach(secure);
     await promise;
   }
 
+  /** True: read on. */
+  #read(chunk: Buffer): boolean {
+    this.#unanswered = 0;
+    try {
+      this.#parser.feed(chunk);
+    } catch (error) {
+      this.destroy(describe(error));
+    }
+    return true;
+  }
+
   #attach(socket: Socket): void {
-    socket.on("data", (chunk: Buffer) => {
-      this.#unanswered = 0;
-      try {
-        this.#parser.feed(chunk);
-      } catch (error) {
-        this.destroy(describe(error));
-      }
-    });
     socket.on("error", (error) => (this.#why ||= describe(error) || String((error as NodeJS.ErrnoException).code)));
     socket.on("end", () => socket.end());
     socket.on("close", () => this.#gone());
