@@ -11,6 +11,7 @@ export interface Candidate {
  * same. Those without room count only when nobody has any.
  */
 export function pick(candidates: readonly Candidate[], random: () => number = Math.random): Candidate | undefined {
+  if (candidates.length < 2) return candidates[0];
   const roomy = candidates.filter(({ room }) => room > 0);
   const among = roomy.length > 0 ? roomy : candidates;
   const at = Math.floor(random() * among.length);

@@ -41,6 +41,8 @@ export class NatsBus implements Bus, SubscriptionOwner {
   readonly #send: SendRequest;
   #draining: Promise<void> | undefined;
   #status: BusStatus = "connecting";
+  /** The last subject of a request. */
+  #plain: string | undefined;
 
   constructor(config: NatsConfig, hooks: NatsBusHooks) {
     this.#config = config;
@@ -156,7 +158,11 @@ export class NatsBus implements Bus, SubscriptionOwner {
     wait?: Wanted,
   ): void {
     if (this.#status === "closed") throw fail("BUS_CLOSED", `nothing can be sent to ${subject}`);
-    if (!isPlain(subject)) checkSubject(subject);
+    // Calls to one place go to one subject: most often it is the very text of the message before.
+    if (subject !== this.#plain) {
+      if (!isPlain(subject)) checkSubject(subject);
+      else if (reply !== undefined) this.#plain = subject;
+    }
     let text = "";
     let headerBytes = 0;
     if (headers !== undefined && headers.size > 0) {

@@ -30,6 +30,9 @@ export interface RawMessage {
 const maxLine = 1024 * 1024;
 const maxMessage = 128 * 1024 * 1024;
 
+/** Subject, number, reply, bytes of headers, bytes of all. */
+const mostWords = 5;
+
 const lineFeed = 0x0a;
 const space = 0x20;
 const tab = 0x09;
@@ -42,6 +45,9 @@ export class ProtocolParser {
   #held: Buffer | undefined;
   #filled = 0;
   #stopped = false;
+  /** Where the words of the line in hand begin and end; used again for each. */
+  readonly #starts = [0, 0, 0, 0, 0];
+  readonly #ends = [0, 0, 0, 0, 0];
 
   constructor(sink: ProtocolSink) {
     this.#sink = sink;
@@ -103,21 +109,23 @@ export class ProtocolParser {
 
   /** Answers where the next line begins, 0 when the message is not whole yet. */
   #message(buffer: Buffer, at: number, lineEnd: number, hasHeaders: boolean): number {
-    const starts: number[] = [];
-    const ends: number[] = [];
+    const starts = this.#starts;
+    const ends = this.#ends;
+    let words = 0;
     let position = at + (hasHeaders ? 5 : 4);
     const end = buffer[lineEnd - 1] === 0x0d ? lineEnd - 1 : lineEnd;
     while (position < end) {
       while (position < end && (buffer[position] === space || buffer[position] === tab)) position++;
       if (position === end) break;
-      starts.push(position);
+      if (words === mostWords) throw new Error("a message of the server is malformed");
+      starts[words] = position;
       while (position < end && buffer[position] !== space && buffer[position] !== tab) position++;
-      ends.push(position);
+      ends[words++] = position;
     }
     const least = hasHeaders ? 4 : 3;
-    const hasReply = starts.length === least + 1;
-    if (starts.length !== least && !hasReply) throw new Error("a message of the server is malformed");
-    const last = starts.length - 1;
+    const hasReply = words === least + 1;
+    if (words !== least && !hasReply) throw new Error("a message of the server is malformed");
+    const last = words - 1;
     const sid = number(buffer, starts[1]!, ends[1]!);
     const bytes = number(buffer, starts[last]!, ends[last]!);
     const headerBytes = hasHeaders ? number(buffer, starts[last - 1]!, ends[last - 1]!) : 0;
