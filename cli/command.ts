@@ -166,11 +166,25 @@ export function annotationFilter(options: Options): { readonly annotations?: Rea
 }
 
 /** What commander has to say about the command line as our own error; undefined when help was printed. */
-export function usageError(error: CommanderError): Error | undefined {
+export function usageError(error: CommanderError, command: Command, words: readonly string[]): Error | undefined {
   if (error.exitCode === 0) return undefined;
-  if (error.code === "commander.help") return fail("USAGE", "a further word is needed");
+  if (error.code === "commander.help") return fail("USAGE", furtherWord(command, words));
   const text = error.message.replace(/^error: /, "").replaceAll("\n", " ");
-  return fail("USAGE", text);
+  if (error.code !== "commander.unknownCommand" || text.includes("Did you mean")) return fail("USAGE", text);
+  return fail("USAGE", `${text}; ${furtherWord(command, words)}`);
+}
+
+/** Which words may follow those that lead to a command without work of its own. */
+function furtherWord(command: Command, words: readonly string[]): string {
+  const path = ["lattice", command.name()];
+  let at = command;
+  for (const word of words) {
+    const next = at.commands.find((each) => each.name() === word || each.aliases().includes(word));
+    if (next === undefined) continue;
+    at = next;
+    path.push(next.name());
+  }
+  return `${path.join(" ")} needs one of ${at.commands.map((each) => each.name()).join(", ")}`;
 }
 
 export { CommanderError };

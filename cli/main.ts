@@ -35,11 +35,12 @@ async function runCommand(argv: readonly string[]): Promise<void> {
   const load = commandFiles[name];
   if (load === undefined) throw await unknownCommand(name);
   const [{ program, usageError, CommanderError }, file] = await Promise.all([import("./command.ts"), load()]);
+  const command = file.command();
   try {
-    await program(file.command()).parseAsync([...argv], { from: "user" });
+    await program(command).parseAsync([...argv], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    const wrong = usageError(error);
+    const wrong = usageError(error, command, rest);
     if (wrong !== undefined) throw wrong;
   } finally {
     await whatIsOpen.close();

@@ -122,7 +122,10 @@ export class Output {
       const { exit: _, ...document } = view;
       process.stderr.write(`${JSON.stringify({ success: false, ...document })}\n`);
     } else {
-      const lines = [`${this.#err.red("error:")} ${printable(view.error)} ${this.#err.dim(`(${view.code})`)}`];
+      // The problems of a host file stand one below the other; what others say is one line, whatever they wrote.
+      const problems = view.code === "MANIFEST_INVALID" ? view.error.split("\n") : [view.error];
+      const text = problems.map(printable).join("\n  ");
+      const lines = [`${this.#err.red("error:")} ${text} ${this.#err.dim(`(${view.code})`)}`];
       if (view.cause !== undefined) lines.push(`  cause: ${printable(view.cause)}`);
       if (view.hint !== undefined) lines.push(`  hint: ${view.hint}`);
       process.stderr.write(`${lines.join("\n")}\n`);

@@ -52,8 +52,11 @@ export class ManifestReader {
   }
 
   problem(place: Place, why: string): void {
-    const { line, col } = this.#lines.linePos(place.offset);
-    this.#problems.push({ line: Math.max(line, 1), column: Math.max(col, 1), why });
+    const { line: found, col } = this.#lines.linePos(place.offset);
+    const [line, column] = [Math.max(found, 1), Math.max(col, 1)];
+    // A place that is read twice is wrong once.
+    if (this.#problems.some((one) => one.line === line && one.column === column && one.why === why)) return;
+    this.#problems.push({ line, column, why });
   }
 
   /** `file:line:column` */

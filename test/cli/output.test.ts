@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { wantsColour } from "../../cli/colour.ts";
 import { formatSeconds, parseDuration } from "../../cli/durations.ts";
@@ -146,6 +148,33 @@ describe("failures", () => {
     assert.equal((await home.run(["call"])).code, 2);
     assert.equal((await home.run(["get"])).code, 2);
     assert.equal((await home.run(["keys", "list", "-o", "xml"])).code, 2);
+  });
+
+  test("of a command that needs a further word name those that there are", async () => {
+    await using home = new Home();
+    const none = await home.run(["claims", "token"]);
+    assert.deepEqual(
+      [none.code, none.stderr],
+      [2, "error: lattice claims token needs one of actor, provider, account, operator (USAGE)\n"],
+    );
+    const unknown = await home.run(["link", "nothing", "-o", "json"]);
+    assert.match(
+      String(failureOf(unknown).error),
+      /unknown command 'nothing'; lattice link needs one of put, del, query/,
+    );
+  });
+
+  test("of a host file stand one below the other, each once", async () => {
+    await using home = new Home();
+    const file = join(home.path, "host.yaml");
+    writeFileSync(file, "latice: shop\nlabels: [a]\nlimits: { cpuMs: -4 }\n");
+    const { code, stderr } = await home.run(["up", "--no-nats", "-f", file]);
+    assert.equal(code, 2);
+    assert.deepEqual(stderr.trimEnd().split("\n"), [
+      `error: ${file}:1:1: a host file has no latice; did you mean lattice?`,
+      `  ${file}:2:9: labels must be a table of names and values`,
+      `  ${file}:3:18: limits.cpuMs must be a whole number from 1 to 3600000 (MANIFEST_INVALID)`,
+    ]);
   });
 
   test("of a command that this build lacks say so", async () => {
