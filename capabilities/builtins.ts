@@ -11,14 +11,16 @@ import { actorLogging } from "./logging/provider.ts";
 import { memoryMessaging } from "./messaging-memory/provider.ts";
 import { natsMessaging } from "./messaging-nats/provider.ts";
 import { numberGenerator } from "./numbers/provider.ts";
+import { type BuiltinReach, reachOf } from "./builtin-reach.ts";
 import type { Provider } from "./provider.ts";
 
 type Config = Readonly<Record<string, string>>;
 
 /** One of our own providers, started by reference. */
 export interface Builtin {
-  /** `builtin:NAME` */
+  /** `builtin:NAME`; `child:builtin:NAME` runs in a process of its own. */
   readonly reference: string;
+  readonly inChild: boolean;
   /** V key, the same on every lattice. Published, and no private half was kept: it names, it cannot sign. */
   readonly key: string;
   readonly contractId: string;
@@ -32,6 +34,8 @@ export interface Builtin {
    * @throws LatticeError OPTION_UNKNOWN, OPTION_OUT_OF_RANGE
    */
   create(config: Config): Provider;
+  /** What it needs when it runs in a process of its own. */
+  reach(config: Config): BuiltinReach;
 }
 
 const table: readonly Builtin[] = [
@@ -136,11 +140,28 @@ const table: readonly Builtin[] = [
 /** Our own providers by reference. */
 export const builtins: ReadonlyMap<string, Builtin> = new Map(table.map((each) => [each.reference, each]));
 
-/** The builtin of a reference, or our default for a contract id under any of its names. */
+const childPrefix = "child:";
+
+/**
+ * The builtin of a reference, or our default for a contract id under any of its names; with `child:` before it the
+ * same in a process of its own.
+ */
 export function findBuiltin(reference: string): Builtin | undefined {
-  return (
-    builtins.get(reference) ?? table.find((each) => each.isDefault && each.contractId === canonicalContract(reference))
-  );
+  const inChild = reference.startsWith(childPrefix);
+  const name = inChild ? reference.slice(childPrefix.length) : reference;
+  const found =
+    builtins.get(name) ?? table.find((each) => each.isDefault && each.contractId === canonicalContract(name));
+  return found && inChild ? { ...found, reference: inOwnProcess(found.reference), inChild } : found;
+}
+
+/** The same provider in a process of its own. */
+export function inOwnProcess(reference: string): string {
+  return reference.startsWith(childPrefix) ? reference : childPrefix + reference;
+}
+
+/** Which provider it is, wherever it runs. */
+export function withoutProcess(reference: string): string {
+  return reference.startsWith(childPrefix) ? reference.slice(childPrefix.length) : reference;
 }
 
 function builtin(
@@ -158,6 +179,8 @@ function builtin(
     name: title,
     stateful: !stateless,
     isDefault,
+    inChild: false,
+    reach: (config) => reachOf(name, config),
     create: (config) => Object.assign(make(config), { key }),
   };
 }

@@ -83,6 +83,7 @@ const views = {
       column("LINKS", field("links")),
       column("STATE", field("state")),
       wide("HOST", field("host_id")),
+      wide("PROCESS", field("process")),
       wide("MESSAGE", field("message")),
       wide("RESTARTS", field("restarts")),
       wide("FAULTS", field("faults")),

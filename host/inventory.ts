@@ -2,7 +2,7 @@ import type { EngineStats } from "./engine-messages.ts";
 import type { Host } from "./host.ts";
 import type { HostSnapshot, PlacementFigures } from "./host-snapshot.ts";
 import type { RemoteFigures } from "./remote/figures.ts";
-import { providerState, type ProviderState } from "./provider-shown.ts";
+import { processOf, type ProviderProcess, providerState, type ProviderState } from "./provider-shown.ts";
 import type { PlacementRecord } from "./wanted.ts";
 import { version } from "./version.ts";
 
@@ -60,6 +60,7 @@ export interface ProviderRow {
   readonly link_name: string;
   readonly image_ref: string;
   readonly instance_id: string;
+  readonly process: ProviderProcess;
   readonly revision: number;
   readonly annotations: Readonly<Record<string, string>>;
   readonly links: number;
@@ -121,6 +122,7 @@ export async function inventory(host: Host): Promise<Inventory> {
       link_name: spec.linkName,
       image_ref: reference,
       instance_id: spec.id,
+      process: processOf(host, spec),
       revision: spec.claims?.revision ?? 0,
       annotations,
       links: [...host.wanted.links.values()].filter((link) => link.spec.providerId === spec.id).length,

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { defaultLinkName, describe, fail, failFrom, fileTrouble, isLatticeError } from "../lattice/index.ts";
 import { type LimitName, isLimitName, limitNames, limitTable } from "./limits.ts";
+import { findBuiltin, inOwnProcess } from "../capabilities/index.ts";
 import type { ModuleEntry } from "./children/entry.ts";
 import { ManifestReader, type Place } from "./manifest-reader.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -268,10 +269,21 @@ class HostFileReader {
       at,
       ...(contractId === undefined ? {} : { contractId }),
       ...(provider === undefined ? {} : this.#provider(entry.provider ?? place, provider, contractId)),
+      ...this.#ownProcess(entry, provider ?? contractId),
       ...(module === undefined ? {} : { module }),
       linkName: reader.text(entry.link_name, "link_name") ?? defaultLinkName,
       config: reader.texts(entry.config, "config"),
     };
+  }
+
+  /** One of ours in a process of its own; a module says for itself where it runs. */
+  #ownProcess(entry: Partial<Record<string, Place>>, name: string | undefined): { reference?: string } {
+    const where = entry.process && this.#reader.text(entry.process, "process");
+    if (entry.module || !entry.process || where === "host") return {};
+    const builtin = name === undefined || where !== "child" ? undefined : findBuiltin(name);
+    if (builtin) return { reference: inOwnProcess(builtin.reference) };
+    this.#reader.problem(entry.process, "process belongs to a module; child to one of our own providers, too");
+    return {};
   }
 
   /** What a child process may reach belongs to one alone: the host's own process is not narrowed, nor its thread bounded. */
@@ -281,7 +293,7 @@ class HostFileReader {
     const where = reader.text(entry.process, "process") ?? "thread";
     if (where !== "thread" && where !== "host" && where !== "child")
       reader.problem(entry.process!, "process must be thread, host or child");
-    const own = (["process", "read", "write", "network", "memory_mib"] as const).find((name) => entry[name]);
+    const own = (["read", "write", "network", "memory_mib"] as const).find((name) => entry[name]);
     if (entry.module === undefined && own !== undefined) reader.problem(entry[own]!, `${own} belongs to a module`);
     const narrowed = (["read", "write", "network"] as const).find((name) => entry[name]);
     if (entry.module && where !== "child" && narrowed !== undefined)
@@ -415,11 +427,11 @@ class HostFileReader {
 
 /** Files start with a dot or a slash or end as modules and archives do; the rest are URLs, builtins and images. */
 function isPath(reference: string): boolean {
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(reference) || reference.startsWith("builtin:")) return false;
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(reference) || /^(child|builtin):/.test(reference)) return false;
   return /^[./]/.test(reference) || /\.(wasm|par|par\.gz)$/i.test(reference);
 }
 
 /** `wasmcloud:keyvalue`, and not `builtin:keyvalue-memory`, a path, or an image with a tag. */
 function isContractId(text: string): boolean {
-  return /^[a-z][\w-]*(?::[a-z][\w-]*)+$/i.test(text) && !text.startsWith("builtin:");
+  return /^[a-z][\w-]*(?::[a-z][\w-]*)+$/i.test(text) && !/^(child|builtin):/.test(text);
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
-import { actorLogging, builtins, numberGenerator, type Provider } from "../capabilities/index.ts";
+import { actorLogging, findBuiltin, numberGenerator, type Provider } from "../capabilities/index.ts";
 import { contractOf, fail } from "../lattice/index.ts";
+import { BuiltinChild } from "./children/builtin-child.ts";
 import type { ProviderSpec, ProviderStats } from "./engine-messages.ts";
 import type { EngineOptions } from "./engine-options.ts";
 import type { PlacementKeeper } from "./placement-keeper.ts";
@@ -197,10 +198,10 @@ export class ProviderKeeper {
     const { source } = spec;
     switch (source.kind) {
       case "builtin": {
-        const builtin = builtins.get(source.reference);
+        const builtin = findBuiltin(source.reference);
         if (!builtin) throw fail("PROVIDER_ABSENT", source.reference);
         try {
-          return builtin.create(config);
+          return builtin.inChild ? new BuiltinChild(builtin, config) : builtin.create(config);
         } catch (error) {
           throw withoutValues(error, spec.config, config);
         }

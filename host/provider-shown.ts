@@ -1,4 +1,6 @@
-import { type EngineStats, slotOf } from "./engine-messages.ts";
+import { findBuiltin } from "../capabilities/index.ts";
+import { ThreadProvider } from "./children/thread-provider.ts";
+import { type EngineStats, type ProviderSpec, slotOf } from "./engine-messages.ts";
 import type { Host } from "./host.ts";
 import type { SwapRecord } from "./swap-record.ts";
 
@@ -33,6 +35,16 @@ export function providerState(host: Host, engines: readonly EngineStats[], id: s
     restarts: own.reduce((sum, { restarts }) => sum + restarts, 0),
     faults: own.reduce((sum, { faults }) => sum + faults, 0),
   };
+}
+
+/** Where a provider's code runs: in the host, in a thread of its own there, or in a process of its own. */
+export type ProviderProcess = "host" | "thread" | "child";
+
+export function processOf({ fleet }: Host, { id, source }: ProviderSpec): ProviderProcess {
+  if (source.kind === "builtin") return findBuiltin(source.reference)?.inChild ? "child" : "host";
+  const object = fleet.objects.get(id);
+  if (object instanceof ThreadProvider) return "thread";
+  return object !== undefined && "pid" in object ? "child" : "host";
 }
 
 /** Swaps of a provider that are remembered, the last one first. */

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { findBuiltin, type Provider } from "../capabilities/index.ts";
+import { findBuiltin, type Provider, withoutProcess } from "../capabilities/index.ts";
 import { defaultLinkName, describe, fail, KeyPair, localInvocation } from "../lattice/index.ts";
 import { claimsOfArchive } from "./archives/archive-claims.ts";
 import { type ProviderSpec, slotOf } from "./engine-messages.ts";
@@ -55,13 +55,12 @@ export class Providers {
     if (typeof provider === "string") {
       const builtin = findBuiltin(provider);
       if (!builtin) throw unknownReference(provider);
-      const { key, name, contractId, stateful, reference } = builtin;
-      const places = stateful ? [this.#parts.fleet.home] : this.#parts.fleet.actorPlaces;
+      const { key, name, contractId, stateful, inChild, reference } = builtin;
+      const listens = withoutProcess(reference) === "builtin:httpserver";
+      // Each engine has sockets of its own, and somebody behind them; other processes one is enough of.
+      const places = stateful || (inChild && !listens) ? [this.#parts.fleet.home] : this.#parts.fleet.actorPlaces;
       // The host's own bound, unless this provider was given one.
-      const own =
-        reference === "builtin:httpserver"
-          ? { body_bytes: String(this.#parts.config.limits.httpBodyBytes), ...config }
-          : config;
+      const own = listens ? { body_bytes: String(this.#parts.config.limits.httpBodyBytes), ...config } : config;
       return { id, key, name, contractId, linkName, config: own, source: { kind: "builtin", reference }, places };
     }
     for (const [running, object] of this.#parts.fleet.objects) {

@@ -1,4 +1,4 @@
-import { type Builtin, builtins, findBuiltin } from "../capabilities/index.ts";
+import { type Builtin, builtins, findBuiltin, inOwnProcess, withoutProcess } from "../capabilities/index.ts";
 import { canonicalContract, fail, type LatticeError } from "../lattice/index.ts";
 import { unknownReference } from "./unknown-reference.ts";
 
@@ -9,19 +9,23 @@ export function isOwnReference(text: string, contractId: string): boolean {
 
 /**
  * What a swap shall start, of a reference or of a short form for the contract of the running
- * provider: `memory`, `sqlite:FILE`, `redis://HOST`, `nats` or `nats://HOST`.
+ * provider: `memory`, `sqlite:FILE`, `redis://HOST`, `nats` or `nats://HOST`; `child:` before either
+ * means a process of its own.
  * @throws LatticeError REQUEST_INVALID for a short form of another contract; BUILTIN_ABSENT, PROVIDER_BY_PATH, PROVIDER_IS_MODULE when none of ours is meant.
  */
 export function swapReference(
   text: string,
   contractId: string,
 ): { readonly provider: string; readonly config: Readonly<Record<string, string>> } {
-  if (findBuiltin(text)) return { provider: text, config: {} };
+  const known = findBuiltin(text);
+  if (known) return { provider: known.reference, config: {} };
   const short = shortForm(text, contractId);
   if (!short) throw shortElsewhere(text, contractId) ?? unknownReference(text);
   const { builtin, kind, rest } = short;
-  if (rest === "") return { provider: builtin.reference, config: {} };
-  return { provider: builtin.reference, config: kind === "sqlite" ? { path: rest } : { url: text } };
+  const plain = withoutProcess(text);
+  const provider = plain === text ? builtin.reference : inOwnProcess(builtin.reference);
+  if (rest === "") return { provider, config: {} };
+  return { provider, config: kind === "sqlite" ? { path: rest } : { url: plain } };
 }
 
 /** For a short form that means something for another contract than the running provider's. */
@@ -34,7 +38,8 @@ function shortElsewhere(text: string, contractId: string): LatticeError | undefi
 }
 
 function partsOf(text: string): { readonly kind: string; readonly rest: string } {
-  const [, scheme = text, rest = ""] = /^([a-z]+):(.*)$/s.exec(text) ?? [];
+  const plain = withoutProcess(text);
+  const [, scheme = plain, rest = ""] = /^([a-z]+):(.*)$/s.exec(plain) ?? [];
   return { kind: scheme === "rediss" ? "redis" : scheme === "tls" ? "nats" : scheme, rest };
 }
 

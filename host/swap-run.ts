@@ -1,4 +1,4 @@
-import type { Provider } from "../capabilities/index.ts";
+import { type Provider, withoutProcess } from "../capabilities/index.ts";
 import { canonicalContract, counted, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
 import { type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { aboutProvider, aboutStoppedProvider } from "./event-data.ts";
@@ -63,7 +63,10 @@ export class SwapRun {
     const { linkName, source, config: held, contractId } = old.spec;
     const id = `${slotOf(old.spec.id)}.${generationOf(old.spec) + 1}`;
     const asked = typeof next === "string" ? swapReference(next, contractId) : { provider: next, config: {} };
-    const same = source.kind === "builtin" && source.reference === asked.provider;
+    const same =
+      source.kind === "builtin" &&
+      typeof asked.provider === "string" &&
+      withoutProcess(source.reference) === withoutProcess(asked.provider);
     const config = { ...(same ? held : {}), ...asked.config, ...options.config };
     const spec = providers.describe(asked.provider, { linkName, config }, id);
     this.#new = {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Provider } from "../capabilities/index.ts";
+import { type Provider, withoutProcess } from "../capabilities/index.ts";
 import { fail } from "../lattice/index.ts";
 import { isArchiveReference } from "./archives/open-archive.ts";
 import { slotOf } from "./engine-messages.ts";
@@ -144,7 +144,7 @@ export class Swaps {
     if (next === undefined && spec.source.kind !== "builtin" && !isArchiveReference(asked))
       throw refuse(`${spec.name} was given to this host by its program: name what shall run there`);
     const own = isArchiveReference(asked) ? undefined : swapReference(asked, spec.contractId);
-    const same = own?.provider === held;
+    const same = own !== undefined && withoutProcess(own.provider) === withoutProcess(held);
     const config = { ...(same ? spec.config : {}), ...own?.config, ...options.config };
     const to = { host: peer.host, name: peer.name, reference: own?.provider ?? asked, config };
     const parts = { ...this.#parts, book: this.#links, hosts, verdicts: this.#verdicts, journal: this.#journal };

@@ -16,6 +16,7 @@ import {
 import { readBytes, referenceParameters } from "../files.ts";
 import { hostCommand } from "../host-command.ts";
 import { askOrBegin, skipWait } from "../jobs.ts";
+import { placed, processOption } from "../process-option.ts";
 
 export function command(): Command {
   return group("start", "start an actor or a provider", [actor(), provider()]);
@@ -73,6 +74,7 @@ function provider(): Command {
       made
         .addOption(new Option("-l, --link-name <name>", "link name it serves"))
         .addOption(new Option("--config <k=v>", "a setting of the provider, may be repeated").argParser(collect))
+        .addOption(processOption())
         .addOption(new Option("--config-json <file>", "settings as a JSON object of texts"))
         .addOption(constrain())
         .addOption(skipWait());
@@ -81,11 +83,12 @@ function provider(): Command {
       const linkName = textOption(options, "linkName") ?? defaultLinkName;
       // Nobody would bid for it, and nobody would say why.
       if (reference.startsWith("builtin:")) await checkBuiltin(reference);
-      return hostByAuction(options, { kind: "provider", reference, linkName }, constraintsOf(options), output);
+      const what = { kind: "provider", reference: placed(reference, options), linkName } as const;
+      return hostByAuction(options, what, constraintsOf(options), output);
     },
     work: async (call) => {
       const { options, words, output } = call;
-      const [reference = ""] = words;
+      const reference = placed(words[0] ?? "", options);
       const file = textOption(options, "configJson");
       const linkName = textOption(options, "linkName");
       const isArchive = /\.par(\.gz)?$/i.test(reference);

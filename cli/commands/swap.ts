@@ -6,6 +6,7 @@ import { parseDuration } from "../durations.ts";
 import { referenceParameters } from "../files.ts";
 import { hostCommand } from "../host-command.ts";
 import type { Output } from "../output.ts";
+import { placed, processOption } from "../process-option.ts";
 
 const words =
   "PROVIDER NEW: its key, name or contract; a reference, or memory, sqlite:FILE, redis://HOST, nats (with --to-host the same again when left out)";
@@ -24,6 +25,7 @@ export const command = () =>
             "the host on which the new one shall run: its id, the beginning of it, or its name",
           ),
         )
+        .addOption(processOption())
         .addOption(new Option("--copy-state", "take the entries of the store along; calls wait meanwhile"))
         .addOption(new Option("--trial <duration>", "how long the old one stays ready to serve again").default("10s"))
         .addOption(new Option("--drain <duration>", "longest wait for the calls that the old one holds"))
@@ -31,7 +33,8 @@ export const command = () =>
         .addOption(new Option("-y, --yes", "accept that a large copy makes calls wait")),
     about: ([target = ""]) => ({ kind: "provider", target }),
     work: async ({ output, words: given, host, options }) => {
-      const [target, reference, ...more] = given;
+      const [target, named, ...more] = given;
+      const reference = named === undefined ? undefined : placed(named, options);
       const toHost = textOption(options, "toHost");
       if (target === undefined || (reference === undefined && toHost === undefined) || more.length > 0)
         throw fail("USAGE", "lattice swap needs PROVIDER and NEW, or PROVIDER and --to-host");

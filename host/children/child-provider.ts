@@ -2,21 +2,16 @@ import { resolve } from "node:path";
 import { fail, type LatticeError } from "../../lattice/index.ts";
 import { type ChildLimits, ChildRun } from "./child-process.ts";
 import { mayListen } from "./http-desk.ts";
-import type { ChildPermissions } from "./permissions.ts";
+import type { ChildReach } from "./permissions.ts";
 import type { ProviderRun, RunHooks } from "./provider-run.ts";
 import { SeparateProvider } from "./separate-provider.ts";
 
-export interface ChildOptions extends ChildPermissions, ChildLimits {
+export interface ChildOptions extends ChildReach, ChildLimits {
   /**
    * Given to the module's function, when its default export is one. Plain data; it goes over the pipe, so that
    * a secret shows neither in the arguments nor in the environment of the process.
    */
   readonly settings?: unknown;
-  /**
-   * The module is one file: it may not read what lies around it, and imports only Node's modules and this package,
-   * which it finds wherever it lies. Default false.
-   */
-  readonly alone?: boolean;
   /** Told when the process ended without having been asked to. */
   readonly onGone?: (error: LatticeError) => void;
 }
@@ -53,7 +48,7 @@ export function childLimits(options: ChildLimits): Required<ChildLimits> {
 
 /** A provider in a process of its own. */
 export class ChildProvider extends SeparateProvider {
-  readonly #reach: ChildPermissions & { readonly alone: boolean };
+  readonly #reach: ChildReach;
   readonly #limits: Required<ChildLimits>;
 
   /** With `config` its function is given that, and the configuration of now whenever its process comes up again. */
@@ -63,11 +58,12 @@ export class ChildProvider extends SeparateProvider {
     limits: Required<ChildLimits>,
   ) {
     super(path, { ...options, loadMs: limits.loadMs });
-    const { read, write, network, alone = false } = options;
+    const { read, write, network, threads, alone = false } = options;
     this.#reach = {
       ...(read && { read }),
       ...(write && { write }),
       ...(network !== undefined && { network }),
+      ...(threads && { threads }),
       alone,
     };
     this.#limits = limits;

@@ -15,9 +15,15 @@ export interface ChildPermissions {
   readonly network?: boolean;
 }
 
-/** As declared; `alone` narrows the code around it to the module's own file. */
+/** What is declared, and what concerns the code itself. */
 export interface ChildReach extends ChildPermissions {
+  /**
+   * The module is one file: it may not read what lies around it, and imports only Node's modules and this package,
+   * which it finds wherever it lies. Default false.
+   */
   readonly alone?: boolean;
+  /** Whether it may start threads, which may reach what it may. For our own. */
+  readonly threads?: boolean;
 }
 
 /**
@@ -26,7 +32,7 @@ export interface ChildReach extends ChildPermissions {
  */
 export function permissionFlags(
   module: string,
-  { read = [], write = [], network = false, alone = false }: ChildReach,
+  { read = [], write = [], network = false, alone = false, threads = false }: ChildReach,
 ): string[] {
   const code = alone ? [module] : [dirname(module), ...packagesAbove(module)];
   const readable = new Set([...ownCode(), ...code, ...read, ...write].flatMap(bothPaths));
@@ -37,6 +43,8 @@ export function permissionFlags(
     ...[...readable].map((path) => `--allow-fs-read=${path}`),
     ...[...new Set(write.flatMap(bothPaths))].map((path) => `--allow-fs-write=${path}`),
     ...(network ? ["--allow-net"] : []),
+    // Who may start a thread may give it other flags; it is our own code that may.
+    ...(threads ? ["--allow-worker", "--disable-warning=SecurityWarning"] : []),
   ];
 }
 

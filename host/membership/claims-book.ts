@@ -371,5 +371,5 @@ function verified(subject: string, token: unknown): Omit<StoredClaims, "row"> {
 
 /** Names of files say nothing to other hosts. */
 function isReference(reference: string): boolean {
-  return /^(https?:\/\/|builtin:|oci:)/.test(reference) || /^[\w.-]+(:\d+)?\/[\w./-]+[:@]/.test(reference);
+  return /^(https?:\/\/|(child:)?builtin:|oci:)/.test(reference) || /^[\w.-]+(:\d+)?\/[\w./-]+[:@]/.test(reference);
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { resolve } from "node:path";
 import { test } from "node:test";
 import { builtins, findBuiltin, formatAddress, parseAddress } from "../../capabilities/index.ts";
 import { contractAliases, contractOf, isPublicKey } from "../../lattice/index.ts";
@@ -50,6 +51,35 @@ test("a contract id under any of its names means our default for it", () => {
   assert.equal(findBuiltin("builtin:logging")?.reference, "builtin:logging");
   assert.equal(findBuiltin("wasmcloud:sqldb"), undefined);
   assert.equal(findBuiltin("builtin:nothing"), undefined);
+});
+
+test("with child before it a reference, or a contract, means the same in a process of its own", () => {
+  for (const text of ["child:builtin:keyvalue-memory", "child:wasmcloud:keyvalue", "child:wascc:keyvalue"]) {
+    const found = findBuiltin(text);
+    assert.deepEqual([found?.reference, found?.inChild], ["child:builtin:keyvalue-memory", true], text);
+    assert.equal(found?.key, findBuiltin("builtin:keyvalue-memory")?.key);
+  }
+  assert.equal(findBuiltin("child:child:builtin:keyvalue-memory"), undefined);
+  assert.equal(findBuiltin("builtin:keyvalue-memory")?.inChild, false);
+});
+
+test("what a process of its own may reach follows from its settings, files with their whole path", () => {
+  const reach = (name: string, config: Record<string, string> = {}) => findBuiltin(`builtin:${name}`)!.reach(config);
+  assert.deepEqual(reach("logging"), { config: {} });
+  assert.deepEqual(reach("httpclient"), { config: {}, read: [], network: true });
+  assert.deepEqual(reach("messaging-nats", { creds_file: "a.creds", max_pending: "5" }), {
+    config: { creds_file: resolve("a.creds"), max_pending: "5" },
+    read: [resolve("a.creds")],
+    network: true,
+  });
+  const { config, write, network } = reach("keyvalue-sqlite", { path: "a.db" });
+  assert.equal(config["path"], resolve("a.db"));
+  assert.deepEqual(
+    write,
+    ["", "-wal", "-shm", "-journal"].map((end) => resolve("a.db") + end),
+  );
+  assert.equal(network, undefined);
+  assert.ok(reach("keyvalue-memory").memoryMiB! > reach("keyvalue-memory", { max_bytes: "1000000" }).memoryMiB!);
 });
 
 function create(reference: string, config: Record<string, string>) {

@@ -86,6 +86,29 @@ describe("changing a host", () => {
     assert.match(plain.stdout, /^Swapped keyvalue for key-value in memory \(V\w+\): \d+ calls, 0 waited, 0 lost/);
   });
 
+  test("one of our own goes to a process of its own by --process child, and back; get and describe tell", async () => {
+    const processOf = async () => {
+      const { providers } = await json("get", "providers");
+      const rows = providers as { contract_id: string; process: string }[];
+      return rows.find(({ contract_id }) => contract_id === "wasmcloud:keyvalue")?.process;
+    };
+    await fetch(`${url}/own`);
+    const kept = ["--trial", "0", "--copy-state"];
+    await json("swap", "keyvalue", "sqlite:own.db", "--process", "child", ...kept);
+    assert.equal(await processOf(), "child");
+    const { provider } = await json("describe", "provider", "wasmcloud:keyvalue");
+    const { process: where, image_ref } = provider as { process: string; image_ref: string };
+    assert.deepEqual([where, image_ref], ["child", "child:builtin:keyvalue-sqlite"]);
+    await json("swap", "keyvalue", "memory", ...kept);
+    assert.equal(await processOf(), "host");
+    const { counter: count } = (await (await fetch(`${url}/own`)).json()) as { counter: number };
+    assert.equal(count, 2);
+    const started = await json("start", "provider", "builtin:numbergen", "-l", "apart", "--process", "child");
+    assert.equal((started["provider"] as { link_name: string }).link_name, "apart");
+    assert.equal((await home.run(["stop", "provider", "wasmcloud:builtin:numbergen", "-l", "apart"])).code, 0);
+    assert.equal((await home.run(["swap", "keyvalue", "memory", "--process", "thread"])).code, 2);
+  });
+
   test("what a swap cannot start is named, with what can be named instead", async () => {
     const own = await home.run(["swap", "keyvalue", "./own.ts", "-o", "json"]);
     assert.deepEqual([own.code, failureOf(own).code], [4, "PROVIDER_BY_PATH"]);

@@ -365,6 +365,14 @@ capabilities:
     ],
   );
   assert.deepEqual(capabilities[0]?.config, { size: "3" });
+  const own = await parseHostFile(
+    "capabilities: [{ contract: wasmcloud:keyvalue, process: child }, { provider: builtin:logging, process: child }, child:wasmcloud:keyvalue, { provider: builtin:logging, process: host }]",
+    "/x",
+  );
+  assert.deepEqual(
+    own.capabilities.map(({ reference }) => reference),
+    ["child:builtin:keyvalue-memory", "child:builtin:logging", "child:wasmcloud:keyvalue", "builtin:logging"],
+  );
   for (const [entry, why] of [
     ["{ module: ./a.ts, process: fibre }", /process must be thread, host or child/],
     ["{ module: ./a.ts, process: host, memory_mib: 64 }", /memory_mib needs process: thread or child/],
@@ -372,7 +380,8 @@ capabilities:
     ["{ module: ./a.ts, process: child, network: perhaps }", /network must be true or false/],
     ["{ module: ./a.ts, process: child, memory_mib: 1 }", /memory_mib must be a whole number from 16/],
     ["{ module: ./a.ts, provider: builtin:logging }", /provider or module, not both/],
-    ["{ contract: wasmcloud:keyvalue, process: child }", /process belongs to a module/],
+    ["{ provider: ./a.par, process: child }", /process belongs to a module; child to one of our own/],
+    ["{ contract: wasmcloud:keyvalue, network: true }", /network belongs to a module/],
   ] as const) {
     assert.match((await problems(`capabilities: [${entry}]`)).join(), why, entry);
   }
