@@ -57,8 +57,9 @@ export class Providers {
       if (!builtin) throw unknownReference(provider);
       const { key, name, contractId, stateful, inChild, reference } = builtin;
       const listens = withoutProcess(reference) === "builtin:httpserver";
-      // Each engine has sockets of its own, and somebody behind them; other processes one is enough of.
-      const places = stateful || (inChild && !listens) ? [this.#parts.fleet.home] : this.#parts.fleet.actorPlaces;
+      const { caller, home, actorPlaces } = this.#parts.fleet;
+      // One process is enough, and outlives engines; but each engine has sockets of its own, and somebody behind them.
+      const places = inChild && !listens ? [caller.place] : stateful ? [home] : actorPlaces;
       // The host's own bound, unless this provider was given one.
       const own = listens ? { body_bytes: String(this.#parts.config.limits.httpBodyBytes), ...config } : config;
       return { id, key, name, contractId, linkName, config: own, source: { kind: "builtin", reference }, places };
