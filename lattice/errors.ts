@@ -188,7 +188,7 @@ export const catalogue = {
   ACTOR_AMBIGUOUS: {
     kind: "invalid",
     text: (name: string, candidates: string) => `${name} may mean several: ${candidates}`,
-    hint: "Use the whole key or more of its letters.",
+    hint: "Use the whole key or more of its letters; of one provider under several link names, --link-name.",
   },
   ALIAS_ABSENT: {
     kind: "absent",
