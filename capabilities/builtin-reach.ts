@@ -23,7 +23,7 @@ const storeBytes = 256 * mebibyte;
 
 /** By `builtin:NAME`. Files that links name are not among them: a link is put when the process runs. */
 const reaches: Readonly<Record<string, (config: Config) => BuiltinReach>> = {
-  httpserver: networked([]),
+  httpserver: networked(["tls_folder"]),
   httpclient: networked([]),
   "blobstore-files": ({ root = join(tmpdir(), "wasmlattice-blobstore"), ...others }) => {
     const folder = resolve(root);

@@ -40,7 +40,8 @@ export interface Builtin {
 
 const table: readonly Builtin[] = [
   builtin("httpserver", "httpserver", "VBL2WPIOYNQNBFQPA7FCTBPEQ5KNDNKOJDY5PXAAMCUZ35NSF7TF45HD", (config) => {
-    const { address, also, body_bytes: bodyBytes } = read(config, ["address", "also", "body_bytes"]);
+    // The folder is only for a process of its own, which may read what lies there.
+    const { address, also, body_bytes: bodyBytes } = read(config, ["address", "also", "body_bytes", "tls_folder"]);
     return httpServer({
       ...(address !== undefined && { address }),
       ...(also && { also: also.split(",").map((each) => each.trim()) }),

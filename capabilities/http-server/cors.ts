@@ -48,12 +48,14 @@ export function readCors(value: unknown, problems: string[]): Cors | undefined {
   };
 }
 
-/** The header lines that let the asking site read the answer; none for a site that may not, or for no site. */
+/**
+ * The header lines that let the asking site read the answer; none for a site that may not. Where some sites may, a
+ * cache must not give one's answer to another: it is told so also when no site asks.
+ */
 export function corsHeader(cors: Cors, request: IncomingMessage): string[] {
   const asking = request.headers.origin;
-  if (asking === undefined) return [];
   const any = cors.origins.size === 0 || cors.origins.has("*");
-  if (!any && !cors.origins.has(asking)) return ["vary", "origin"];
+  if (asking === undefined || (!any && !cors.origins.has(asking))) return any ? [] : ["vary", "origin"];
   const header = ["access-control-allow-origin", any ? "*" : asking];
   if (!any) header.push("vary", "origin");
   if (cors.exposed.length > 0) header.push("access-control-expose-headers", cors.exposed.join(", "));

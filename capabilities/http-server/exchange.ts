@@ -180,6 +180,9 @@ export class Exchange implements InvokeOptions {
     if (known.status === 503) head.push("retry-after", "1");
     if (known.status === 405) head.push("allow", "GET, HEAD");
     if (this.#head.requestId !== undefined) head.push("x-request-id", this.#head.requestId);
+    // Without them the page that asked would not learn which failure it is.
+    const { cors } = this.#site.settings;
+    if (cors) head.push(...corsHeader(cors, this.#request));
     // Its reason is said anew: a head that Node refused has left its own behind.
     this.#response.writeHead(known.status, STATUS_CODES[known.status] ?? "", head);
     this.#response.end(body);

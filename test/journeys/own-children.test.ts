@@ -1,6 +1,6 @@
 /** Our own providers in processes of their own: `child:` before their reference. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -10,6 +10,7 @@ import { fileBytes } from "../support/actors.ts";
 import { example } from "../support/examples.ts";
 import { freePort } from "../support/free-port.ts";
 import { Requests } from "../support/http-load.ts";
+import { localhostTls } from "../support/localhost-tls.ts";
 import { until } from "../support/until.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "lattice-own-children-"));
@@ -79,6 +80,20 @@ for (const engines of [0, 2]) {
     assert.deepEqual(await Promise.all(loads.map((load) => load.stop())), [[], []]);
   });
 }
+
+test("a child reads the TLS files of links where its settings say that they lie, and nowhere else", async () => {
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  writeFileSync(cert, localhostTls.cert);
+  writeFileSync(key, localhostTls.key);
+  const values = { address: "127.0.0.1:0", tls_cert_file: cert, tls_priv_key_file: key };
+  for (const config of [{}, { tls_folder: folder }] as Record<string, string>[]) {
+    await using host = await startHost();
+    const actor = await host.startActor(await host.load(fileBytes(example("echo-c")), "echo"));
+    const web = await host.startProvider("child:wasmcloud:httpserver", { config });
+    if (config["tls_folder"]) assert.match((await host.link(actor, web, { values })).urls[0]!, /^https:/);
+    else await assert.rejects(host.link(actor, web, { values }), { code: "LINK_VALUES_INVALID", message: /tls: / });
+  }
+});
 
 test("settings that a child refuses are told as in the host, and it may not be there twice", async () => {
   await using host = await startHost();

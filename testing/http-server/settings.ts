@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fail } from "../../lattice/index.ts";
 import { fakeLink } from "../fakes.ts";
 import { type Asked, type Behaviour, ok, packed, seen } from "./site.ts";
 
@@ -50,6 +51,36 @@ export function settingBehaviours(behaviour: Behaviour): void {
     assert.equal(answer.headers.get("vary"), "origin");
     assert.equal((await fetch(site.url)).headers.get("access-control-allow-origin"), null);
     assert.equal((await fetch(site.url, { method: "OPTIONS" })).status, 200, "a plain OPTIONS is the actor's");
+  });
+
+  behaviour("a page of another site may read failures too, and caches keep sites apart", async (openSite) => {
+    const cors = { allowed_origins: ["https://app.example"] };
+    const values = { port: "0", readonly_mode: "true", config_json: JSON.stringify({ cors }) };
+    await using site = await openSite(() => Promise.reject(fail("QUEUE_FULL", "a", 1)), { values });
+    const ask = async (method: string, origin?: string) => {
+      const answer = await fetch(site.url, { method, ...(origin && { headers: { origin } }) });
+      return [answer.status, answer.headers.get("access-control-allow-origin"), answer.headers.get("vary")];
+    };
+    const own = "https://app.example";
+    assert.deepEqual(await ask("GET", own), [503, own, "origin"]);
+    assert.deepEqual(await ask("POST", own), [405, own, "origin"]);
+    assert.deepEqual(await ask("GET", "https://evil.example"), [503, null, "origin"]);
+    assert.deepEqual(await ask("GET"), [503, null, "origin"]);
+    const preflight = { origin: own, "access-control-request-method": "GET" };
+    assert.equal((await fetch(site.url, { method: "OPTIONS", headers: preflight })).status, 204);
+  });
+
+  behaviour("without a list of sites every one may ask, of which caches need not know", async (openSite) => {
+    for (const cors of [{}, { allowed_origins: ["*"] }]) {
+      const values = { port: "0", config_b64: Buffer.from(JSON.stringify({ cors })).toString("base64") };
+      await using site = await openSite(() => ok, { values });
+      const headers = { origin: "https://any.example", "access-control-request-method": "PUT" };
+      const { headers: told } = await fetch(site.url, { headers: { origin: "https://any.example" } });
+      assert.deepEqual([told.get("access-control-allow-origin"), told.get("vary")], ["*", null]);
+      const { headers: allowed } = await fetch(site.url, { method: "OPTIONS", headers });
+      assert.equal(allowed.get("access-control-allow-methods"), "GET, POST, PUT, DELETE, HEAD, OPTIONS");
+      assert.equal(allowed.get("access-control-max-age"), "300");
+    }
   });
 
   behaviour("the values of a link are checked, and every problem is named at once", async (openSite) => {
