@@ -52,10 +52,6 @@ const firstWaitMs = 10;
  * Keeps threads running. Each beats in shared memory from its own event loop; one that falls silent
  * is ended from outside, which works in the middle of an endless loop too, and whoever is lost is
  * replaced: at once the first time, with growing waits when it happens again and again.
- *
- * The supervisor's own thread may stall as well (a debugger, a sleeping laptop). Threads beat more
- * often than they are checked, so a check that comes late finds beats made before the stall and
- * blames nobody.
  */
 export class Supervisor<W extends Supervised> implements AsyncDisposable {
   readonly #options: SupervisorOptions<W>;

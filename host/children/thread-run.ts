@@ -94,7 +94,7 @@ export class ThreadRun implements ProviderRun {
   }
 
   get busy(): boolean {
-    return this.#heart.silentMs(performance.now()) >= busyMs;
+    return this.#heart.quietMs(performance.now()) >= busyMs;
   }
 
   get nextId(): number {

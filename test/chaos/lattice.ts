@@ -16,6 +16,8 @@ export interface LatticeChaosOptions {
 
 /** Hosts agree again this soon after the last fault, in milliseconds. */
 const agreeMs = 5_000;
+/** Those that do not are looked at for this much longer, to tell slow from never. */
+const laterMs = 20_000;
 /** What the host that is never killed may hold more at the end than after its first quarter, in bytes. */
 const growthBytes = 32 * 1024 * 1024;
 
@@ -126,7 +128,12 @@ async function calm(world: ChaosWorld, problems: string[]): Promise<void> {
   }
   const found = await agreement(world, agreeMs);
   if (typeof found === "number") say(`all hosts agree ${Math.round(found)} ms after the last fault`);
-  else problems.push(`after ${agreeMs} ms hosts still differ: ${found}`);
+  else {
+    const later = await agreement(world, laterMs);
+    const end =
+      typeof later === "number" ? `they agree ${Math.round(later)} ms later` : `and ${laterMs} ms later: ${later}`;
+    problems.push(`after ${agreeMs} ms hosts still differ: ${found}; ${end}`);
+  }
 }
 
 function mib(bytes: number): string {
