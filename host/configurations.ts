@@ -136,7 +136,7 @@ export class Configurations {
     if (!key.startsWith(prefix) || !nameForm.test(name)) return;
     const held = this.#known.get(name);
     const over = Math.max(held?.revision ?? 0, this.#deleted.get(name) ?? 0);
-    if (revision <= over) return;
+    if (!change.anew && revision <= over) return;
     const values = change.kind === "put" ? readValues(change.value) : undefined;
     if (change.kind === "put" && !values) this.#parts.warn(`configuration ${name} is skipped: it holds no texts`);
     this.#deleted.delete(name);

@@ -14,7 +14,7 @@ const mostWarned = 1_000;
  * are no link count as absent and are told once.
  */
 export class LinkBook {
-  readonly #onChange: (id: string) => void;
+  readonly #onChange: (id: string, anew: boolean) => void;
   readonly #warn: (text: string) => void;
   readonly #follower: StateFollower;
   #entries = new Map<string, KnownLink>();
@@ -24,8 +24,11 @@ export class LinkBook {
   #deleted = new Map<string, number>();
   readonly #warned = new Set<string>();
 
-  /** `onChange` is told the id of each link that was put, changed or deleted by anybody. */
-  constructor(onChange: (id: string) => void, warn: (text: string) => void) {
+  /**
+   * `onChange` is told the id of each link that was put, changed or deleted by anybody; `anew`: it may be another
+   * one under the same revision.
+   */
+  constructor(onChange: (id: string, anew: boolean) => void, warn: (text: string) => void) {
     this.#onChange = onChange;
     this.#warn = warn;
     this.#follower = new StateFollower({ what: "links", onChange: (change) => this.#take(change), warn });
@@ -102,14 +105,14 @@ export class LinkBook {
     const { key, revision } = change;
     if (!isLinkKey(key)) return;
     const held = this.#entries.get(key);
-    if (revision <= (held?.revision ?? 0) || (change.kind === "put" && revision <= (this.#deleted.get(key) ?? 0)))
-      return;
+    const over = change.kind === "put" ? (this.#deleted.get(key) ?? 0) : 0;
+    if (!change.anew && revision <= Math.max(held?.revision ?? 0, over)) return;
     const link = change.kind === "put" ? this.#read(key, change.value) : undefined;
     if (link) this.#hold(key, { ...link, revision });
     else this.#drop(key);
-    if (change.kind === "delete") this.#deleted.delete(key);
+    if (change.kind === "delete" || change.anew) this.#deleted.delete(key);
     const id = link?.id ?? held?.id;
-    if (id !== undefined) this.#onChange(id);
+    if (id !== undefined) this.#onChange(id, change.anew === true);
   }
 
   #hold(key: string, link: KnownLink): void {

@@ -55,7 +55,10 @@ export class Links {
     this.#parts = parts;
     this.#values = values;
     this.#book = new LinkBook(
-      (id) => this.#again(id),
+      (id, anew) => {
+        if (anew) this.#applied.delete(id);
+        this.#again(id);
+      },
       (text) => parts.logger.warn(text),
     );
   }

@@ -31,7 +31,7 @@ export interface State extends AsyncDisposable {
   /**
    * Tells every entry that fits, then the changes in order. Resolves when the entries that stood were
    * told. No key's last change is ever left out; of changes that follow each other quickly on one key,
-   * a remote store may leave out those between. After a time away it tells what differs then.
+   * a remote store may leave out those between. After a time away it tells what differs then, as `anew`.
    * @throws LatticeError STATE_KEY_INVALID, STOPPED.
    */
   watch(pattern: string, handler: (change: StateChange) => void): Promise<StateWatch>;
@@ -50,9 +50,16 @@ export interface ExpectedRevision {
   readonly revision?: number;
 }
 
-export type StateChange =
+export type StateChange = (
   | ({ readonly kind: "put" } & StateEntry)
-  | { readonly kind: "delete"; readonly key: string; readonly revision: number };
+  | { readonly kind: "delete"; readonly key: string; readonly revision: number }
+) & {
+  /**
+   * It stands so after a time away, whatever was known before, be that younger by its revision: a server that lost
+   * its power, or was restored, has forgotten what it had acknowledged, and gives its revisions out again.
+   */
+  readonly anew?: true;
+};
 
 export interface StateWatch {
   /** Nothing is told after. May be called twice. */

@@ -165,7 +165,11 @@ export class NatsState implements State {
     const { domain } = this.#jetStream.config;
     // With a domain the bucket is reached through its API's prefix. Source: NATS server, JetStream domain mappings.
     const subject = domain === undefined ? this.subject(key) : `${this.#jetStream.prefix}.${this.subject(key)}`;
-    return await this.#attempt(async () => await this.#jetStream.append(this.#bucket, subject, value, headers));
+    const revision = await this.#attempt(
+      async () => await this.#jetStream.append(this.#bucket, subject, value, headers),
+    );
+    for (const watch of this.#watches) watch.wrote(key, revision);
+    return revision;
   }
 
   async #appendAt(

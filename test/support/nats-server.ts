@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -127,6 +127,17 @@ export class NatsServer implements AsyncDisposable {
 
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
+  }
+
+  /** Remembers what its store holds. While it is stopped. */
+  keepStore(): void {
+    cpSync(join(this.#folder, "store"), join(this.#folder, "kept"), { recursive: true });
+  }
+
+  /** Its store as it was at `keepStore`, as after a loss of power or from a backup. While it is stopped. */
+  bringBackStore(): void {
+    rmSync(join(this.#folder, "store"), { recursive: true });
+    cpSync(join(this.#folder, "kept"), join(this.#folder, "store"), { recursive: true });
   }
 
   async restart(): Promise<void> {
