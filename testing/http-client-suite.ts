@@ -6,15 +6,13 @@ import type { Era } from "../lattice/index.ts";
 import { bytes, fakeCall, fakeContext, fakeLink, hex } from "./fakes.ts";
 import { hello, serve } from "./http-client/world.ts";
 import type { SuiteOptions } from "./server.ts";
+import { type OpenedProvider, startedOnce } from "./started-once.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
 
-/** A provider of the contract that nobody started yet, and the end of what stands behind it. */
-export interface HttpClientUnderTest {
-  readonly provider: Provider;
-  readonly close?: () => Promise<void> | void;
-}
+/** A provider of the contract; one serves all behaviours. */
+export type HttpClientUnderTest = OpenedProvider;
 
 interface Wish {
   readonly method?: string;
@@ -67,20 +65,14 @@ export function httpClientSuite(
   open: () => HttpClientUnderTest | Promise<HttpClientUnderTest>,
   { skip = false }: SuiteOptions = {},
 ): void {
-  const behaviour = (title: string, body: (client: Client) => Promise<void>): void => {
-    void test(title, async () => {
-      const { provider, close } = await open();
-      try {
-        await provider.start?.(fakeContext());
-        await body(new Client(provider));
-      } finally {
-        await provider.stop?.();
-        await close?.();
-      }
-    });
-  };
-
   void describe(`${name} as an HTTP client`, { skip }, () => {
+    const provider = startedOnce(open, fakeContext());
+    const behaviour = (title: string, body: (client: Client) => Promise<void>): void => {
+      void test(title, async () => {
+        await body(new Client(await provider()));
+      });
+    };
+
     behaviour(
       "a request of each era is sent, and its answer comes back in the encoding of that era",
       async (client) => {

@@ -8,4 +8,5 @@ export * from "./http-client-suite.ts";
 export * from "./logging-suite.ts";
 export * from "./numbers-suite.ts";
 export { type FakeContext, type FakeLinkOptions, fakeCall, fakeContext, fakeLink } from "./fakes.ts";
+export type { OpenedProvider } from "./started-once.ts";
 export * from "./until.ts";

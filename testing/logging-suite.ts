@@ -5,15 +5,13 @@ import type { Link, LogRecord, Provider } from "../capabilities/index.ts";
 import type { Era } from "../lattice/index.ts";
 import { bytes, type FakeContext, fakeCall, fakeContext, fakeLink } from "./fakes.ts";
 import type { SuiteOptions } from "./server.ts";
+import { type OpenedProvider, startedOnce } from "./started-once.ts";
 import { until } from "./until.ts";
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 
-/** A provider of the contract that nobody started yet, and the end of what stands behind it. */
-export interface LoggingUnderTest {
-  readonly provider: Provider;
-  readonly close?: () => Promise<void> | void;
-}
+/** A provider of the contract; one serves all behaviours. */
+export type LoggingUnderTest = OpenedProvider;
 
 /** Actors that write to one log. */
 class Writers {
@@ -51,21 +49,16 @@ export function loggingSuite(
   open: () => LoggingUnderTest | Promise<LoggingUnderTest>,
   { skip = false }: SuiteOptions = {},
 ): void {
-  const behaviour = (title: string, body: (writers: Writers) => Promise<void>): void => {
-    void test(title, async () => {
-      const { provider, close } = await open();
-      const context = fakeContext();
-      try {
-        await provider.start?.(context);
-        await body(new Writers(provider, context));
-      } finally {
-        await provider.stop?.();
-        await close?.();
-      }
-    });
-  };
-
   void describe(`${name} as a log`, { skip }, () => {
+    const context = fakeContext();
+    const provider = startedOnce(open, context);
+    const behaviour = (title: string, body: (writers: Writers) => Promise<void>): void => {
+      void test(title, async () => {
+        context.actorLog.length = 0;
+        await body(new Writers(await provider(), context));
+      });
+    };
+
     behaviour("a line of each era keeps its level, text and target", async (writers) => {
       // Source: waPC and actors reference, section 11.5.
       const e3 = "83a6746172676574a36b7663a56c6576656ca4 7761726ea474657874a568656c6c6f";
