@@ -90,6 +90,12 @@ export class DirectCalls {
     this.#options.sessions.forget(host);
   }
 
+  /** A host that is here is another process than before: what waits for the one before fails. */
+  hostRestarted({ host, name }: PeerHost): void {
+    const moment = this.#options.hellos.restartedAt(host);
+    if (moment !== undefined) this.#outstanding.lostBefore(host, moment, () => fail("HOST_LOST", name));
+  }
+
   /** Engines of a host are gone: what waits for one of them fails. */
   placesGone({ host, name }: PeerHost, places: readonly string[]): void {
     for (const place of places)

@@ -4,6 +4,8 @@ import type { CallTime } from "./figures.ts";
 /** A call that was sent. What was given up gets no second answer. */
 export class OpenCall implements Asker<Uint8Array> {
   readonly place: string;
+  /** When it was sent, in `performance.now()`. */
+  readonly begunAt: number;
   readonly #others: Slots<OpenCall>;
   readonly #number: number;
   readonly #time: CallTime;
@@ -22,6 +24,7 @@ export class OpenCall implements Asker<Uint8Array> {
     this.#others = others;
     this.place = place;
     this.#time = time;
+    this.begunAt = time.begunAt;
     this.#onAnswered = onAnswered;
     this.#asker = asker;
     this.#otherwise = otherwise;
@@ -87,6 +90,11 @@ export class Outstanding {
     const waiting = this.#byHost.get(host) ?? [];
     if (place === undefined) this.#byHost.delete(host);
     for (const each of waiting) if (place === undefined || each.place === place) each.failed(why());
+  }
+
+  /** Gives up what was asked of a host before `moment`. */
+  lostBefore(host: string, moment: number, why: () => LatticeError): void {
+    for (const each of this.#byHost.get(host) ?? []) if (each.begunAt < moment) each.failed(why());
   }
 
   /** Gives up what waits for a host now, unless it is answered within `ms`. */

@@ -87,6 +87,11 @@ export class RemoteCalls implements Elsewhere {
     this.#direct.hostGone(peer, orderly);
   }
 
+  /** It is here and may be another process than before: then what waits for that one fails. */
+  hostIsHere(peer: PeerHost): void {
+    this.#direct.hostRestarted(peer);
+  }
+
   /** The same of engines of a host that stays. */
   placesGone(peer: PeerHost, places: readonly string[]): void {
     this.#direct.placesGone(peer, places);

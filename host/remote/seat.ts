@@ -69,6 +69,7 @@ export class Seat {
     const { tables } = this.#parts;
     const gone = tables.peers.get(peer.host)?.places.filter((place) => !peer.places.includes(place));
     tables.putPeer(peer);
+    this.#remote?.calls.hostIsHere(peer);
     if (gone && gone.length > 0) this.#remote?.calls.placesGone(peer, gone);
   }
 

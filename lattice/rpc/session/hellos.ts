@@ -33,6 +33,8 @@ export class Hellos {
   /** Also earlier ones that say the same: each engine of a host writes its own. */
   readonly #byText = new Map<string, AcceptedHello>();
   readonly #textsOf = new Map<string, Set<string>>();
+  /** When the first hello of another process came, of hosts that were started again: `performance.now()`. */
+  readonly #restarted = new Map<string, number>();
 
   constructor(options: HellosOptions) {
     this.rpc = options.rpc;
@@ -55,7 +57,10 @@ export class Hellos {
       if (before.sessionKey === hello.sessionKey && before.rpc === hello.rpc) return this.#note(text, before);
       throw fail("HELLO_REFUSED", hello.host, "it is older than one that came before");
     }
+    const restarted =
+      before && before.sessionKey !== hello.sessionKey ? performance.now() : this.restartedAt(hello.host);
     this.forget(hello.host);
+    if (restarted !== undefined) this.#restarted.set(hello.host, restarted);
     this.#known.set(hello.host, hello);
     this.#note(text, hello);
     const [oldest] = this.#known.keys();
@@ -67,6 +72,11 @@ export class Hellos {
   get(host: string): AcceptedHello | undefined {
     const hello = this.#known.get(host);
     return hello && hello.expiresAt > this.#now() / 1_000 ? hello : undefined;
+  }
+
+  /** When it turned out that a host is another process than before, in `performance.now()`; undefined when it is not. */
+  restartedAt(host: string): number | undefined {
+    return this.#restarted.get(host);
   }
 
   /**
@@ -83,6 +93,7 @@ export class Hellos {
     const hello = this.#known.get(host);
     if (!hello) return;
     this.#known.delete(host);
+    this.#restarted.delete(host);
     for (const text of this.#textsOf.get(host) ?? []) this.#byText.delete(text);
     this.#textsOf.delete(host);
   }
