@@ -160,7 +160,7 @@ export class Actors {
 
   /**
    * Replaces an actor's module under the same key: the new one is warm before the old one drains.
-   * @throws LatticeError TOKEN_KIND when the key differs; UPDATE_RETURNED when it failed its trial.
+   * @throws LatticeError UPDATE_REFUSED when the key differs; UPDATE_RETURNED when it failed its trial.
    */
   async update(
     target: ActorHandle | string,
@@ -173,9 +173,17 @@ export class Actors {
     const prepared = this.#admit(module, running.limits.memoryBytes);
     const { name, portableProvider } = prepared.claims;
     if (key !== prepared.key)
-      throw fail("TOKEN_KIND", name, `its key is ${prepared.key}, the running actor's is ${key}`);
+      throw fail(
+        "UPDATE_REFUSED",
+        running.module.claims.name,
+        `its key is ${key}, that of the new module, ${name}, is ${prepared.key}`,
+      );
     if (portableProvider !== running.module.claims.portableProvider)
-      throw fail("TOKEN_KIND", name, "an actor cannot become a portable provider, nor a portable provider an actor");
+      throw fail(
+        "UPDATE_REFUSED",
+        name,
+        "an actor cannot become a portable provider, nor a portable provider an actor",
+      );
     const origin = reference ?? (isPrepared(module) ? undefined : module.origin);
     this.#trials.get(key)?.conclude();
     return this.#parts.turns.take(key, async () => {

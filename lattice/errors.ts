@@ -199,7 +199,7 @@ export const catalogue = {
     kind: "absent",
     text: (name: string, lattice?: string) =>
       lattice === undefined ? `no provider ${name} runs here` : `no host of lattice ${lattice} runs provider ${name}`,
-    hint: "See what runs: lattice get providers.",
+    hint: "See what runs: lattice get providers. Start one: lattice start provider REFERENCE.",
   },
   BUILTIN_ABSENT: {
     kind: "absent",

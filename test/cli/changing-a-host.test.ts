@@ -120,6 +120,8 @@ describe("changing a host", () => {
     assert.deepEqual([odd.code, failureOf(odd).code], [3, "BUILTIN_ABSENT"]);
     assert.match(String(failureOf(odd).error), /memroy/);
     assert.match(String(failureOf(odd).hint), /sqlite:FILE/);
+    const short = await home.run(["start", "provider", "keyvalue", "-o", "json"]);
+    assert.match(String(failureOf(short).error), /did you mean wasmcloud:keyvalue\?/);
   });
 
   test("update replaces a running actor by a later revision without losing its store", async () => {
@@ -138,7 +140,8 @@ describe("changing a host", () => {
     assert.equal((await home.run([...forced, "--trial", "10ms"])).code, 0);
     assert.equal((await home.run([...forced, "--trial", "soon"])).code, 2);
     const other = await home.run(["update", "Rolling", counter, "-o", "json"]);
-    assert.notEqual(other.code, 0);
+    assert.deepEqual([other.code, failureOf(other).code], [4, "UPDATE_REFUSED"]);
+    assert.match(String(failureOf(other).error), /its key is M\w+, that of the new module, Key-value counter, is M\w+/);
     await json("stop", "actor", "Rolling");
   });
 
