@@ -14,6 +14,7 @@ import { Deadlines, graceMs } from "./deadlines.ts";
 import { Hold } from "./hold.ts";
 import type { Place } from "./engine-messages.ts";
 import type { Answer, Around } from "./middleware.ts";
+import { isUnanswered } from "./not-begun.ts";
 import { askPolicy, type Policy } from "./policy.ts";
 import { policyRequest } from "./policy-ends.ts";
 import { ProviderCalls } from "./provider-calls.ts";
@@ -257,7 +258,8 @@ export class Dispatch {
         const { spec, provider, draining, hold, down } = behind;
         if (hold) {
           behind.waited++;
-          return hold.wait(invocation.deadline + graceMs, () => this.enter(invocation));
+          const again = () => this.enter(invocation);
+          return hold.wait(invocation.deadline + graceMs, again, () => void behind.refused++);
         }
         if ((draining || down !== undefined) && invocation.from === undefined && this.elsewhere?.runsProvider(link))
           return this.#sendOver(link, invocation);
@@ -332,7 +334,10 @@ export class Dispatch {
     const sent = from === undefined ? invocation : { ...invocation, hops: hops + 1 };
     const ask = () => promised<Uint8Array>((asker) => elsewhere.askProvider(sent, link, asker));
     const answer = spy ? spy.goesAway(invocation, whyProviderAway(link), ask) : ask();
-    answer.catch(() => link.errors++);
+    answer.catch((error: unknown) => {
+      link.errors++;
+      if (from !== undefined && isUnanswered(error)) this.#tables.noteUnserved(link.spec);
+    });
     return answer;
   }
 

@@ -5,6 +5,8 @@ interface Given {
   readonly from: NamedProvider;
   readonly to: ProviderPlace;
   announced: boolean;
+  /** Calls that were sent on and not answered. */
+  unserved: number;
 }
 
 /**
@@ -20,9 +22,18 @@ export class GivenAway {
   }
 
   put(from: NamedProvider, to: ProviderPlace): void {
-    const given = { from, to, announced: false };
+    const given = { from, to, announced: false, unserved: 0 };
     this.#given.set(nameOf(from), given);
     this.#given.set(nameOf({ ...from, key: to.key }), given);
+  }
+
+  noteUnserved(name: NamedProvider): void {
+    const given = this.#given.get(nameOf(name));
+    if (given) given.unserved++;
+  }
+
+  unserved(name: NamedProvider): number {
+    return this.#given.get(nameOf(name))?.unserved ?? 0;
   }
 
   /** A provider of that name runs here again. */

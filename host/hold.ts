@@ -19,15 +19,23 @@ export class Hold {
   }
 
   /**
-   * Answers what `go` answers once the hold ends.
+   * Answers what `go` answers once the hold ends; `onRefused` is told when it does not come to that.
    * @throws LatticeError QUEUE_FULL when too many wait, DEADLINE_EXCEEDED.
    */
-  wait(deadline: number, go: () => Uint8Array | Promise<Uint8Array>): Promise<Uint8Array> {
-    if (this.#waiting.size >= mostWaiting) return Promise.reject(fail("QUEUE_FULL", this.#name, mostWaiting));
+  wait(
+    deadline: number,
+    go: () => Uint8Array | Promise<Uint8Array>,
+    onRefused: () => void = () => {},
+  ): Promise<Uint8Array> {
+    if (this.#waiting.size >= mostWaiting) {
+      onRefused();
+      return Promise.reject(fail("QUEUE_FULL", this.#name, mostWaiting));
+    }
     const since = performance.now();
     return new Promise((resolve, reject) => {
       const inTime = this.#deadlines.watch(deadline, (why) => {
         this.#waiting.delete(goOn);
+        onRefused();
         reject(why ?? fail("DEADLINE_EXCEEDED", this.#name, Math.round(deadline - since)));
       });
       const goOn = () => {

@@ -13,6 +13,19 @@ export const notBegun: Readonly<Record<"actor" | "provider", ReadonlySet<ErrorCo
   provider: new Set([...unheard, "PROVIDER_ABSENT", "PROVIDER_DOWN"]),
 };
 
+/** What says of a call to another host's provider that nobody has answered it, whether or not it was begun. */
+const unanswered: ReadonlySet<ErrorCode> = new Set([
+  ...notBegun.provider,
+  "HOSTS_UNREACHED",
+  "HOST_LOST",
+  "ENGINE_LOST",
+  "RPC_TIMEOUT",
+]);
+
+export function isUnanswered(error: unknown): boolean {
+  return isLatticeError(error) && unanswered.has(error.code);
+}
+
 /** Whether an error that came out of code of this side keeps its code; one that would say that it was not entered must not. */
 export function mayBeTold(error: unknown, side: "actor" | "provider"): boolean {
   return isLatticeError(error) && !notBegun[side].has(error.code);

@@ -26,7 +26,7 @@ export class ProviderDesk {
   async ask(question: ProviderQuestion): Promise<ProviderAnswer | undefined> {
     const row = this.#tables.providers.get(question.id);
     // Calls wait in the engine that sends them, wherever it runs.
-    if (question.type === "figures") return row && { answer: "figures", ...figuresOf(row) };
+    if (question.type === "figures") return row && { answer: "figures", ...figuresOf(row, this.#tables) };
     const provider = row?.provider;
     if (!row || !provider) return undefined;
     switch (question.type) {
@@ -71,8 +71,9 @@ export class ProviderDesk {
   }
 }
 
-function figuresOf({ calls, watch, waited, inFlight }: ProviderRow): ProviderFigures {
-  return { calls, faults: watch.faults, waited, inFlight: inFlight.count };
+function figuresOf({ spec, calls, watch, waited, refused, inFlight }: ProviderRow, tables: Tables): ProviderFigures {
+  const unserved = tables.unservedOf(spec);
+  return { calls, faults: watch.faults, waited, refused: refused + unserved, inFlight: inFlight.count };
 }
 
 /** Whether its state can be taken out and put in. */

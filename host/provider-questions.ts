@@ -41,6 +41,11 @@ export interface ProviderFigures {
   readonly faults: number;
   /** Calls that had to wait while it was held. */
   readonly waited: number;
+  /**
+   * Calls that were refused since it was held, swapped or gone to another host: they waited too long, were too many,
+   * or came to where it was and were not answered where it is.
+   */
+  readonly refused: number;
   /** Calls that wait for its answer now. */
   readonly inFlight: number;
 }

@@ -1,4 +1,4 @@
-import { describe, fail } from "../lattice/index.ts";
+import { counted, describe, fail } from "../lattice/index.ts";
 import type { LinkSpec, ProviderSpec } from "./engine-messages.ts";
 import { askPolicyToStart, type HostParts } from "./parts.ts";
 import { startRequest } from "./policy-ends.ts";
@@ -66,6 +66,12 @@ export class Newcomer {
     await fleet.apply({ type: "drop-provider", id: this.spec.id, drainMs: 0 }).catch(() => {});
     fleet.objects.delete(this.spec.id);
   }
+}
+
+/** What is said of calls that a swap has failed; nothing where there are none. */
+export function lostText(unanswered: number, refused: number): string {
+  const left = unanswered === 0 ? "" : `, ${counted(unanswered, "call")} unanswered`;
+  return refused === 0 ? left : `${left}, ${counted(refused, "call")} refused meanwhile`;
 }
 
 export function linksText({ length }: readonly unknown[], name: string): string {

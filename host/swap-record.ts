@@ -58,7 +58,10 @@ export interface SwapOutcome {
   readonly calls: number;
   /** Calls that had to wait, none beyond its own deadline. */
   readonly waited: number;
-  /** Calls that the old one had not answered when its drain time ended. */
+  /**
+   * Calls that failed because of the swap, those of other hosts too: not answered by the one that stops when its
+   * drain time ended, or refused by this host, since they could wait no longer or met nobody.
+   */
   readonly lost: number;
   readonly keysCopied: number;
   /** How long calls waited at most, in milliseconds. */

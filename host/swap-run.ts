@@ -1,5 +1,5 @@
 import { type Provider, withoutProcess } from "../capabilities/index.ts";
-import { canonicalContract, counted, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
+import { canonicalContract, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
 import { type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { aboutProvider, aboutStoppedProvider } from "./event-data.ts";
 import type { Links } from "./links.ts";
@@ -10,12 +10,12 @@ import type { ProviderFigures } from "./provider-questions.ts";
 import { type Providers, referenceOf } from "./providers.ts";
 import { endHere, StateCopy } from "./swap-copy.ts";
 import type { SwapJournal } from "./swap-journal.ts";
-import { linksText, Newcomer } from "./swap-newcomer.ts";
+import { linksText, lostText, Newcomer } from "./swap-newcomer.ts";
 import { copyWhileCallsWait } from "./swap-pause.ts";
 import type { SwapOptions, SwapOutcome, SwapRecord } from "./swap-record.ts";
 import { swapReference } from "./swap-reference.ts";
 import { SwapStory } from "./swap-story.ts";
-import { lookHere, sumFigures, Trial } from "./swap-trial.ts";
+import { lookHere, noFigures, sumFigures, Trial } from "./swap-trial.ts";
 import { type LinkRecord, providerHandle, type ProviderRecord } from "./wanted.ts";
 
 const defaultTrialMs = 10_000;
@@ -39,7 +39,7 @@ export class SwapRun {
   /** Links as they were when calls went over. */
   #links: readonly LinkRecord[] = [];
   /** Figures of the old one before any call waited. */
-  #before: ProviderFigures = { calls: 0, faults: 0, waited: 0, inFlight: 0 };
+  #before: ProviderFigures = noFigures;
   #copied = 0;
   #pauseMs = 0;
   #waited = 0;
@@ -90,6 +90,7 @@ export class SwapRun {
     const newcomer = new Newcomer(this.#parts, to, from.name);
     this.#story.emit("swap_started", { copy_state: this.#options.copyState ?? false });
     try {
+      this.#before = await this.#figures(this.#old);
       this.#check();
       await this.#note("old");
       await newcomer.start();
@@ -101,17 +102,17 @@ export class SwapRun {
       this.#story.step("linked", linksText(links, to.name));
       await newcomer.untilHealthy();
       this.#story.step("healthy", `${to.name} says that it is well`);
-      this.#before = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
       if (this.#options.copyState) await this.#copy();
       await this.#switch(links);
     } catch (error) {
       await fleet.apply({ type: "release-provider", id: from.id }).catch(() => {});
+      const lost = await this.#refused().catch(() => 0);
       this.#parts.wanted.beside.delete(this.#new);
       await newcomer.leave();
       await this.#journal?.close(this.record.id);
       const why = describe(error);
-      this.#story.step("failed", `${from.name} serves as before: ${why}`, why);
-      this.#story.emit("swap_failed", { reason: why });
+      this.#story.step("failed", `${from.name} serves as before${lostText(0, lost)}: ${why}`, why);
+      this.#story.emit("swap_failed", { reason: why, lost });
       throw isLatticeError(error) && error.code !== "PROVIDER_FAILED" && error.code !== "DEADLINE_EXCEEDED"
         ? error
         : failFrom(error, "SWAP_REFUSED", from.name, to.name, why);
@@ -134,11 +135,10 @@ export class SwapRun {
     await fleet.apply({ type: "release-provider", id: to.id }).catch(() => {});
     if (this.#options.trialMs !== 0) this.#story.step("kept", `${to.name} passed its trial`);
     const figures = await this.#figures();
-    const lost = await this.#retire(this.#old);
-    this.#story.step(
-      "drained",
-      lost === 0 ? `${from.name} has stopped` : `${from.name} has stopped, ${counted(lost, "call")} unanswered`,
-    );
+    const refused = await this.#refused();
+    const left = await this.#retire(this.#old);
+    const lost = left + refused;
+    this.#story.step("drained", `${from.name} has stopped${lostText(left, refused)}`);
     await this.#journal?.close(this.record.id);
     const outcome = this.#outcome("swapped", this.#new, figures, lost);
     const { calls, waited, pauseMs } = outcome;
@@ -174,7 +174,8 @@ export class SwapRun {
     await this.#book.moved(to, from, new Map(this.#links.map(({ spec, urls }) => [spec.id, urls])));
     if (this.#renames) await this.#untilKnown(from);
     const figures = await this.#figures();
-    const lost = await this.#retire(this.#new);
+    const refused = await this.#refused();
+    const lost = refused + (await this.#retire(this.#new));
     await this.#journal?.close(this.record.id);
     this.#story.step("returned", text, reason);
     const outcome = this.#outcome("returned", this.#old, figures, lost, reason);
@@ -222,7 +223,7 @@ export class SwapRun {
     wanted.providers.set(to.id, this.#new);
     this.#other(this.#new, this.#old);
     if (this.#pauseMs < 0) this.#pauseMs += performance.now();
-    const after = sumFigures(await fleet.ask<"figures">({ type: "figures", id: from.id }));
+    const after = await this.#figures(this.#old);
     this.#waited = after.waited - this.#before.waited;
     await this.#book.moved(from, to, new Map(links.map(({ spec, urls }) => [spec.id, urls])));
     this.#story.step("switched", `new calls go to ${to.name}`);
@@ -292,8 +293,14 @@ export class SwapRun {
     return left.reduce((sum, each) => sum + each.left, 0);
   }
 
-  async #figures(): Promise<ProviderFigures> {
-    return sumFigures(await this.#parts.fleet.ask<"figures">({ type: "figures", id: this.#new.spec.id }));
+  async #figures({ spec }: ProviderRecord = this.#new): Promise<ProviderFigures> {
+    return sumFigures(await this.#parts.fleet.ask<"figures">({ type: "figures", id: spec.id }));
+  }
+
+  /** Calls of this host and of others that were refused at either of both since the swap began. */
+  async #refused(): Promise<number> {
+    const [old, next] = [await this.#figures(this.#old), await this.#figures()];
+    return old.refused + next.refused - this.#before.refused;
   }
 
   #outcome(

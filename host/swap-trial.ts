@@ -96,8 +96,17 @@ export class Trial {
   }
 }
 
+/** Of one that was asked nothing. */
+export const noFigures: ProviderFigures = { calls: 0, faults: 0, waited: 0, refused: 0, inFlight: 0 };
+
 export function sumFigures(figures: readonly ProviderFigures[]): ProviderFigures {
-  const sum = (name: "calls" | "faults" | "waited" | "inFlight") =>
-    figures.reduce((total, each) => total + each[name], 0);
-  return { calls: sum("calls"), faults: sum("faults"), waited: sum("waited"), inFlight: sum("inFlight") };
+  // Another host may be of a version that does not tell all of them.
+  const sum = (name: keyof ProviderFigures) => figures.reduce((total, each) => total + (each[name] ?? 0), 0);
+  return {
+    calls: sum("calls"),
+    faults: sum("faults"),
+    waited: sum("waited"),
+    refused: sum("refused"),
+    inFlight: sum("inFlight"),
+  };
 }

@@ -53,6 +53,8 @@ export interface ProviderRow {
   calls: number;
   /** Calls that have waited. */
   waited: number;
+  /** Calls that waited too long, were too many to wait, or came by the name of one that is not known here any more. */
+  refused: number;
   draining: boolean;
 }
 
@@ -103,6 +105,7 @@ export function providerRow(
     watch: new FaultWatch(),
     calls: 0,
     waited: 0,
+    refused: 0,
     draining: false,
   };
 }
@@ -203,6 +206,16 @@ export class Tables {
   /** Where the provider went that a link means, when it ran here before. */
   givenTo({ provider, linkName, providerLinkName = linkName }: LinkSpec): ProviderPlace | undefined {
     return this.#given.get({ key: provider, linkName: providerLinkName });
+  }
+
+  /** A call of another host was not answered where the provider of that link went. */
+  noteUnserved({ provider, linkName, providerLinkName = linkName }: LinkSpec): void {
+    this.#given.noteUnserved({ key: provider, linkName: providerLinkName });
+  }
+
+  /** How many calls of other hosts were not answered where that provider went. */
+  unservedOf(name: NamedProvider): number {
+    return this.#given.unserved(name);
   }
 
   /** A provider goes to another host: who asks for it here, by the old key or the new one, is sent there. */

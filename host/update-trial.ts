@@ -34,7 +34,7 @@ export function updateTrial(fleet: Fleet, placements: readonly string[], before:
     return {
       problem: failing ? `${errors} of its first ${calls} calls failed` : undefined,
       // How long a call may take is told by its deadline, whose errors count.
-      figures: { calls, faults: errors, waited: 0, inFlight: 0 },
+      figures: { calls, faults: errors, waited: 0, refused: 0, inFlight: 0 },
     };
   });
 }

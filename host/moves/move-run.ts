@@ -1,23 +1,15 @@
-import {
-  canonicalContract,
-  contractOf,
-  counted,
-  describe,
-  fail,
-  failFrom,
-  isLatticeError,
-} from "../../lattice/index.ts";
+import { canonicalContract, contractOf, describe, fail, failFrom, isLatticeError } from "../../lattice/index.ts";
 import type { LinkSpec } from "../engine-messages.ts";
 import type { Links } from "../links.ts";
 import type { HostParts } from "../parts.ts";
 import type { ProviderFigures } from "../provider-questions.ts";
 import { endHere, StateCopy } from "../swap-copy.ts";
 import type { SwapJournal } from "../swap-journal.ts";
-import { linksText } from "../swap-newcomer.ts";
+import { linksText, lostText } from "../swap-newcomer.ts";
 import { copyWhileCallsWait } from "../swap-pause.ts";
 import type { SwapOptions, SwapOutcome, SwapRecord } from "../swap-record.ts";
 import { SwapStory } from "../swap-story.ts";
-import { sumFigures, Trial, type TrialLook } from "../swap-trial.ts";
+import { noFigures, sumFigures, Trial, type TrialLook } from "../swap-trial.ts";
 import { type LinkRecord, providerHandle, type ProviderRecord } from "../wanted.ts";
 import { FarProvider } from "./far-provider.ts";
 import { farewell, giveAway, takeOver } from "./hand-over.ts";
@@ -30,7 +22,6 @@ const doubtMs = 5_000;
 const silentMs = 3_000;
 /** Longest time to bring back what a provider on trial was given, in milliseconds. */
 const bringBackMs = 2_000;
-const nothing: ProviderFigures = { calls: 0, faults: 0, waited: 0, inFlight: 0 };
 
 export interface MoveParts extends HostParts {
   readonly book: Links;
@@ -63,8 +54,8 @@ export class MoveRun {
   #links: readonly LinkRecord[] = [];
   /** The same as they lead to the other host. */
   #given: readonly LinkSpec[] = [];
-  #before = nothing;
-  #last = nothing;
+  #before = noFigures;
+  #last = noFigures;
   #heardAt = performance.now();
   #copied = 0;
   #pauseMs = 0;
@@ -92,6 +83,7 @@ export class MoveRun {
     this.#story.emit("swap_started", { copy_state: this.#options.copyState ?? false, to_host: this.#to.host });
     verdicts.set(this.record.id, "open");
     try {
+      this.#before = await this.#figuresHere();
       this.#check();
       await this.#note("old");
       const links = fleet.linksOf(spec.id);
@@ -101,7 +93,6 @@ export class MoveRun {
       this.#story.step("started", `${far.name} runs on ${this.#to.name} beside ${name} here`);
       this.#story.step("linked", linksText(links, far.name));
       this.#story.step("healthy", `${far.name} says that it is well`);
-      this.#before = sumFigures(await fleet.ask<"figures">({ type: "figures", id: spec.id }));
       if (this.#options.copyState) {
         const accepted = this.#options.acceptPause ?? false;
         const { copied, since } = await copyWhileCallsWait(this.#parts, spec, far, accepted, this.#story);
@@ -112,11 +103,12 @@ export class MoveRun {
     } catch (error) {
       verdicts.set(this.record.id, "old");
       await fleet.apply({ type: "release-provider", id: spec.id }).catch(() => {});
+      const lost = await this.#refused(noFigures).catch(() => 0);
       await far.end("old", 0).catch(() => {});
       await journal?.close(this.record.id);
       const why = describe(error);
-      this.#story.step("failed", `${spec.name} serves as before: ${why}`, why);
-      this.#story.emit("swap_failed", { reason: why });
+      this.#story.step("failed", `${spec.name} serves as before${lostText(0, lost)}: ${why}`, why);
+      this.#story.emit("swap_failed", { reason: why, lost });
       throw isLatticeError(error) && error.code !== "PROVIDER_FAILED" && error.code !== "DEADLINE_EXCEEDED"
         ? error
         : failFrom(error, "SWAP_REFUSED", spec.name, this.#shown, why);
@@ -147,12 +139,13 @@ export class MoveRun {
         logger.warn(`${this.#to.name} is not told yet that its ${this.#far.name} stays: ${describe(error)}`);
       }),
     ]);
-    const lost = idle.reduce((sum, { left }) => sum + left, 0);
+    const unanswered = idle.reduce((sum, { left }) => sum + left, 0);
+    const refused = await this.#refused(figures);
+    const lost = unanswered + refused;
     await fleet.apply({ type: "drop-provider", id: spec.id, drainMs: this.#drainMs });
     fleet.objects.delete(spec.id);
     await journal?.close(this.record.id);
-    const left = lost === 0 ? "" : `, ${counted(lost, "call")} unanswered`;
-    this.#story.step("drained", `${spec.name} has stopped here${left}`);
+    this.#story.step("drained", `${spec.name} has stopped here${lostText(unanswered, refused)}`);
     const outcome = this.#outcomeOf("swapped", figures, lost);
     const { calls, waited, pauseMs } = outcome;
     this.#story.emit("swapped", { calls, waited, lost, pause_ms: pauseMs, keys_copied: this.#copied });
@@ -167,6 +160,8 @@ export class MoveRun {
     let text = `${spec.name} serves again here: ${reason}`;
     const kept = await this.#bringBack();
     if (this.#options.copyState && !kept) text += `; what was written to ${this.#shown} since the switch stays there`;
+    // What was given away is forgotten with the next step, and who was refused for it.
+    const lost = await this.#refused(figures);
     verdicts.set(this.record.id, "old");
     await this.#note("old");
     const links = this.#links.filter(({ spec: { id } }) => wanted.links.has(id));
@@ -180,8 +175,8 @@ export class MoveRun {
     });
     await journal?.close(this.record.id);
     this.#story.step("returned", text, reason);
-    const outcome = this.#outcomeOf("returned", figures, 0, reason);
-    this.#story.emit("swap_returned", { reason: text, calls: outcome.calls, lost: 0 });
+    const outcome = this.#outcomeOf("returned", figures, lost, reason);
+    this.#story.emit("swap_returned", { reason: text, calls: outcome.calls, lost });
     logger.warn(`the swap of ${spec.name} for ${this.#shown} was taken back: ${text}`);
     return outcome;
   }
@@ -231,14 +226,14 @@ export class MoveRun {
   }
 
   async #give(): Promise<void> {
-    const { fleet, wanted, book } = this.#parts;
+    const { wanted, book } = this.#parts;
     const { spec } = this.#old;
     this.#links = [...wanted.links.values()].filter((link) => link.spec.providerId === spec.id);
     this.#given = await giveAway(this.#parts, book, this.#old, { key: this.#far.key, host: this.#to.host });
     if (this.#pauseMs < 0) this.#pauseMs += performance.now();
     // No call waits for the disk: one that is killed before this asks the other host.
     await this.#note("new");
-    const after = sumFigures(await fleet.ask<"figures">({ type: "figures", id: spec.id }));
+    const after = await this.#figuresHere();
     this.#waited = after.waited - this.#before.waited;
     this.#story.step("switched", `new calls go to ${this.#shown}`);
   }
@@ -260,7 +255,7 @@ export class MoveRun {
     } catch (error) {
       const silent = performance.now() - this.#heardAt > silentMs;
       const problem = silent ? `${this.#to.name} does not answer: ${describe(error)}` : undefined;
-      return { problem, figures: nothing };
+      return { problem, figures: noFigures };
     }
   }
 
@@ -275,6 +270,15 @@ export class MoveRun {
     } catch {
       return false;
     }
+  }
+
+  async #figuresHere(): Promise<ProviderFigures> {
+    return sumFigures(await this.#parts.fleet.ask<"figures">({ type: "figures", id: this.#old.spec.id }));
+  }
+
+  /** Calls that were refused at the old one here since the swap began, or at the new one as its `figures` tell. */
+  async #refused({ refused }: ProviderFigures): Promise<number> {
+    return (await this.#figuresHere()).refused - this.#before.refused + refused;
   }
 
   async #figures(): Promise<ProviderFigures> {

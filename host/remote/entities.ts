@@ -47,7 +47,13 @@ export function entityTarget({ origin, target }: { origin: WireEntity; target: W
  */
 export function targetOfLink(actor: string, provider: WireEntity, tables: Tables): Target {
   const link = tables.findLinkTo(actor, provider);
-  if (!link) throw fail("LINK_ABSENT", tables.known(actor)?.name ?? actor, provider.contractId, provider.linkName);
+  if (!link) {
+    const { contractId, linkName } = provider;
+    // Behind its link another one serves now, and nobody here knows that it came in the place of the one that is meant.
+    const other = tables.findLinkOf(actor, contractId, linkName)?.provider;
+    if (other) other.refused++;
+    throw fail("LINK_ABSENT", tables.known(actor)?.name ?? actor, contractId, linkName);
+  }
   return { kind: "contract", contractId: link.spec.contractId, linkName: link.spec.linkName };
 }
 
