@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { array, assert as check, constantFrom, integer, property, record } from "fast-check";
+import { array, assert as check, constantFrom, integer, property, record } from "../support/fast-check.ts";
 import { CallQueue } from "../../actors/call-queue.ts";
 
 const item = (id: number, hops = 0, deadline = 1_000) => ({ id, call: { hops, deadline } });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { assert as check, integer, nat, property, record, uint8Array } from "fast-check";
+import { assert as check, integer, nat, property, record, uint8Array } from "../support/fast-check.ts";
 import { instrument } from "../../actors/index.ts";
 import { isLatticeError } from "../../lattice/index.ts";
 import { assemble } from "../support/guests.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { assert as check, asyncProperty, integer, nat, property, uint8Array } from "fast-check";
+import { assert as check, asyncProperty, integer, nat, property, uint8Array } from "../support/fast-check.ts";
 import { instrument, PENDING } from "../../actors/index.ts";
 import { instantiate, latticeImports, type MeteredExports, type MeterHost } from "../support/metered.ts";
 import { randomModule } from "../support/random-module.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { array, assert as check, asyncProperty, boolean, integer, nat, record } from "fast-check";
+import { array, assert as check, asyncProperty, boolean, integer, nat, record } from "../support/fast-check.ts";
 import { type CallSite, Census, type GuestCall, instanceLimit } from "../../actors/index.ts";
 import { corpusGuest, guestBytes } from "../support/guest-corpus.ts";
 import { assemble, echoText, guestText, hostile, prepared, relayText, startWorld, textOf } from "../support/guests.ts";

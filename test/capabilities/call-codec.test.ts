@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as fc from "fast-check";
+import * as fc from "../support/fast-check.ts";
 import { Packr } from "msgpackr";
 import { decodeReply, encodeOperation, healthOperation } from "../../capabilities/index.ts";
 import { type Era, eras, isLatticeError } from "../../lattice/index.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as fc from "fast-check";
+import * as fc from "../support/fast-check.ts";
 import { Packr, Unpackr } from "msgpackr";
 import { Fields, unknownField } from "../../capabilities/codec/fields.ts";
 import { Malformed } from "../../capabilities/codec/malformed.ts";

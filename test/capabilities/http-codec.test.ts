@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as fc from "fast-check";
+import * as fc from "../support/fast-check.ts";
 import { Packr, Unpackr } from "msgpackr";
 import { type HttpRequest, decodeHttpReply, encodeHttpRequest, httpOperation } from "../../capabilities/index.ts";
 import { ProtobufReader } from "../../capabilities/codec/protobuf.ts";

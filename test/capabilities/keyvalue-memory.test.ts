@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as fc from "fast-check";
+import * as fc from "../support/fast-check.ts";
 import { MemoryStore } from "../../capabilities/keyvalue-memory/store.ts";
 import { Expiries } from "../../capabilities/keyvalue-memory/expiries.ts";
 import type { StoreEntry } from "../../capabilities/index.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import * as fc from "fast-check";
+import * as fc from "../support/fast-check.ts";
 import { type Link, type Provider, natsKeyvalue } from "../../capabilities/index.ts";
 import { decodeContent, encodeContent } from "../../capabilities/keyvalue-nats/content.ts";
 import { decodeKey, encodeKey } from "../../capabilities/keyvalue-nats/keys.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
-import * as fc from "fast-check";
+import * as fc from "../support/fast-check.ts";
 import { Packr, Unpackr } from "msgpackr";
 import { numberGenerator } from "../../capabilities/index.ts";
 import { type Era, isLatticeError } from "../../lattice/index.ts";

@@ -47,14 +47,14 @@ describe("asking one host", () => {
       assert.equal(code, 0);
       return stdout.trim();
     };
-    const wait = (id: string) => home.run(["wait", "job", id, "--timeout", "20s", "-o", "json"]);
+    const wait = (id: string) => home.run(["wait", "job", id, "--timeout", "60s", "-o", "json"]);
     const { job } = documentOf(await wait(await begin("start", "actor", dice)));
     const { state, verb, result } = job as { state: string; verb: string; result: { actor: { name: string } } };
     assert.deepEqual([state, verb, result.actor.name], ["done", "start.actor", "Dice"]);
     const older = await wait(await begin("update", "Dice", dice));
     assert.deepEqual([older.code, failureOf(older).code], [6, "REVISION_NOT_GREATER"]);
     documentOf(await wait(await begin("stop", "actor", "Dice")));
-    assert.equal((await home.run(["wait", "actor", "Dice", "--for", "gone", "--timeout", "15s"])).code, 0);
+    assert.equal((await home.run(["wait", "actor", "Dice", "--for", "gone", "--timeout", "60s"])).code, 0);
     const { stdout } = await home.run(["start", "provider", "builtin:numbergen", "--skip-wait"]);
     assert.match(stdout, /lattice wait job [-0-9a-f]{36}$/m);
     documentOf(await wait(stdout.trim().split(" ").at(-1) ?? ""));

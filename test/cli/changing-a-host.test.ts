@@ -30,7 +30,7 @@ describe("changing a host", () => {
     const { urls } = await json("link", "put", "Dice", "wasmcloud:httpserver", "address=127.0.0.1:0");
     const [address = ""] = urls as string[];
     assert.equal((await fetch(`${address}/2`)).status, 200);
-    await home.run(["wait", "actor", "Dice", "--timeout", "5s"]);
+    await home.run(["wait", "actor", "Dice", "--timeout", "60s"]);
     assert.equal((await home.run(["scale", "actor", hostId, id, "--instances", "3"])).code, 0);
     const { actors } = await json("get", "actors");
     const row = (actors as { id: string; instances: { max_instances: number }[] }[]).find((one) => one.id === id);
@@ -45,7 +45,7 @@ describe("changing a host", () => {
       ),
     );
     assert.equal((await home.run(["stop", "actor", hostId, id])).code, 0);
-    assert.equal((await home.run(["wait", "actor", "Dice", "--for", "gone", "--timeout", "5s"])).code, 0);
+    assert.equal((await home.run(["wait", "actor", "Dice", "--for", "gone", "--timeout", "60s"])).code, 0);
     const again = await home.run(["wait", "actor", "Dice", "--timeout", "300ms", "-o", "json"]);
     assert.deepEqual([again.code, failureOf(again).code], [5, "WAIT_TIMEOUT"]);
     assert.match((await home.run(["logs", "Dice"])).stdout, /makes/, "kept after the stop");

@@ -122,7 +122,7 @@ describe("commands about hosts elsewhere on a lattice", { skip: natsSkip() }, ()
   test("a job is followed on the host that began it, whichever that was", async () => {
     const start = ["start", "provider", "builtin:numbergen", "-l", "job", "--skip-wait", "-o", "name"];
     const { stdout } = await world.run(...start, "--host-id", back);
-    const { job } = await world.json("wait", "job", stdout.trim(), "--timeout", "20s");
+    const { job } = await world.json("wait", "job", stdout.trim(), "--timeout", "60s");
     assert.equal((job as { state: string }).state, "done");
     assert.equal((await world.run("stop", "provider", "number", "-l", "job", "--host-id", back)).code, 0);
   });

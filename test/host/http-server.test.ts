@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import * as fc from "fast-check";
+import * as fc from "../support/fast-check.ts";
 import { childProvider, httpServer } from "../../index.ts";
 import { Listeners } from "../../host/listeners.ts";
 import { fail } from "../../lattice/index.ts";

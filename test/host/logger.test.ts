@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as fc from "fast-check";
+import * as fc from "../support/fast-check.ts";
 import { cutText, harmless, withoutSecrets } from "../../host/harmless.ts";
 import type { LogLine } from "../../host/log-ring.ts";
 import { HostLogger, type LoggerOptions } from "../../host/logger.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { array, assert as holds, integer, nat, property, record, shuffledSubarray } from "fast-check";
+import { array, assert as holds, integer, nat, property, record, shuffledSubarray } from "../support/fast-check.ts";
 import { inParts, PartsBook } from "../../host/membership/presence-parts.ts";
 import type { Presence } from "../../host/membership/presence-message.ts";
 import type { PeerActor } from "../../host/remote/peers.ts";

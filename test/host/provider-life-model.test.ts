@@ -1,7 +1,7 @@
 /** The life of a provider as a state machine: whatever is done in whatever order, it is what the model says. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as fc from "fast-check";
+import * as fc from "../support/fast-check.ts";
 import { type ActorHandle, type Host, type ProviderHandle, startHost } from "../../index.ts";
 import { askHost, edgeActor } from "../support/edge.ts";
 import { type Probe, probe, type ProbeKind } from "../support/probes.ts";

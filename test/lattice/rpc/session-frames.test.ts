@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import * as fc from "fast-check";
+import * as fc from "../../support/fast-check.ts";
 import { eras, fail, frameType } from "../../../lattice/index.ts";
 import type { RemoteCall } from "../../../lattice/index.ts";
 import { asBuffer, FrameProblem } from "../../../lattice/rpc/session/frame-bytes.ts";
