@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { inventory } from "../../host/index.ts";
-import { type Host, startHost } from "../../index.ts";
+import { type Host, type HostOptions, startHost } from "../../index.ts";
+import { KeyPair, memoryConnection, MemoryServer } from "../../lattice/index.ts";
 import { fileBytes } from "../support/actors.ts";
 import { example } from "../support/examples.ts";
 import { freePort } from "../support/free-port.ts";
@@ -93,6 +94,31 @@ test("a child reads the TLS files of links where its settings say that they lie,
     if (config["tls_folder"]) assert.match((await host.link(actor, web, { values })).urls[0]!, /^https:/);
     else await assert.rejects(host.link(actor, web, { values }), { code: "LINK_VALUES_INVALID", message: /tls: / });
   }
+});
+
+test("a child is one also where a swap takes it to another host, and when that host comes back", async () => {
+  const server = new MemoryServer();
+  const clusterSeed = KeyPair.generate("cluster").seed;
+  const options = (name: string): HostOptions => ({
+    hostSeed: KeyPair.generate("server").seed,
+    clusterSeed,
+    stateDirectory: join(folder, name),
+    connection: memoryConnection(server),
+    remember: true,
+    limits: { rpcTimeoutMs: 20_000 },
+  });
+  await using one = await startHost(options("one"));
+  const second = options("other");
+  const other = await startHost(second);
+  await until(() => one.member?.peers.length === 1, 30_000);
+  const store = await one.startProvider("child:wasmcloud:keyvalue");
+  const { outcome } = await one.swapProvider(store, undefined, { toHost: other.id, trialMs: 0, copyState: true });
+  assert.equal(outcome, "swapped");
+  const child = "child child:builtin:keyvalue-memory running";
+  assert.equal(await shown(other, "wasmcloud:keyvalue"), child);
+  await other.stop();
+  await using again = await startHost({ ...second, connection: memoryConnection(server) });
+  assert.equal(await shown(again, "wasmcloud:keyvalue"), child);
 });
 
 test("settings that a child refuses are told as in the host, and it may not be there twice", async () => {
