@@ -284,6 +284,31 @@ export function blobstoreSuite(
       },
     );
 
+    behaviour(
+      "bytes that make no sense, and operations of other contracts, are refused by name",
+      "E4",
+      async ({ provider, link, ask }) => {
+        const send = async (operation: string, payload: string) =>
+          provider.handle(fakeCall("E4", operation, Buffer.from(payload, "hex"), { link }));
+        for (const operation of [
+          "CreateContainer",
+          "PutObject",
+          "PutChunk",
+          "GetObject",
+          "ListObjects",
+          "RemoveObjects",
+        ])
+          for (const payload of ["81a5", "05", "7f85622f", "ffffff"])
+            await assert.rejects(
+              send(`Blobstore.${operation}`, payload),
+              { code: "PAYLOAD_MALFORMED" },
+              operation + payload,
+            );
+        await assert.rejects(send("Blobstore.Fly", "80"), { code: "OPERATION_UNKNOWN" });
+        assert.deepEqual(await ask("Blobstore.ListContainers"), []);
+      },
+    );
+
     behaviour("a request in CBOR is answered in CBOR", "E4", async ({ provider, link }) => {
       const send = async (operation: string, payload: string) => {
         const call = fakeCall("E4", operation, Buffer.from(payload, "hex"), { link });

@@ -3,8 +3,8 @@ import { describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { Packr, Unpackr } from "msgpackr";
 import type { Provider } from "../capabilities/index.ts";
-import { fail, isLatticeError } from "../lattice/index.ts";
-import { fakeCall, hex } from "./fakes.ts";
+import { type Era, fail, isLatticeError } from "../lattice/index.ts";
+import { bytes, fakeCall, hex } from "./fakes.ts";
 import { Room } from "./messaging-room.ts";
 import type { ServerUnderTest, SuiteOptions } from "./server.ts";
 import { until } from "./until.ts";
@@ -297,6 +297,22 @@ export function messagingSuite(
       await room.messaging.stop?.();
       await asked;
       await room.messaging.stop?.();
+    });
+
+    behaviour("bytes that make no sense, and operations of other contracts, are refused by name", async (room) => {
+      const call = async (era: Era, operation: string, payload: string) =>
+        room.messaging.handle(fakeCall(era, operation, bytes(payload), { link: room.link("sender") }));
+      for (const [era, operation] of [
+        ["E0", "Publish"],
+        ["E2", "Publish"],
+        ["E2", "Request"],
+        ["E3", "Publish"],
+        ["E4", "Messaging.Publish"],
+        ["E4", "Messaging.Request"],
+      ] as const)
+        for (const payload of ["0aff", "82a77375", "81a7737562"])
+          await assert.rejects(call(era, operation, payload), { code: "PAYLOAD_MALFORMED" }, `${operation} ${payload}`);
+      await assert.rejects(call("E4", "Messaging.Fly", "80"), { code: "OPERATION_UNKNOWN" });
     });
 
     behaviour("subjects and link values that are wrong are refused with every problem", async (room) => {
