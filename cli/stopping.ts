@@ -10,16 +10,27 @@ import { Progress } from "./progress.ts";
 
 const defaultWaitMs = 30_000;
 
+interface StoppingShape {
+  readonly name: string;
+  readonly summary: string;
+  /** What --all means. */
+  readonly all: string;
+  /** Only hosts of this machine are meant, unless the line itself names a lattice. */
+  readonly here?: true;
+  readonly more?: string;
+}
+
 /** `down` and `stop host`: ask a host to end, and wait until it has. */
-export function stopHosts(name: string, summary: string): Command {
+export function stopHosts({ name, summary, all, here, more }: StoppingShape): Command {
   return leaf({
     name,
     summary,
-    args: [["[host-id]", "needed when several hosts run here"]],
+    ...(more === undefined ? {} : { more }),
+    args: [["[host-id]", "needed when several hosts are meant"]],
     options: (made) => {
       addHostOptions(made);
       made
-        .addOption(new Option("--all", "every host of this machine"))
+        .addOption(new Option("--all", all))
         .addOption(
           new Option("--host-timeout <duration>", "longest time for calls in flight; else the host's own limit"),
         )
@@ -27,7 +38,8 @@ export function stopHosts(name: string, summary: string): Command {
     },
     work: async ({ output, options, args: [hostId] }) => {
       const named = typeof hostId === "string" ? { socket: undefined, hostId } : {};
-      const choice = { ...choiceOf(options), ...named };
+      const only = here && !namesLattice(options) ? { lattice: undefined } : {};
+      const choice = { ...choiceOf(options), ...only, ...named };
       const hosts = await hostsFor(choice);
       if (hosts.length > 1 && options.all !== true) throw fail("HOST_AMBIGUOUS", hosts.map(({ id }) => id).join(", "));
       const drainMs = drainOf(options);
@@ -47,6 +59,11 @@ export function stopHosts(name: string, summary: string): Command {
       await output.show({ hosts: stopped }, ids.map((id) => `${verb} ${id}`).join("\n"), ids.join("\n"));
     },
   });
+}
+
+/** On the line; a context or a variable is for commands that look for hosts elsewhere. */
+function namesLattice(options: Options): boolean {
+  return ["nats", "ctlHost", "ctlPort"].some((name) => textOption(options, name) !== undefined);
 }
 
 /** wash says it in milliseconds, without a unit. */

@@ -61,5 +61,9 @@ function provider(): Command {
 }
 
 function host(): Command {
-  return stopHosts("host", "drain a host and end it");
+  return stopHosts({
+    name: "host",
+    summary: "drain a host and end it",
+    all: "every host of the lattice, or of this machine",
+  });
 }

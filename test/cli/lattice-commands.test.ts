@@ -143,6 +143,13 @@ describe("commands about hosts elsewhere on a lattice", { skip: natsSkip() }, ()
     );
   });
 
+  test("down means hosts of this machine, whatever lattice a variable names", async () => {
+    for (const words of [["down"], ["down", back], ["down", "--all"]]) {
+      const { code, stderr } = await world.run(...words);
+      assert.deepEqual([code, /HOST_ABSENT/.test(stderr)], [3, true], words.join(" "));
+    }
+  });
+
   test("one of several hosts is drained and stopped only when it is named", async () => {
     const { code, stderr } = await world.run("stop", "host");
     assert.equal(code, 2);
