@@ -1,5 +1,5 @@
 import { type IncomingMessage, STATUS_CODES, type ServerResponse } from "node:http";
-import { describe, fail, isLatticeError, type TraceContext } from "../../lattice/index.ts";
+import { describe, type Era, fail, isLatticeError, type TraceContext } from "../../lattice/index.ts";
 import { replyError } from "../codec/malformed.ts";
 import { latin1Slice } from "../codec/raw-buffer.ts";
 import type { InvokeOptions } from "../provider.ts";
@@ -88,16 +88,17 @@ export class Exchange implements InvokeOptions {
       language,
     );
     context.invoke(link, httpOperation(era), payload, this).then(
-      (reply) => this.#answer(reply),
+      (reply) => this.#answer(reply, era),
       (error: unknown) => this.#fail(error),
     );
   }
 
-  #answer(bytes: Uint8Array): void {
+  /** `era` is that of the module which was asked; an update may have changed the actor's since. */
+  #answer(bytes: Uint8Array, era: Era): void {
     if (this.#gone) return;
-    const { era, name } = this.#site.link.linkedActor;
+    const { name } = this.#site.link.linkedActor;
     try {
-      this.#send(readHttpReply(era, bytes, "latin1"));
+      this.#send(readHttpReply(era, bytes, "latin1"), era);
     } catch (error) {
       const known = replyError(name, httpOperation(era), error);
       // What is left is Node's refusal of a header's name or value.
@@ -105,9 +106,9 @@ export class Exchange implements InvokeOptions {
     }
   }
 
-  #send({ statusCode, header, body }: HttpReply): void {
-    const { era, name } = this.#site.link.linkedActor;
+  #send({ statusCode, header, body }: HttpReply, era: Era): void {
     if (!(statusCode >= 200 && statusCode <= 599)) {
+      const { name } = this.#site.link.linkedActor;
       throw fail("REPLY_MALFORMED", name, httpOperation(era), `${statusCode} is no final HTTP status`);
     }
     const method = this.#request.method;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Era } from "../../lattice/index.ts";
 import { bytes, hex } from "../fakes.ts";
+import { until } from "../until.ts";
 import { type Asked, answered, type Behaviour, ok, packed, seen, speak } from "./site.ts";
 
 const replies: Record<Era, string> = {
@@ -78,6 +79,17 @@ export function requestBehaviours(behaviour: Behaviour): void {
       ["HttpServer.HandleRequest", "HandleRequest"],
     );
     assert.equal(asked[1]?.payload[0], 0x0a);
+  });
+
+  behaviour("a request under way in an update is answered in the era that it was asked in", async (openSite) => {
+    let answer: ((reply: Uint8Array) => void) | undefined;
+    await using site = await openSite(() => new Promise((resolve) => (answer = resolve)), { era: "E0" });
+    const asked = fetch(site.url);
+    await until(() => answer !== undefined);
+    Object.assign(site.link.linkedActor, { era: "E4" });
+    site.web.actorChanged?.(site.link);
+    answer!(bytes(replies.E0));
+    assert.equal(await (await asked).text(), '{"counter":5}');
   });
 
   behaviour("bodies arrive whole: announced, chunked, in pieces, empty", async (openSite) => {
