@@ -1,6 +1,7 @@
 import { canonicalContract, defaultLinkName, fail, isLatticeError, isPublicKey } from "../lattice/index.ts";
 import type { ProviderSpec } from "./engine-messages.ts";
 import type { LinkOptions } from "./links.ts";
+import { shortContract } from "./names.ts";
 import type { HostParts } from "./parts.ts";
 import type { ActorHandle, ProviderHandle, ProviderRecord, Wanted } from "./wanted.ts";
 
@@ -19,18 +20,38 @@ export interface Behind {
  * @throws LatticeError PROVIDER_ABSENT, ACTOR_AMBIGUOUS.
  */
 export function findBehind(
-  { wanted, fleet }: HostParts,
+  parts: HostParts,
   provider: ProviderHandle | string,
-  { contractId, linkName = defaultLinkName }: LinkOptions,
+  options: LinkOptions,
   joined: boolean,
 ): Behind {
+  const { wanted, fleet } = parts;
+  const { contractId, linkName = defaultLinkName } = options;
   try {
     const { spec } = findHere(wanted, provider, linkName);
     checkContract(spec.name, spec.contractId, contractId);
     return { key: spec.key, contractId: spec.contractId, linkName: spec.linkName, local: spec };
   } catch (error) {
-    if (typeof provider !== "string" || !joined || !isAbsent(error)) throw error;
-    const found = fleet.caller.tables.peers.findProvider(provider, linkName);
+    if (!isAbsent(error)) throw error;
+    // What a handle meant may have gone to another host and come back.
+    if (typeof provider !== "string") {
+      try {
+        return findBehind(parts, provider.id, options, joined);
+      } catch (again) {
+        throw isAbsent(again) ? error : again;
+      }
+    }
+    const { tables } = fleet.caller;
+    const former = tables.formerKeys.all().filter(({ key }) => key === provider);
+    const swapped = former.find((each) => each.linkName === linkName) ?? former[0];
+    if (swapped) return findBehind(parts, swapped.now, options, joined);
+    if (!joined) throw error;
+    const gone = goneFrom(parts, provider);
+    if (gone) {
+      checkContract(provider, gone.contractId, contractId);
+      return gone;
+    }
+    const found = tables.peers.findProvider(provider, linkName);
     if (found) {
       const { key, name, contractId: provides, linkName: under } = found.provider;
       checkContract(name, provides, contractId);
@@ -39,6 +60,17 @@ export function findBehind(
     if (contractId === undefined || !isPublicKey(provider)) throw error;
     return { key: provider, contractId, linkName };
   }
+}
+
+/** It has just gone to another host, which may not have announced it yet. */
+function goneFrom({ wanted, fleet }: HostParts, sought: string): Behind | undefined {
+  for (const { spec } of wanted.beside.keys()) {
+    const { key, name, contractId, linkName } = spec;
+    if (![key, name, contractId, shortContract(contractId)].includes(sought)) continue;
+    const place = fleet.caller.tables.givenTo({ provider: key, linkName });
+    if (place) return { key: place.key, contractId, linkName, host: place.host };
+  }
+  return undefined;
 }
 
 /** The M key of an actor that need not run anywhere yet. @throws LatticeError ACTOR_ABSENT, ACTOR_AMBIGUOUS. */

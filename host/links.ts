@@ -1,4 +1,12 @@
-import { canonicalContract, defaultLinkName, describe, fail, linkEventData, type State } from "../lattice/index.ts";
+import {
+  canonicalContract,
+  defaultLinkName,
+  describe,
+  fail,
+  isLatticeError,
+  linkEventData,
+  type State,
+} from "../lattice/index.ts";
 import { type LinkSpec, type PlacementSpec, type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { type KnownLink, LinkBook } from "./link-book.ts";
 import { type Behind, findBehind, linkedKey } from "./link-ends.ts";
@@ -97,8 +105,22 @@ export class Links {
     provider: ProviderHandle | string,
     options: LinkOptions = {},
   ): Promise<LinkRecord> {
-    const { wanted, turns } = this.#parts;
+    const { wanted } = this.#parts;
     const behind = findBehind(this.#parts, provider, options, this.#putAt !== undefined);
+    try {
+      return await this.#putTo(behind, actor, options);
+    } catch (error) {
+      const { local } = behind;
+      const isGone = isLatticeError(error) && error.code === "PROVIDER_ABSENT" && local && !wanted.provider(local.id);
+      if (!isGone) throw error;
+      // It went to another host, or stopped, while this waited for its turn.
+      const next = findBehind(this.#parts, local.key, { linkName: local.linkName }, this.#putAt !== undefined);
+      return await this.#putTo(next, actor, { linkName: local.linkName, ...options });
+    }
+  }
+
+  async #putTo(behind: Behind, actor: ActorHandle | string, options: LinkOptions): Promise<LinkRecord> {
+    const { wanted, turns } = this.#parts;
     const key = linkedKey(this.#parts, actor);
     const here = [...wanted.placements.values()].filter(({ spec }) => spec.module.key === key);
     const record = typeof actor === "string" ? here[0] : wanted.findActor(actor);

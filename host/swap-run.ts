@@ -1,6 +1,6 @@
 import { type Provider, withoutProcess } from "../capabilities/index.ts";
-import { canonicalContract, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
-import { type ProviderSpec, slotOf } from "./engine-messages.ts";
+import { canonicalContract, contractOf, describe, fail, failFrom, isLatticeError } from "../lattice/index.ts";
+import { callerPlace, type ProviderSpec, slotOf } from "./engine-messages.ts";
 import { aboutProvider, aboutStoppedProvider } from "./event-data.ts";
 import type { Links } from "./links.ts";
 import type { OtherHosts } from "./moves/other-hosts.ts";
@@ -189,9 +189,22 @@ export class SwapRun {
     const refuse = (why: string) => fail("SWAP_REFUSED", from.name, to.name, why);
     if (canonicalContract(from.contractId) !== canonicalContract(to.contractId))
       throw refuse(`it provides ${to.contractId}, not ${from.contractId}`);
+    if (this.#leavesListeners)
+      throw refuse(
+        "the one listens in the host's engines and the other in its own thread, and no address can be open in both: start the host with --engines 0, or stop the one and start the other",
+      );
     for (const { spec } of this.#parts.wanted.providers.values())
       if (spec !== from && spec.key === to.key && spec.linkName === to.linkName)
         throw fail("PROVIDER_CONFLICT", to.contractId, to.linkName, spec.name);
+  }
+
+  /** A socket that stays open belongs to the engine that opened it. */
+  get #leavesListeners(): boolean {
+    const [from, to] = [this.#old.spec, this.#new.spec];
+    const inThread = ({ places }: ProviderSpec) => places.includes(callerPlace);
+    if (canonicalContract(from.contractId) !== contractOf("httpserver") || inThread(from) === inThread(to))
+      return false;
+    return this.#parts.fleet.linksOf(from.id).length > 0;
   }
 
   /** From here on calls wait; they go on with the switch, or with the end of the swap. */

@@ -204,7 +204,11 @@ export class Tables {
   }
 
   /** Where the provider went that a link means, when it ran here before. */
-  givenTo({ provider, linkName, providerLinkName = linkName }: LinkSpec): ProviderPlace | undefined {
+  givenTo({
+    provider,
+    linkName,
+    providerLinkName = linkName,
+  }: Pick<LinkSpec, "provider" | "linkName" | "providerLinkName">): ProviderPlace | undefined {
     return this.#given.get({ key: provider, linkName: providerLinkName });
   }
 

@@ -17,7 +17,7 @@ test("docs/errors.md says what the error catalogue says", () => {
 const page = (name: string) => readFileSync(`${docs}${name}`, "utf8");
 
 test("what the pages for operators name is there: options, metrics, pages", async () => {
-  const help = ["up", "doctor", "update", "swap", "run", "link put"]
+  const help = ["up", "doctor", "update", "swap", "run", "link put", "keys gen"]
     .map(
       (command) =>
         spawnSync(process.execPath, [launcher, ...command.split(" "), "--help"], { encoding: "utf8" }).stdout,

@@ -1,4 +1,4 @@
-import type { LinkSpec, ProviderPlace } from "../engine-messages.ts";
+import type { LinkSpec, NamedProvider, ProviderPlace } from "../engine-messages.ts";
 import { aboutProvider, aboutStoppedProvider } from "../event-data.ts";
 import type { Links } from "../links.ts";
 import type { HostParts } from "../parts.ts";
@@ -8,6 +8,9 @@ import { knownText, untilKnown } from "./way.ts";
 
 /** Longest wait until every host knows a way; those that do not are sent on. */
 const knownMs = 10_000;
+/** Longest wait until the other host announces what it took, and time between two looks; milliseconds. */
+const announcedMs = 2_000;
+const lookMs = 20;
 
 /**
  * In the turn of a provider that runs here: from now on it serves elsewhere. Calls that wait go
@@ -33,13 +36,14 @@ export async function giveAway(
  * no way in between. Answers how many know it, as text.
  */
 export async function farewell(
-  { wanted, events, id: host }: HostParts,
+  parts: HostParts,
   book: Links,
   hosts: OtherHosts,
   record: ProviderRecord,
   to: ProviderPlace,
   links: readonly LinkSpec[],
 ): Promise<string> {
+  const { wanted, events, id: host } = parts;
   const { spec, annotations } = record;
   const way = { key: to.key, linkName: spec.linkName, host: to.host };
   const others = hosts.peers().filter((each) => each.host !== to.host);
@@ -50,9 +54,18 @@ export async function farewell(
     await book.tell(shared);
     late = await untilKnown(hosts, others, { ...way, links: shared.map(({ id }) => id) }, knownMs, isThere);
   }
+  // A link put here by its name goes there meanwhile.
+  await announced(parts, way, isThere);
   wanted.beside.delete(record);
   events.emit("provider_stopped", { ...aboutStoppedProvider(host, spec, annotations), reason: "swap" });
   return knownText(others, late);
+}
+
+/** Waits until the other host has told this one that it runs the provider, a moment at most. */
+async function announced({ fleet }: HostParts, { key, linkName }: NamedProvider, there: () => boolean): Promise<void> {
+  const end = performance.now() + announcedMs;
+  const isKnown = () => fleet.caller.tables.peers.findProvider(key, linkName) !== undefined;
+  while (there() && !isKnown() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, lookMs));
 }
 
 /** In the turn of a provider that is ready here: from now on it serves, for every host that hears of it. */

@@ -188,6 +188,50 @@ test("a store goes to another host and another implementation at once", { skip }
   await counting.exact();
 });
 
+test("a link put while its provider goes to another host, on either, is with who serves then", { skip }, async () => {
+  await using hosts = await Hosts.start(2);
+  const [one, two] = hosts.all as [Host, Host];
+  const handle = await one.startProvider("builtin:keyvalue-memory");
+  const actor = await one.startActor(edgeActor());
+  await until(
+    () =>
+      two.link(actor.id, "keyvalue").then(
+        () => true,
+        () => false,
+      ),
+    patience,
+  );
+  const failures: unknown[] = [];
+  let puts = 0;
+  let over = false;
+  const putting = async (host: Host, target: typeof handle | string) => {
+    for (let at = 0; !over; at++) {
+      await host.link(actor.id, target, { linkName: `${at % 5}` }).catch((error: unknown) => failures.push(error));
+      puts++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const all = Promise.all([
+    putting(one, handle),
+    putting(one, "keyvalue"),
+    putting(one, handle.id),
+    putting(two, "keyvalue"),
+    putting(two, handle.id),
+  ]);
+  const settled = async () => {
+    const before = puts;
+    await until(() => puts > before + 50, patience);
+  };
+  await settled();
+  await one.swapProvider(handle, undefined, { toHost: two.id, trialMs: 0 });
+  await settled();
+  await two.swapProvider("keyvalue", undefined, { toHost: one.id, trialMs: 0 });
+  await settled();
+  over = true;
+  await all;
+  assert.deepEqual(failures, []);
+});
+
 test("one that fails its trial on the other host gives way, with what it was given", { skip }, async () => {
   await using hosts = await Hosts.start(3);
   const [one, two] = hosts.all as [Host, Host, Host];

@@ -158,7 +158,7 @@ test("a program that dies on trial takes the calls inside it along, and no other
   process.kill(second.pid!, "SIGKILL");
   const { outcome, reason } = await swapping;
   assert.equal(outcome, "returned");
-  assert.match(reason ?? "", /process of Archived is gone/);
+  assert.match(reason ?? "", /Archived is gone/);
   await load.more();
   assert.equal(await answerOf(host, actor, "Version"), "1");
   assert.ok(isAlive(first.pid));

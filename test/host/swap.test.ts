@@ -60,6 +60,34 @@ for (const engines of [0, 2]) {
   });
 }
 
+test("a link put at any moment of a swap, by handle, contract or the key of before, is with who serves then", async () => {
+  await using host = await startHost();
+  const handle = await host.startProvider("builtin:keyvalue-memory");
+  const linked = await host.startActor(edgeActor({ name: "linked" }));
+  const failures: unknown[] = [];
+  let puts = 0;
+  let over = false;
+  const putting = (target: typeof handle | string) =>
+    (async () => {
+      for (let at = 0; !over; at++) {
+        await host.link(linked, target, { linkName: `${at % 5}` }).catch((error: unknown) => failures.push(error));
+        puts++;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+  const all = Promise.all([handle, "keyvalue", handle.id].map(putting));
+  for (const next of [store("one", { key: KeyPair.generate("service").publicKey }), store("two")]) {
+    const before = puts;
+    await host.swapProvider(handle, next, { trialMs: 50 });
+    await until(() => puts > before + 100, 20_000);
+  }
+  over = true;
+  await all;
+  assert.deepEqual(failures, []);
+  for (let at = 0; at < 5; at++)
+    assert.equal(text(await host.call(linked, "Call", askHost("wasmcloud:keyvalue", "Get", "", `${at}`))), "two");
+});
+
 test("a call in flight ends on the old provider, which is stopped after it", async () => {
   await using host = await startHost();
   const actor = await host.startActor(edgeActor());

@@ -47,6 +47,16 @@ test("the HTTP server goes to a process of its own and back, with another port, 
   assert.deepEqual(ends, [[], []]);
 });
 
+test("with engines of their own the HTTP server stays in them, and the refusal says why and what to do", async () => {
+  await using host = await startHost({ engines: 1, logLevel: "silent" });
+  const server = await host.startProvider("builtin:httpserver");
+  const { urls } = await host.link(await echoOn(host), server, { values: { address: "127.0.0.1:0" } });
+  const child = await childProvider(httpModule, { network: true });
+  await assert.rejects(host.swapProvider(server, child), { code: "SWAP_REFUSED", message: /--engines 0, or stop/ });
+  await child.stop();
+  assert.equal(await statusOf(urls[0]!, "x"), 200);
+});
+
 test("requests, bodies, refusals and answers are the same from a process of its own", async () => {
   await using host = await startHost();
   const echo = await echoOn(host);
