@@ -42,7 +42,11 @@ export async function prepareFolder(folder: string): Promise<void> {
     if (info.uid !== userId()) throw new Error(`it belongs to user ${info.uid}`);
     if ((info.mode & 0o077) !== 0) chmodSync(folder, 0o700);
   } catch (error) {
-    throw failFrom(error, "PRECONDITION", `cannot keep control sockets in ${folder}: ${describe(error)}`);
+    throw failFrom(
+      error,
+      "PRECONDITION",
+      `cannot keep control sockets in ${folder}: ${describe(error)}; XDG_RUNTIME_DIR names another folder, lattice doctor tells more`,
+    );
   }
   await Promise.all(socketsIn(folder).filter(isSettled).map(clearStale));
 }

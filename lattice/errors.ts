@@ -728,7 +728,7 @@ export const catalogue = {
   REFERENCE_UNKNOWN: {
     kind: "invalid",
     text: (reference: string) => `${reference} is not a reference this host can fetch`,
-    hint: "Use a file, - for standard input, an https URL, or an image such as ghcr.io/x/echo:1.0.",
+    hint: "Use a file, - for standard input, an https URL, or an image such as ghcr.io/x/echo:1.0. Providers: lattice start provider.",
   },
   FETCH_FAILED: { kind: "unavailable", text: (reference: string, why: string) => `cannot fetch ${reference}: ${why}` },
   REFERENCE_REFUSED: {
