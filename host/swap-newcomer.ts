@@ -33,9 +33,7 @@ export class Newcomer {
     const links = wanted.map((link) => ({ ...link, provider: key, providerId: id }));
     const staged = await Promise.allSettled(links.map((link) => fleet.apply({ type: "stage-link", link })));
     const problems = staged.flatMap((result, at) =>
-      result.status === "rejected"
-        ? [`link "${links[at]!.linkName}" of ${links[at]!.actor}: ${describe(result.reason)}`]
-        : [],
+      result.status === "rejected" ? [`${linkText(this.#parts, links[at]!)}: ${describe(result.reason)}`] : [],
     );
     if (problems.length > 0) throw fail("SWAP_REFUSED", this.#from, name, problems.join("; "));
     return links.map((spec, at) => {
@@ -66,6 +64,11 @@ export class Newcomer {
     await fleet.apply({ type: "drop-provider", id: this.spec.id, drainMs: 0 }).catch(() => {});
     fleet.objects.delete(this.spec.id);
   }
+}
+
+/** A link for people: of the actor by its name, where that is known. */
+export function linkText({ fleet }: HostParts, { linkName, actor }: LinkSpec): string {
+  return `link "${linkName}" of ${fleet.caller.tables.known(actor)?.name ?? actor}`;
 }
 
 /** What is said of calls that a swap has failed; nothing where there are none. */

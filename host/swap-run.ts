@@ -10,7 +10,7 @@ import type { ProviderFigures } from "./provider-questions.ts";
 import { type Providers, referenceOf } from "./providers.ts";
 import { endHere, StateCopy } from "./swap-copy.ts";
 import type { SwapJournal } from "./swap-journal.ts";
-import { linksText, lostText, Newcomer } from "./swap-newcomer.ts";
+import { linksText, linkText, lostText, Newcomer } from "./swap-newcomer.ts";
 import { copyWhileCallsWait } from "./swap-pause.ts";
 import type { SwapOptions, SwapOutcome, SwapRecord } from "./swap-record.ts";
 import { swapReference } from "./swap-reference.ts";
@@ -162,9 +162,7 @@ export class SwapRun {
       if (before && !before.spec.config && sameTexts(before.spec.values, wanted.links.get(link.id)?.spec.values ?? {}))
         continue;
       await fleet.apply({ type: "stage-link", link }).catch((error: unknown) => {
-        logger.warn(
-          `${from.name} keeps the former values of link "${link.linkName}" of ${link.actor}: ${describe(error)}`,
-        );
+        logger.warn(`${from.name} keeps the former values of ${linkText(this.#parts, link)}: ${describe(error)}`);
       });
     }
     await fleet.apply({ type: "swap-provider", from: to.id, to: from.id, links });

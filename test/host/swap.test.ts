@@ -125,7 +125,7 @@ test("an old provider that never ends its calls is stopped at the deadline, and 
 
 test("everything that the new provider refuses is told before anything has changed", async () => {
   await using host = await startHost();
-  const actors = [await host.startActor(edgeActor()), await host.startActor(edgeActor())];
+  const actors = [await host.startActor(edgeActor({ name: "tea" })), await host.startActor(edgeActor({ name: "pot" }))];
   const handle = await host.startProvider(store("old"));
   for (const [at, actor] of actors.entries()) await host.link(actor, handle, { values: { at: String(at) } });
   let stopped = 0;
@@ -135,7 +135,7 @@ test("everything that the new provider refuses is told before anything has chang
   });
   await assert.rejects(host.swapProvider(handle, picky), {
     code: "SWAP_REFUSED",
-    message: /no room at 0.*no room at 1/,
+    message: /of tea: .*no room at 0.*of pot: .*no room at 1/,
   });
   await assert.rejects(host.swapProvider(handle, { ...store("other"), contractId: "wasmcloud:messaging" }), {
     code: "SWAP_REFUSED",
