@@ -14,18 +14,25 @@ export class Slots<T> implements Iterable<T> {
   /** The number under which each slot is held now, or was last. */
   readonly #numbers: number[] = [];
   readonly #free: number[] = [];
+  /** Whether the number that each slot had last may be given out once more. */
+  readonly #again: boolean[] = [];
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  /** Holds it until `take`, under a number that is not given out again soon. @throws RangeError when a million are held. */
-  add(value: T): number {
+  /**
+   * Holds it until `take`, under a number that is not given out again soon; or, with `again`, under the last one
+   * of a slot where that was allowed. @throws RangeError when a million are held.
+   */
+  add(value: T, again = false): number {
     const slot = this.#free.pop() ?? this.#held.length;
     if (slot >= mostSlots) throw new RangeError("too many wait at once");
-    const uses = Math.floor((this.#numbers[slot] ?? 0) / mostSlots);
-    const number = ((uses + 1) % mostUses) * mostSlots + slot;
+    const last = this.#numbers[slot] ?? 0;
+    const number =
+      again && this.#again[slot] ? last : ((Math.floor(last / mostSlots) + 1) % mostUses) * mostSlots + slot;
+    this.#again[slot] = false;
     this.#numbers[slot] = number;
     this.#held[slot] = value;
     this.#size++;
@@ -37,12 +44,16 @@ export class Slots<T> implements Iterable<T> {
     return this.#numbers[slot] === number ? this.#held[slot] : undefined;
   }
 
-  /** What was held under this number, and is no more; undefined when nothing was. */
-  take(number: number): T | undefined {
+  /**
+   * What was held under this number, and is no more; undefined when nothing was. `again`: it may be given out
+   * once more at once, to who can tell what was meant for another.
+   */
+  take(number: number, again = false): T | undefined {
     const value = this.get(number);
     if (value === undefined) return undefined;
     const slot = number % mostSlots;
     this.#held[slot] = undefined;
+    this.#again[slot] = again;
     this.#free.push(slot);
     this.#size--;
     return value;

@@ -6,6 +6,7 @@ import type {
   BusMessage,
   BusStatus,
   GatherOptions,
+  KnowingAsker,
   MessageHandler,
   PublishOptions,
   RequestOptions,
@@ -79,7 +80,7 @@ export class NatsBus implements Bus, SubscriptionOwner {
     return this.#requests.one(subject, payload, options, this.#send);
   }
 
-  ask(subject: string, payload: Uint8Array, options: RequestOptions, asker: Asker<NatsMessage>): void {
+  ask(subject: string, payload: Uint8Array, options: RequestOptions, asker: Asker<BusMessage> | KnowingAsker): void {
     this.#requests.ask(subject, payload, options, this.#send, asker);
   }
 

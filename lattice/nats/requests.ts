@@ -1,5 +1,5 @@
 import { type Asker, promised } from "../asker.ts";
-import type { BusHeaders, BusMessage, GatherOptions } from "../bus.ts";
+import type { BusHeaders, BusMessage, GatherOptions, KnowingAsker } from "../bus.ts";
 import { fail } from "../errors.ts";
 import type { LatticeError } from "../errors.ts";
 import type { Wanted } from "./backlog.ts";
@@ -25,7 +25,8 @@ export type SendRequest = (
 
 /**
  * Everyone who waits for a reply, behind one inbox: the server knows one subscription however many
- * requests are under way, and a reply finds its request by the number that its subject ends with.
+ * requests are under way, and a reply finds its request by the number that its subject ends with. It
+ * is another number for each request, unless whoever asks knows its reply.
  */
 export class Requests implements Interest {
   readonly sid: number;
@@ -57,9 +58,13 @@ export class Requests implements Interest {
     payload: Uint8Array,
     options: GatherOptions,
     send: SendRequest,
-    asker: Asker<NatsMessage>,
+    asker: Asker<NatsMessage> | KnowingAsker,
   ): void {
-    this.#start(payload, options, send, new OneReply(subject, options, this.#over, asker));
+    const wait =
+      "knows" in asker
+        ? new KnownReply(subject, options, this.#over, asker)
+        : new OneReply(subject, options, this.#over, asker);
+    this.#start(payload, options, send, wait);
   }
 
   /** Replies until enough came or the time is over. @throws LatticeError CALLER_GONE, and those of `send`. */
@@ -103,7 +108,7 @@ export class Requests implements Interest {
     if (signal?.aborted) throw fail("CALLER_GONE", subject);
     const now = performance.now();
     wait.deadline = now + timeoutMs;
-    wait.number = this.#waits.add(wait);
+    wait.number = this.#waits.add(wait, wait.knows);
     try {
       send(subject, payload, this.#prefix + wait.number, headers, wait);
     } catch (error) {
@@ -115,7 +120,7 @@ export class Requests implements Interest {
   }
 
   #end(wait: Wait): void {
-    this.#waits.take(wait.number);
+    this.#waits.take(wait.number, wait.final);
     wait.ended();
     if (this.#waits.size > 0) return;
     this.#timer.idle();
@@ -133,6 +138,10 @@ abstract class Wait implements Ending, Wanted {
   number = 0;
   deadline = 0;
   wanted = true;
+  /** Its asker tells its reply from others. */
+  readonly knows: boolean = false;
+  /** It has had its reply. */
+  final = false;
   readonly subject: string;
   readonly timeoutMs: number;
   readonly over: (wait: Wait) => void;
@@ -192,6 +201,22 @@ class OneReply extends Wait {
   late(): void {
     this.over(this);
     this.#asker.failed(fail("RPC_TIMEOUT", this.subject, this.timeoutMs));
+  }
+}
+
+class KnownReply extends OneReply {
+  override readonly knows = true;
+  readonly #knowing: KnowingAsker;
+
+  constructor(subject: string, options: GatherOptions, over: (wait: Wait) => void, asker: KnowingAsker) {
+    super(subject, options, over, asker);
+    this.#knowing = asker;
+  }
+
+  override reply(message: NatsMessage): void {
+    if (!this.#knowing.knows(message)) return;
+    this.final = true;
+    super.reply(message);
   }
 }
 

@@ -27,6 +27,23 @@ test("a number whose place was used again means nobody, however often", () => {
   }
 });
 
+test("a number may be given out again when that was allowed and is asked for, and means only what it holds then", () => {
+  const slots = new Slots<string>();
+  const first = slots.add("one");
+  slots.take(first, true);
+  assert.equal(slots.get(first), undefined);
+  assert.equal(slots.take(first), undefined);
+  const again = slots.add("two", true);
+  assert.equal(again, first);
+  slots.take(again);
+  const third = slots.add("three", true);
+  assert.notEqual(third, first);
+  slots.take(third, true);
+  // Who does not ask for it gets a new one.
+  assert.ok(![first, third].includes(slots.add("four")));
+  assert.deepEqual([slots.get(first), slots.get(third), slots.size], [undefined, undefined, 1]);
+});
+
 test("who is taken or added while all are looked at does no harm", () => {
   const slots = new Slots<number>();
   const numbers = [1, 2, 3, 4].map((value) => slots.add(value));

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { type Asker, promised, tell } from "../../asker.ts";
-import type { Bus, BusMessage, RequestOptions } from "../../bus.ts";
+import type { Bus, BusMessage, KnowingAsker, RequestOptions } from "../../bus.ts";
 import { fail } from "../../errors.ts";
 import { Flow } from "./flow.ts";
 import { asBuffer } from "./frame-bytes.ts";
@@ -12,7 +12,7 @@ import type { Hellos } from "./hellos.ts";
 import type { End } from "./mac.ts";
 import { callSize } from "./remote-call.ts";
 import type { RemoteAnswer, RemoteCall, StoredPayload } from "./remote-call.ts";
-import { encodeOpen, streamBytes } from "./session-frames.ts";
+import { answersAnother, encodeOpen, streamBytes } from "./session-frames.ts";
 import type { FramePosition } from "./session-frames.ts";
 import type { SessionIdentity } from "./session-identity.ts";
 
@@ -182,8 +182,8 @@ export class SessionCaller {
   }
 }
 
-/** A call that was sent and has no reply yet. */
-class SealedCall implements Asker<BusMessage> {
+/** A call that was sent and has no reply yet. A place of a host is one engine, which answers a call once. */
+class SealedCall implements KnowingAsker {
   readonly begun = performance.now();
   readonly flow: Flow;
   readonly position: FramePosition;
@@ -206,6 +206,10 @@ class SealedCall implements Asker<BusMessage> {
     this.call = call;
     this.options = options;
     this.asker = asker;
+  }
+
+  knows({ payload }: BusMessage): boolean {
+    return !answersAnother(payload, this.position);
   }
 
   answered(reply: BusMessage): void {

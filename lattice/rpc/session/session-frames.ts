@@ -1,4 +1,4 @@
-import { FrameProblem, FrameReader, FrameWriter, frameTextSize } from "./frame-bytes.ts";
+import { asBuffer, FrameProblem, FrameReader, FrameWriter, frameTextSize } from "./frame-bytes.ts";
 import { answerSize, callSize, readAnswer, readCall, writeAnswer, writeCall } from "./remote-call.ts";
 import type { InFrame, RemoteAnswer, RemoteCall, StoredPayload } from "./remote-call.ts";
 import { tagBytes } from "./mac.ts";
@@ -142,6 +142,16 @@ export function decodeAnswer(bytes: Uint8Array, { stream, sequence }: FramePosit
   if (!reader.bytes(streamBytes).equals(stream) || reader.u32() !== sequence)
     throw new FrameProblem("it answers another call");
   return type === "answer" ? readAnswer(reader) : { renew: reader.bytes(streamBytes) };
+}
+
+/** Whether a frame says that it answers a call at another place: unproven, enough to let it be. */
+export function answersAnother(bytes: Uint8Array, { stream, sequence }: FramePosition): boolean {
+  const type = frameType(bytes);
+  if ((type !== "answer" && type !== "renew") || bytes.length < 2 + streamBytes + 4) return false;
+  const frame = asBuffer(bytes);
+  if (frame.readUInt32BE(2 + streamBytes) !== sequence) return true;
+  for (let at = 0; at < streamBytes; at++) if (frame[2 + at] !== stream[at]) return true;
+  return false;
 }
 
 export function encodeStranger(): Uint8Array {

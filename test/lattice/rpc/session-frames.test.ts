@@ -8,6 +8,7 @@ import { asBuffer, FrameProblem } from "../../../lattice/rpc/session/frame-bytes
 import { flowMac, Mac, tagBytes } from "../../../lattice/rpc/session/mac.ts";
 import { ReplayWindow } from "../../../lattice/rpc/session/replay-window.ts";
 import {
+  answersAnother,
   decodeAnswer,
   decodeCallHead,
   decodeOpen,
@@ -16,6 +17,7 @@ import {
   encodeCall,
   encodeOpen,
   encodeRenew,
+  encodeStranger,
   encodeWelcome,
 } from "../../../lattice/rpc/session/session-frames.ts";
 import { createHmac } from "node:crypto";
@@ -105,6 +107,18 @@ test("answers come back for their call only", () => {
   const error = fail("QUEUE_FULL", "x".repeat(100_000), 3);
   const answer = decodeAnswer(encodeAnswer(position, { ok: false, error }, mac), position, mac);
   assert.ok("error" in answer && answer.error.code === "QUEUE_FULL" && answer.error.message.length === 4_096);
+});
+
+test("an answer to another call is told from one's own, and from what is no answer", () => {
+  const position = { stream, sequence: 7 };
+  const answer = encodeAnswer(position, { ok: true, payload: Buffer.of(1), stored: undefined }, mac);
+  for (const frame of [answer, encodeRenew(position, randomBytes(8), mac)]) {
+    assert.equal(answersAnother(frame, position), false);
+    assert.equal(answersAnother(frame, { stream, sequence: 8 }), true);
+    assert.equal(answersAnother(frame, { stream: randomBytes(8), sequence: 7 }), true);
+  }
+  for (const other of [encodeStranger(), Buffer.of(), Buffer.from("hello"), answer.subarray(0, 10)])
+    assert.equal(answersAnother(other, { stream, sequence: 8 }), false);
 });
 
 test("the beginning of a conversation is read as it was written", () => {
