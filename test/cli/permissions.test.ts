@@ -11,7 +11,7 @@ import { askHost, edgeActor } from "../support/edge.ts";
 import { NatsServer, natsTest } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 const patient = { timeoutMs: patienceMs };
 const topics = { topic: "rules.ask", changesTopic: "rules.changes" };
 

@@ -96,9 +96,9 @@ links: [{ actor: greeted, contract: "${capability}", values: { pin: "secret:nats
   const ask = async () => (await home.run(["call", "greeted", "Call", "--hex", hex, "--raw"])).stdout;
   assert.equal(await ask(), "hush4711 (hushmark)");
   assert.equal((await home.run(["secret", "put", "pin"], { ...there, input: "hush4712" })).code, 0);
-  await until(async () => (await ask()) === "hush4712 (hushmark)", 30_000);
+  await until(async () => (await ask()) === "hush4712 (hushmark)");
   assert.equal((await home.run(["secret", "put", "mark"], { ...there, input: "hushsign" })).code, 0);
-  await until(async () => (await ask()) === "hush4712 (hushsign)", 30_000);
+  await until(async () => (await ask()) === "hush4712 (hushsign)");
   for (const kind of ["links", "events", "inventory"])
     assert.doesNotMatch((await home.run(["get", kind, "-o", "json"])).stdout, /hush/);
   running.child.kill("SIGTERM");

@@ -109,7 +109,7 @@ describe("lattice up", () => {
       assert.equal(away.status, 503);
       assert.match(away.text, /lattice default .*connecting/);
       await using server = await NatsServer.start({ port });
-      await until(async () => (await readyz()).status === 200, 20_000);
+      await until(async () => (await readyz()).status === 200);
       const client = await connectNats({ servers: server.url });
       const records = await until(async () => {
         const found = await client.bus.gather("wasmbus.ctl.default.ping.hosts", new Uint8Array(), {

@@ -58,7 +58,7 @@ for (const { name, skip: without, contract, bytes } of programs) {
     });
     for (let round = 0; round < 15; round++) {
       const before = calls;
-      await until(() => calls > before + 6, 20_000);
+      await until(() => calls > before + 6);
       await shop.link(actor, provider, { values: { prefix: `round ${round}` } });
     }
     over = true;

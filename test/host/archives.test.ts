@@ -174,7 +174,7 @@ test("one that ends is gone at once, one that hangs is ended by stop", { skip },
   const again = shop.fleet.objects.values().next().value;
   const health = await again?.health?.();
   assert.equal(health?.healthy, false);
-  await until(async () => (await ask("Echo", "again")) === "again", 20_000);
+  await until(async () => (await ask("Echo", "again")) === "again");
   assert.equal(await ask("Values"), "{}", "linked again");
   await shop.stopProvider(provider);
 
@@ -271,7 +271,7 @@ test("no program outlives a host that ends by kill -9, not even one that hangs",
   const child = spawn(process.execPath, [entry, server.url, folder], { stdio: ["ignore", "pipe", "inherit"] });
   let out = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
-  const line = await until(() => out.includes("\n") && out, 20_000);
+  const line = await until(() => out.includes("\n") && out);
   const { program } = JSON.parse(line) as { program: number };
   assert.ok(isAlive(program));
   child.kill("SIGKILL");

@@ -12,7 +12,7 @@ async function childHost() {
   let out = "";
   host.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
   const told = async (lines: number) => {
-    await until(() => out.split("\n").length > lines, 20_000);
+    await until(() => out.split("\n").length > lines);
     return JSON.parse(out.split("\n")[lines - 1]!) as { children: number[]; guardian: number };
   };
   return { host, told };

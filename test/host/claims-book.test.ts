@@ -6,7 +6,7 @@ import { obedient } from "../support/actors.ts";
 import { start } from "../support/journey.ts";
 import { until } from "../support/until.ts";
 
-const patienceMs = 15_000;
+const patienceMs = 60_000;
 
 /** Two hosts of one lattice, and its bucket. */
 async function lattice() {

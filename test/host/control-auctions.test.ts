@@ -12,7 +12,7 @@ import { ControlLattice } from "../support/control-client.ts";
 import { natsTest } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 /** Waits until these hosts bid and no others: a busy machine answers late. */
 async function onlyThese(

@@ -6,7 +6,7 @@ import { ControlLattice } from "../support/control-client.ts";
 import { natsTest } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 natsTest(
   "a provider that falls ill and recovers is told on the lattice's events, by key, link and contract",

@@ -13,7 +13,7 @@ import { Registry, registryLogin, withoutRegistry } from "../support/registry.ts
 import { until } from "../support/until.ts";
 
 const skip = natsSkip() || withoutRegistry;
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 void test(
   "credentials that are put over the lattice are used by the next pull, and are told to nobody",

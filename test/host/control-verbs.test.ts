@@ -102,7 +102,7 @@ void test("whoever stops a host may say how long calls in flight have", async ()
     const call = world.host.call(actor, "Call", askHost("wasmcloud:keyvalue")).catch(() => {});
     await entered;
     await stop(world);
-    await until(() => world.host.state === "stopped", 30_000);
+    await until(() => world.host.state === "stopped");
     await call;
   };
   await parting(async ({ bus, host }) => {

@@ -15,7 +15,9 @@ const bytes = (value: string) => new TextEncoder().encode(value);
 const text = (value: Uint8Array) => new TextDecoder().decode(value);
 const web = "wasmcloud:httpserver";
 
-const hostOf = (engines: number) => startHost({ engines, middleware: [unruly], logLevel: "silent" });
+/** Time for an engine to come back on a busy machine. */
+const patient = { callTimeoutMs: 60_000, engineSilenceMs: 10_000 };
+const hostOf = (engines: number) => startHost({ engines, middleware: [unruly], logLevel: "silent", limits: patient });
 /** Ends the engine that takes the call. */
 const endOne = async (host: Host, actor: string) =>
   assert.equal(await codeOf(host.call(actor, "test.Exit", nothing)), "ENGINE_LOST");

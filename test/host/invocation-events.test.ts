@@ -34,10 +34,10 @@ void test("hosts that are asked to tell one event for every call, with both ends
     },
   });
   await b.link(actor.id, store);
-  await until(() => a.wanted.links.size === 1, 20_000);
+  await until(() => a.wanted.links.size === 1);
   const request = (operation: string, payload = "12345") => askHost("wasmcloud:keyvalue", operation, payload);
   const call = (operation: string, payload?: string) => a.call(actor, "Call", request(operation, payload));
-  await until(() => b.fleet.caller.tables.peers.get(a.id) !== undefined, 20_000);
+  await until(() => b.fleet.caller.tables.peers.get(a.id) !== undefined);
   // Until the provider is known there, which is told as well.
   await until(
     async () =>
@@ -49,7 +49,7 @@ void test("hosts that are asked to tell one event for every call, with both ends
   await call("Get");
   await call("Fail");
   await call("Finally", "");
-  await until(() => all.some(({ data }) => data["bytes"] === request("Finally", "").length), 20_000);
+  await until(() => all.some(({ data }) => data["bytes"] === request("Finally", "").length));
   const sizes = [5, request("Get").length, request("Fail").length];
   const told = all.filter(({ data }) => sizes.includes(Number(data["bytes"])));
   const entity = { public_key: actor.id, contract_id: "", link_name: "" };

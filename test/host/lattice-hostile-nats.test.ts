@@ -21,7 +21,7 @@ import { hostileFamilies, hostileMessages } from "../support/hostile-messages.ts
 import { natsTest, NatsServer } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 
 natsTest("hostile messages over a real server, too, end nothing, change nothing and are counted", async () => {
   await using server = await NatsServer.start();

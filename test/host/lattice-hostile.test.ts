@@ -9,7 +9,7 @@ import { until } from "../support/until.ts";
 
 const lattice = "shop";
 const total = 10_000;
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 /** What fits into a message for sure. */
 const mostBytes = 500_000;
 const subjects = new Subjects(lattice);

@@ -23,7 +23,7 @@ import { natsSkip, NatsServer } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
 const skip = natsSkip();
-const patient = 20_000;
+const patient = 60_000;
 const unruly = fileURLToPath(new URL("../support/unruly-middleware.ts", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "lattice-secrets-"));
 const key = KeyPair.generate("curve");

@@ -6,7 +6,7 @@ import { askHost, edgeActor } from "../support/edge.ts";
 import { Gate } from "../support/journey.ts";
 import { until } from "../support/until.ts";
 
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 const large = new Uint8Array(1_000_000);
 
 /** Hosts of one lattice, each with a connection that the test can cut. */

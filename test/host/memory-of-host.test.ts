@@ -103,7 +103,7 @@ void test("what cannot come back stays wanted, and comes as soon as it can", asy
   const names = () => [...third.wanted.placements.values()].map(({ spec }) => spec.module.claims.name);
   assert.deepEqual(names(), ["Other"]);
   renameSync(join(folder.path, kept), join(folder.path, "modules", kept));
-  await until(() => names().includes("Echo"), 20_000);
+  await until(() => names().includes("Echo"));
   assert.equal(await ask(third, "Echo", "Echo", "back"), "back");
 });
 

@@ -19,7 +19,7 @@ import { until } from "../support/until.ts";
 
 const skip = natsSkip();
 const contract = "wasmcloud:keyvalue";
-const patience = 30_000;
+const patience = 60_000;
 const keys = 20;
 const get = askHost(contract);
 let server: NatsServer;

@@ -141,7 +141,7 @@ for (const engines of [0, 1])
     const counting = new Counting(host, { actors, callers: 4, keys: 5 });
     for (let change = 1; change <= 20; change++) {
       const before = counting.done;
-      await until(() => counting.done > before + 20, 20_000);
+      await until(() => counting.done > before + 20);
       await host.configurations.put("base", { note: String(change) });
     }
     await counting.stop();
@@ -232,10 +232,10 @@ natsTest(
     const actor = await startCounter(other);
     await other.configurations.put("store", { size: "1" });
     await other.link(actor, key, { contractId: "wasmcloud:keyvalue", config: ["store"] });
-    await until(() => store.told.length === 1, 30_000);
-    await until(() => early.configurations.find("store"), 30_000);
+    await until(() => store.told.length === 1);
+    await until(() => early.configurations.find("store"));
     await other.configurations.put("store", { size: "2" });
-    await until(() => store.told.length === 2, 30_000);
+    await until(() => store.told.length === 2);
     assert.deepEqual(store.told, [{ size: "1" }, { size: "2" }]);
   },
 );

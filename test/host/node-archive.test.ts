@@ -107,7 +107,7 @@ test("one that dies is brought back, and from what was signed, whatever lies in 
   const { pid } = object as { pid?: number };
   assert.match(await ask("Exit"), /Archived is gone: it exited with code 5/);
   const settings = '[{"mark":"."},{"url":"one"}]';
-  await until(async () => (await ask("Settings").catch(String)) === settings, 30_000);
+  await until(async () => (await ask("Settings").catch(String)) === settings);
   assert.deepEqual(readFileSync(file!), Buffer.from(code));
   assert.ok(!isAlive(pid));
 });

@@ -136,7 +136,7 @@ test("one that cannot come back is told apart from one that has: its reason stay
   );
   alive = false;
   await until(async () => /its restart failed: .*no room/.test(await ask()));
-  await until(async () => (await ask()) === "stored", 20_000);
+  await until(async () => (await ask()) === "stored");
   assert.equal((await describeOf(host, handle.id)).provider.restarts, 1);
   assert.equal(host.wanted.links.size, 1);
 });

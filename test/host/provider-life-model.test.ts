@@ -8,7 +8,7 @@ import { type Probe, probe, type ProbeKind } from "../support/probes.ts";
 import { until } from "../support/until.ts";
 
 const get = askHost("wasmcloud:keyvalue");
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 /** The orders that are tried are the same each time; another seed finds others. */
 const seed = Number(process.env["MODEL_SEED"] ?? 5);
 

@@ -16,7 +16,7 @@ import { until } from "../support/until.ts";
 const folder = mkdtempSync(join(tmpdir(), "provider-secrets-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const options = { secrets: { folders: [folder] }, limits: { secretsMs: 50 } } as const;
-const patient = 20_000;
+const patient = 60_000;
 
 /** As an orchestrator does it: the file is replaced in one step. */
 function keep(name: string, text: string): void {

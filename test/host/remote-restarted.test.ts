@@ -6,7 +6,7 @@ import { askHost, edgeActor } from "../support/edge.ts";
 import { codeOf, Gate } from "../support/journey.ts";
 import { until } from "../support/until.ts";
 
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 /** What nobody waits for here: it would be seen. */
 const longMs = 120_000;
 

@@ -10,7 +10,7 @@ import { askHost, edgeActor } from "../support/edge.ts";
 import { natsTest } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 const configSchema = { type: "object", properties: { url: { type: "string" } } };
 
 natsTest("what was signed of an archive is told, listed, kept with its token and asked of the policy", async () => {

@@ -9,7 +9,7 @@ import { askHost, edgeActor } from "../support/edge.ts";
 import { until } from "../support/until.ts";
 
 const contract = "wasmcloud:keyvalue";
-const patient = 30_000;
+const patient = 60_000;
 
 function hold(ms: number): void {
   const end = performance.now() + ms;

@@ -62,7 +62,7 @@ for (const deed of ["hang", "wait"] as const) {
     await using supervisor = await Supervisor.start({ ...given, count: 2 });
     const neighbour = supervisor.get(1);
     supervisor.get(0)?.worker.postMessage(deed);
-    await until(() => given.world.restarted.length === 1, 15_000);
+    await until(() => given.world.restarted.length === 1);
     assert.ok(await answers(supervisor.get(0)));
     assert.equal(given.world.losses[0]?.loss.reason, "silent");
     assert.equal(supervisor.get(1), neighbour);
@@ -88,7 +88,7 @@ test("a replacement that hangs before it is ready is replaced itself", async () 
   const given = options((_index, attempt) => (attempt === 1 ? "hang-before-ready" : undefined));
   await using supervisor = await Supervisor.start(given);
   supervisor.get(0)?.worker.postMessage("exit");
-  await until(() => given.world.restarted.length === 1, 15_000);
+  await until(() => given.world.restarted.length === 1);
   assert.equal(given.world.started.length, 3);
   assert.equal(given.world.failed.length, 1);
   assert.equal(given.world.losses.length, 1);
@@ -104,7 +104,7 @@ test("a thread that cannot start is tried again with growing waits", async () =>
   const given = options((_index, attempt) => (attempt > 0 && attempt < 5 ? "throw-while-loading" : undefined));
   await using supervisor = await Supervisor.start(given);
   supervisor.get(0)?.worker.postMessage("exit");
-  await until(() => given.world.restarted.length === 1, 15_000);
+  await until(() => given.world.restarted.length === 1);
   assert.deepEqual(
     given.world.failed.map(({ waitMs }) => waitMs),
     [0, 20, 40, 80],

@@ -12,7 +12,7 @@ import { natsSkip, NatsServer } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
 const skip = natsSkip();
-const patience = 30_000;
+const patience = 60_000;
 /** Time enough for a call on a busy machine. */
 const patient = { rpcTimeoutMs: 20_000, callTimeoutMs: 60_000 };
 const folder = mkdtempSync(join(tmpdir(), "lattice-far-"));

@@ -18,7 +18,7 @@ import { FakeWorld } from "./fake-tables.ts";
 
 const contract = "wasmcloud:keyvalue";
 const skip = natsSkip();
-const patience = 30_000;
+const patience = 60_000;
 let server: NatsServer;
 let lattices = 0;
 

@@ -11,7 +11,7 @@ import { until } from "../support/until.ts";
 
 const contract = "wasmcloud:keyvalue";
 const skip = natsSkip();
-const patience = 30_000;
+const patience = 60_000;
 const folder = mkdtempSync(join(tmpdir(), "swapped-modules-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 

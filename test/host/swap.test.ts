@@ -363,7 +363,7 @@ test("calls that wait are counted, in whichever engine they wait", async () => {
   const slow = full("new", 0, {
     importEntries: async () => {
       waiting = host.call(actor, "Call", get);
-      await until(async () => (await waited()) === 1, 20_000);
+      await until(async () => (await waited()) === 1);
       return 1;
     },
   });

@@ -12,7 +12,7 @@ import { until } from "../support/until.ts";
 
 const hanging = fileURLToPath(new URL("../support/hanging-provider.ts", import.meta.url));
 const contract = "wasmcloud:keyvalue";
-const patient = 30_000;
+const patient = 60_000;
 const silenceMs = 1_000;
 
 async function startUnruly(options: ThreadOptions = {}) {

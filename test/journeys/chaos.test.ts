@@ -89,19 +89,19 @@ for (const { way, engines, dying } of ways) {
       for (const { key } of modules.map(([first]) => first!)) {
         const runs = [...host.wanted.placements.values()].some(({ spec }) => spec.module.key === key);
         const wanted = runs ? undefined : "ACTOR_ABSENT";
-        await until(async () => (await codeOf(host.call(key, "Echo", nothing))) === wanted, 20_000);
+        await until(async () => (await codeOf(host.call(key, "Echo", nothing))) === wanted);
         const linked = [...host.wanted.links.values()].some(({ spec }) => spec.actor === key);
         if (!runs) continue;
         const said = linked ? /^let through$/ : /has no link/;
         const get = () => ask(host, key, "Call", calling("wasmcloud:keyvalue", "Get")).catch(String);
-        await until(async () => said.test(await get()), 20_000);
+        await until(async () => said.test(await get()));
       }
       await Promise.all([...host.wanted.placements.values()].map(({ spec }) => host.stopActor(spec.module.key)));
       assert.equal(host.wanted.placements.size, 0);
       await until(async () => (await instancesOf(host)) === 0);
       // Nothing is left in the way of a new start.
       for (const [first] of modules) await host.startActor(first!);
-      await until(async () => (await instancesOf(host)) === names.length * Math.max(1, engines), 20_000);
+      await until(async () => (await instancesOf(host)) === names.length * Math.max(1, engines));
     });
   }
 }

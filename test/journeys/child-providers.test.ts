@@ -69,7 +69,7 @@ test("one that dies is brought back with its links, and its actors go on", async
     text(await host.call(actor, "Call", askHost("wasmcloud:keyvalue", operation, payload)));
   const { pid } = child;
   assert.match(await ask("Exit", "1"), /is gone/);
-  await until(async () => (await ask("Echo", "hello")) === "hello", 20_000);
+  await until(async () => (await ask("Echo", "hello")) === "hello");
   assert.notEqual(child.pid, pid);
   assert.match(await ask("About"), /"values":\{"url":"kept"\}/);
 });

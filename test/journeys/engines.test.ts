@@ -101,7 +101,7 @@ test("the instances of an engine that died are counted no more", async () => {
   for (let round = 1; round <= 3; round++) {
     assert.equal(await codeOf(host.call(actors[0]!, "test.Exit", nothing)), "ENGINE_LOST");
     for (const actor of actors) {
-      await until(async () => (await codeOf(host.call(actor, "Echo", nothing))) === undefined, 20_000);
+      await until(async () => (await codeOf(host.call(actor, "Echo", nothing))) === undefined);
     }
   }
   const third = await start(host, obedient({ name: "third" }));

@@ -10,7 +10,7 @@ import { until } from "../support/until.ts";
 
 const httpModule = fileURLToPath(new URL("../support/http-module.ts", import.meta.url));
 const echoFile = fileURLToPath(new URL("../../actors/examples/echo-rust/echo.wasm", import.meta.url));
-const patience = 20_000;
+const patience = 60_000;
 
 const echoOn = async (host: Host) => await host.startActor(await host.load(fileBytes(echoFile), "echo"));
 
@@ -24,7 +24,7 @@ test("the HTTP server goes to a process of its own and back, with another port, 
   const loads = [new Requests(url, false), new Requests(url, true)];
   const busy = async () => {
     const before = loads.map(({ answered }) => answered);
-    await until(() => loads.every(({ answered }, at) => answered > before[at]! + 50), 20_000);
+    await until(() => loads.every(({ answered }, at) => answered > before[at]! + 50));
   };
   for (let round = 0; round < 2; round++) {
     await busy();

@@ -7,7 +7,7 @@ import { Gate, send, start } from "../support/journey.ts";
 import { natsTest } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const headers = { traceparent: `00-${traceId}-b7ad6b7169203331-01`, tracestate: "vendor=1" };
 

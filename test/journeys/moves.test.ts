@@ -13,7 +13,7 @@ import { natsSkip, NatsServer } from "../support/nats-server.ts";
 import { until } from "../support/until.ts";
 
 const skip = natsSkip();
-const patience = 40_000;
+const patience = 60_000;
 const library = new URL("../../index.ts", import.meta.url).href;
 const reference = "builtin:keyvalue-memory";
 const running = (host: Host) => [...host.wanted.providers.values()].map((each) => each.reference);

@@ -47,7 +47,7 @@ for (const { way, engines } of ways) {
     const options: SwapOptions = { copyState: true, trialMs: 30 };
     for (let swap = 1; swap <= 10; swap++) {
       const before = counting.done;
-      await until(() => counting.done > before + 200, 20_000);
+      await until(() => counting.done > before + 200);
       const outcome = await host.swapProvider("keyvalue", "memory", options);
       assert.deepEqual([outcome.outcome, outcome.lost, outcome.keysCopied], ["swapped", 0, 20]);
     }
@@ -61,12 +61,12 @@ for (const { way, engines } of ways) {
     await using host = await startHost({ engines });
     const actors = await countingActors(host, "builtin:keyvalue-memory");
     const counting = new Counting(host, { actors, callers: 4, keys: 5 });
-    await until(() => counting.done > 200, 20_000);
+    await until(() => counting.done > 200);
     const ill = illAfter(300);
     const { outcome, reason } = await host.swapProvider("keyvalue", ill, { copyState: true, trialMs: 60_000 });
     assert.deepEqual([outcome, reason], ["returned", "the disk is full"]);
     const since = counting.done;
-    await until(() => counting.done > since + 200, 20_000);
+    await until(() => counting.done > since + 200);
     await counting.stop();
     assert.equal(counting.errors, 0);
     assert.deepEqual(await counting.differences(), []);
@@ -99,7 +99,7 @@ for (const { way, engines } of ways) {
     const loads = [new Requests(url, false), new Requests(url, true)];
     const busy = async () => {
       const before = loads.map(({ answered }) => answered);
-      await until(() => loads.every(({ answered }, at) => answered > before[at]! + 50), 20_000);
+      await until(() => loads.every(({ answered }, at) => answered > before[at]! + 50));
     };
     for (let round = 0; round < 4; round++) {
       await busy();
@@ -149,7 +149,7 @@ test("engines that die while providers swap come back with the provider of now",
       await dying;
       if (refused === undefined) swapped = round;
       else assert.ok(["ENGINE_LOST", "SWAP_REFUSED"].includes(refused), refused);
-      await until(async () => (await host.fleet.stats()).length === 3, 20_000);
+      await until(async () => (await host.fleet.stats()).length === 3);
       const answers = await Promise.all(Array.from({ length: 10 }, ask));
       assert.deepEqual(new Set(answers), new Set([String(swapped)]));
     }

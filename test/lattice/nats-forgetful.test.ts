@@ -8,7 +8,7 @@ import { NatsServer, natsTest } from "../support/nats-server.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 
 function unlessAway(error: { code?: string }): boolean {
   if (error.code !== "STATE_UNAVAILABLE") throw error;

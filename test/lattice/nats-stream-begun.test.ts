@@ -42,7 +42,7 @@ for (const { what, stream, subjects, write } of [
     const written = write(connection);
     written.catch(() => {});
     // Looked at again after each refusal.
-    await until(() => looks >= 4, 15_000);
+    await until(() => looks >= 4);
     await api("UPDATE", subjects);
     await written;
   });

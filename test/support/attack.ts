@@ -32,7 +32,7 @@ const store: Provider = {
 };
 const policyService = { topic: "policy.ask", changesTopic: "policy.changes", timeoutMs: 20_000 };
 /** Longest wait for an answer, on a busy machine too. */
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 /** Messages that wait for their answers at the same time. */
 const atOnce = 20;
 

@@ -80,7 +80,7 @@ export class ControlLattice implements AsyncDisposable {
   /** Waits for an event of this name; those before it are forgotten. */
   async event(name: string, fits: (event: SeenEvent) => boolean = () => true): Promise<SeenEvent> {
     const fitting = (event: SeenEvent) => event.type.split(".").at(-1) === name && fits(event);
-    const found = await until(() => this.events.find(fitting), 20_000);
+    const found = await until(() => this.events.find(fitting));
     return found;
   }
 

@@ -22,7 +22,7 @@ export interface Probe {
   settled(runs: boolean): Promise<void>;
 }
 
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 
 /** One in this process, which counts its own life. */
 class ObjectProbe implements Probe, Provider {

@@ -83,7 +83,7 @@ export class Registry implements AsyncDisposable {
     const port = await until(() => {
       if (child.exitCode !== null) throw new Error(`docker-registry ended: ${log}`);
       return /listening on 127\.0\.0\.1:(\d+)/.exec(log)?.[1];
-    }, 20_000);
+    });
     return new Registry(`127.0.0.1:${port}`, child, folder, basic === true);
   }
 

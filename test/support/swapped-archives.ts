@@ -19,7 +19,7 @@ import { until } from "./until.ts";
 const contractId = "wasmcloud:keyvalue";
 /** Of all versions of both. */
 const subject = KeyPair.generate("service").publicKey;
-const patience = 30_000;
+const patience = 60_000;
 
 /** A provider of an archive, with the process that it runs in. */
 export type Opened = Provider & { readonly pid: number | undefined };
