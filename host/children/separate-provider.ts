@@ -140,9 +140,14 @@ export abstract class SeparateProvider implements Provider {
 
   async deleteLink(link: Link): Promise<void> {
     // What is gone holds no link.
-    if (this.#run === undefined || this.#run.gone) return void this.#links.delete(link.id);
+    if (this.#run === undefined || this.#run.gone) return this.#dropLink(link.id);
     await this.#run.ask({ type: "delete-link", linkId: link.id }, undefined, stepMs);
-    this.#links.delete(link.id);
+    this.#dropLink(link.id);
+  }
+
+  #dropLink(id: string): void {
+    this.#links.delete(id);
+    this.#storeNames.delete(id);
   }
 
   handle(call: ProviderCall): Promise<Uint8Array> {

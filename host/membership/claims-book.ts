@@ -13,6 +13,7 @@ import type { ProviderSpec } from "../engine-messages.ts";
 import type { Host } from "../host.ts";
 import { expiryText } from "../shown-rows.ts";
 import { ClaimedAliases } from "./claimed-aliases.ts";
+import { Unannounced } from "./unannounced.ts";
 
 /** Stored claims that are kept; more would be an attack. */
 const mostEntries = 50_000;
@@ -30,6 +31,14 @@ interface StoredClaims {
   readonly provider: ProviderClaims | undefined;
 }
 
+/** The other hosts of ours, as this one hears them. */
+interface Others {
+  /** Whether one of them announces an actor or provider of this key. */
+  readonly runsElsewhere: (key: string) => boolean;
+  /** False while the servers are away. */
+  readonly hears: () => boolean;
+}
+
 /**
  * Claims and references that the hosts of a lattice share: ours are written with their token when they
  * start; those of others are believed only as far as their token goes.
@@ -39,12 +48,14 @@ export class ClaimsBook {
   readonly #host: Host;
   readonly #state: State;
   readonly #stored = new Map<string, StoredClaims>();
-  readonly #references = new Map<string, string>();
+  /** Whose they are, and the key under which that is stored. */
+  readonly #references = new Map<string, { readonly key: string; readonly name: string }>();
   readonly #end: () => void;
   readonly #written = new Map<string, string>();
   /** Actors and providers that stopped here, in order, and may run elsewhere. */
   readonly #leaving = new Set<string>();
-  readonly #runsElsewhere: (key: string) => boolean;
+  readonly #others: Others;
+  readonly #unannounced: Unannounced;
   readonly #aliases: ClaimedAliases;
   #watch: StateWatch | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -52,10 +63,10 @@ export class ClaimsBook {
   #closed = false;
   #warned = false;
 
-  /** `runsElsewhere`: whether another of our hosts announces an actor or provider of this key. */
-  constructor(host: Host, state: State, runsElsewhere: (key: string) => boolean) {
+  constructor(host: Host, state: State, others: Others) {
     this.#host = host;
-    this.#runsElsewhere = runsElsewhere;
+    this.#others = others;
+    this.#unannounced = new Unannounced(host.config.membership.claimsAgeMs, () => this.#look());
     this.#state = state;
     this.#aliases = new ClaimedAliases({
       claims: () => this.#verified(),
@@ -128,7 +139,7 @@ export class ClaimsBook {
 
   /** The key that a reference stands for, when a host has said so. */
   keyOfReference(reference: string): string | undefined {
-    return this.#references.get(reference);
+    return this.#references.get(reference)?.key;
   }
 
   /** Other hosts announce other actors and providers than before. */
@@ -141,6 +152,7 @@ export class ClaimsBook {
     clearTimeout(this.#retry);
     this.#end();
     this.#aliases.stop();
+    this.#unannounced.stop();
     this.#watch?.stop();
   }
 
@@ -163,6 +175,22 @@ export class ClaimsBook {
     for (const key of this.#leaving) await this.#retire(key);
   }
 
+  /**
+   * What a lost host leaves: keys that nobody has announced for long. While this host hears nobody it does not know;
+   * one that was only cut off finds its own deleted, and writes them again.
+   */
+  #look(): void {
+    if (!this.#watch || !this.#others.hears() || this.#host.state !== "running") return this.#unannounced.forget();
+    const here = new Set(this.#ownRows().map(({ key }) => key));
+    const theirs = [...this.#references.values()].map(({ key }) => key).filter((key) => !this.#stored.has(key));
+    const ours = [...this.#stored].flatMap(([key, { row }]) => (row["jwt"] === undefined ? [] : [key]));
+    for (const key of this.#unannounced.due(
+      [...ours, ...theirs].filter((key) => !here.has(key) && !this.#others.runsElsewhere(key)),
+    ))
+      this.#leaving.add(key);
+    if (this.#leaving.size > 0) this.write();
+  }
+
   /** A host that stops leaves its claims: it may come back with what it ran. */
   #left(key: string): void {
     if (this.#host.state !== "running") return;
@@ -176,13 +204,24 @@ export class ClaimsBook {
    */
   async #retire(key: string): Promise<void> {
     if (this.#host.state !== "running" || this.#runsHere(key)) return void this.#leaving.delete(key);
-    if (this.#runsElsewhere(key)) return;
+    if (this.#others.runsElsewhere(key)) return;
     const name = `CLAIMS_${key}`;
     const entry = await this.#state.get(name);
     const isOurs = entry && (read(entry.value)?.["jwt"] !== undefined || textIs(entry.value, this.#written.get(name)));
     if (isOurs) await this.#state.delete(name, { revision: entry.revision }).catch(unlessChanged);
     this.#written.delete(name);
+    if (!entry || isOurs) await this.#forgetReferences(key);
     this.#leaving.delete(key);
+  }
+
+  async #forgetReferences(key: string): Promise<void> {
+    for (const { key: of, name } of this.#references.values()) {
+      if (of !== key) continue;
+      const entry = await this.#state.get(name);
+      if (entry && read(entry.value)?.["public_key"] === key)
+        await this.#state.delete(name, { revision: entry.revision }).catch(unlessChanged);
+      this.#written.delete(name);
+    }
   }
 
   #runsHere(key: string): boolean {
@@ -190,7 +229,7 @@ export class ClaimsBook {
   }
 
   async #putReference(reference: string, key: string): Promise<void> {
-    const name = `REFMAP_${Buffer.from(reference).toString("base64url")}`;
+    const name = referenceName(reference);
     if (await this.#put(name, JSON.stringify({ oci_url: reference, public_key: key })))
       this.#host.events.emit("refmap_set", { oci_url: reference, public_key: key });
   }
@@ -254,11 +293,26 @@ export class ClaimsBook {
   }
 
   #takeReference(key: string, value: Uint8Array | undefined): void {
-    const { oci_url: reference, public_key: subject } = (value && read(value)) ?? {};
+    if (!value) {
+      for (const [reference, { key: subject, name }] of this.#references) {
+        if (name !== key) continue;
+        this.#references.delete(reference);
+        this.#rewrite(name, subject);
+      }
+      return;
+    }
+    const { oci_url: reference, public_key: subject } = read(value) ?? {};
     if (typeof reference !== "string" || typeof subject !== "string" || !isSubject(subject)) return;
+    // What stands under another's name could not be found again by it.
+    if (key.replace(/=+$/, "") !== referenceName(reference)) return;
     if (this.#references.has(reference) || this.#references.size < mostEntries)
-      this.#references.set(reference, subject);
+      this.#references.set(reference, { key: subject, name: key });
   }
+}
+
+/** Source: lattice protocol reference, section 10. */
+function referenceName(reference: string): string {
+  return `REFMAP_${Buffer.from(reference).toString("base64url")}`;
 }
 
 /** What of an actor is stored; `jwt` is ours, and proves the rest. */

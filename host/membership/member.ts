@@ -91,9 +91,11 @@ export class Member {
     this.#host = host;
     this.#keys = keys;
     this.#connections = connections;
-    this.claims = new ClaimsBook(host, control.state(metadataBucket(lattice)), (key) =>
-      this.peers.some((peer) => [...peer.actors, ...peer.providers].some((each) => each.key === key)),
-    );
+    this.claims = new ClaimsBook(host, control.state(metadataBucket(lattice)), {
+      runsElsewhere: (key) =>
+        this.peers.some((peer) => [...peer.actors, ...peer.providers].some((each) => each.key === key)),
+      hears: () => control.bus.status === "connected",
+    });
     this.#events = new EventsOut(host, control.bus, subjects);
     this.#beats = new Beats(host, this.#events, membership.heartbeatMs);
     this.#presence = new PresenceBook({

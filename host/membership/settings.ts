@@ -31,6 +31,11 @@ export interface LatticeOptions {
   readonly presenceMs?: number;
   /** How long a large payload may lie unfetched before hosts delete it, in milliseconds, 10 to 86 400 000. Default 600 000. */
   readonly payloadAgeMs?: number;
+  /**
+   * How long no host must have announced an actor or provider before its claims are deleted, in milliseconds, 10 to
+   * 2 592 000 000 (30 days). Default a day.
+   */
+  readonly claimsAgeMs?: number;
   /** Whether events and lists carry the values of links as they are. Default false: they are redacted. */
   readonly clearLinkValues?: boolean;
   /** Whether the lattice may name files of this host (`file://`). Default false. */
@@ -75,6 +80,7 @@ export interface LatticeConfig {
   readonly heartbeatMs: number;
   readonly presenceMs: number;
   readonly payloadAgeMs: number;
+  readonly claimsAgeMs: number;
   readonly clearLinkValues: boolean;
   readonly allowFiles: boolean;
   readonly policyService:
@@ -96,6 +102,7 @@ export const latticeOptionNames: readonly (keyof LatticeOptions)[] = [
   "heartbeatMs",
   "presenceMs",
   "payloadAgeMs",
+  "claimsAgeMs",
   "clearLinkValues",
   "allowFiles",
   "policyService",
@@ -116,6 +123,7 @@ export function compileLattice(options: LatticeOptions): LatticeConfig {
     heartbeatMs: milliseconds("heartbeatMs", options.heartbeatMs ?? 30_000, 10, 3_600_000),
     presenceMs: milliseconds("presenceMs", options.presenceMs ?? 5_000, 10, 3_600_000),
     payloadAgeMs: milliseconds("payloadAgeMs", options.payloadAgeMs ?? 600_000, 10, 86_400_000),
+    claimsAgeMs: milliseconds("claimsAgeMs", options.claimsAgeMs ?? 86_400_000, 10, 2_592_000_000),
     clearLinkValues: flag("clearLinkValues", options.clearLinkValues ?? false),
     allowFiles: flag("allowFiles", options.allowFiles ?? false),
     policyService: policyService(options.policyService),

@@ -35,6 +35,8 @@ export interface JoinOptions extends Omit<HostOptions, "nats" | "connection" | "
 export class JoinedHosts implements AsyncDisposable {
   readonly server = new MemoryServer();
   readonly hosts: Host[] = [];
+  /** Gone for the others; they run on. */
+  readonly #parted: Host[] = [];
   readonly #options: Required<WorldOptions>;
   readonly #identities = new Map<Host, SessionIdentity>();
   readonly #rpc = new Map<Host, RpcPolicy>();
@@ -99,6 +101,7 @@ export class JoinedHosts implements AsyncDisposable {
   /** One host is gone, as all others hear. */
   async part(gone: Host): Promise<void> {
     this.hosts.splice(this.hosts.indexOf(gone), 1);
+    this.#parted.push(gone);
     for (const host of this.hosts) await host.fleet.apply({ type: "drop-peer", host: gone.id });
   }
 
@@ -140,7 +143,7 @@ export class JoinedHosts implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.hosts.map((host) => host.stop()));
+    await Promise.all([...this.hosts, ...this.#parted].map((host) => host.stop()));
     await Promise.all(this.#opened.map((each) => each.close()));
   }
 }
