@@ -64,10 +64,11 @@ class StallWatch {
       env: threadEnvironment(),
       ...threadArguments(),
     });
-    keeper.unref();
     keeper.on("message", (stall: Stall) => this.#watched.get(stall.number)?.onStall(stall));
     // Without a keeper nothing is told; nothing else is lost.
     keeper.on("error", () => {});
+    // After the listeners: with one for messages it would keep the process alive again.
+    keeper.unref();
     const beat = () => {
       words[debuggedWord] = Number(debuggerAddress() !== undefined);
       Atomics.add(words, beatWord, 1);
