@@ -128,3 +128,11 @@ function secretText(text: string, itself: RegExp): string {
 function isTrue(text: string | undefined): boolean {
   return text !== undefined && /^(1|true|yes|on)$/i.test(text);
 }
+
+/** Servers as they may be shown: the password of a URL, or its token, is not. */
+export function withoutLogin(servers: string): string {
+  return servers.replaceAll(/((?:^|[,\s])(?:[a-z]+:\/\/)?)([^\s,]*)@/gi, (_, before: string, login: string) => {
+    const [user = "", password] = login.split(":");
+    return `${before}${password === undefined ? "[token]" : `${user}:[password]`}@`;
+  });
+}

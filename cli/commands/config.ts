@@ -5,6 +5,7 @@ import { group, leaf, pairs } from "../command.ts";
 import { hostCommand } from "../host-command.ts";
 import { renderTree } from "../views.ts";
 import { allSettings, secretSettings, type Setting } from "../context.ts";
+import { withoutLogin } from "../nats-settings.ts";
 
 export function command(): Command {
   return group("config", "named configurations that links share; settings of this command line", [
@@ -120,6 +121,7 @@ function view(): Command {
 }
 
 function withoutSecret(setting: Setting): Setting {
+  if (setting.name === "nats") return { ...setting, value: withoutLogin(setting.value) };
   if (!secretSettings.some((name) => name === setting.name)) return setting;
   const value = setting.value.trim();
   if (/^S[A-Z][A-Z2-7]{56}$/.test(value)) return { ...setting, value: "[seed]" };

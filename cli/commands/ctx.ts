@@ -4,6 +4,7 @@ import { Option, type Command } from "commander";
 import { describe, fail, failFrom } from "../../lattice/index.ts";
 import { group, leaf, textOption, type Options } from "../command.ts";
 import { contextFile, contextsFolder, currentContext } from "../context.ts";
+import { withoutLogin } from "../nats-settings.ts";
 
 const fields = ["nats", "lattice", "creds", "jwt", "seed", "ca", "cert", "key"] as const;
 type Field = (typeof fields)[number];
@@ -37,7 +38,7 @@ function list(): Command {
     summary: "every context; the one in use is marked",
     work: async ({ output }) => {
       const current = currentContext();
-      const rows = all().map((context) => ({ ...context, current: context.name === current }));
+      const rows = all().map((context) => ({ ...shown(context), current: context.name === current }));
       await output.list({
         document: { contexts: rows, current: current ?? null },
         rows,
@@ -67,7 +68,7 @@ function make(): Command {
       const context = { name, ...given(options) };
       write(context);
       choose(name);
-      await output.show({ context }, `Made context ${name}, in use from now on`, name);
+      await output.show({ context: shown(context) }, `Made context ${name}, in use from now on`, name);
     },
   });
 }
@@ -80,7 +81,7 @@ function use(): Command {
     work: async ({ output, args: [word] }) => {
       const context = read(nameOf(word));
       choose(context.name);
-      await output.show({ context }, `Using context ${context.name}`, context.name);
+      await output.show({ context: shown(context) }, `Using context ${context.name}`, context.name);
     },
   }).alias("default");
 }
@@ -94,8 +95,9 @@ function show(): Command {
       const name = word === undefined ? currentContext() : nameOf(word);
       if (name === undefined) throw fail("USAGE", "no context is in use; lattice ctx list shows them");
       const context = read(name);
-      const lines = fields.map((field) => `${field.padEnd(8)} ${context[field] ?? "-"}`);
-      await output.show({ context }, [`name     ${name}`, ...lines].join("\n"), name);
+      const told = shown(context);
+      const lines = fields.map((field) => `${field.padEnd(8)} ${told[field] ?? "-"}`);
+      await output.show({ context: shown(context) }, [`name     ${name}`, ...lines].join("\n"), name);
     },
   });
 }
@@ -114,7 +116,7 @@ function edit(): Command {
       const kept = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== "");
       const context = { ...Object.fromEntries(kept), name: before.name };
       write(context);
-      await output.show({ context }, `Changed context ${before.name}`, before.name);
+      await output.show({ context: shown(context) }, `Changed context ${before.name}`, before.name);
     },
   });
 }
@@ -131,6 +133,11 @@ function remove(): Command {
       await output.show({ context: { name } }, `Forgot context ${name}`, name);
     },
   }).alias("delete");
+}
+
+/** As it is printed: what opens the server stays in the file. */
+function shown(context: Context): Context {
+  return context.nats === undefined ? context : { ...context, nats: withoutLogin(context.nats) };
 }
 
 function given(options: Options): Partial<Record<Field, string>> {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { documentOf, failureOf, Home } from "../support/cli.ts";
 
@@ -19,6 +21,26 @@ describe("contexts", () => {
     assert.equal((settings as Record<string, string>).lattice, "other");
     await json("del", "near");
     assert.equal((await json("list")).current, null);
+  });
+
+  test("what opens a server is used and not shown", async () => {
+    const servers = "nats://bob:p4@ss/w@near:4222,nats://tok3n@far:4222,127.0.0.1:4222";
+    await json("new", "locked", "--nats", servers);
+    const hidden = "nats://bob:[password]@near:4222,nats://[token]@far:4222,127.0.0.1:4222";
+    assert.equal(((await json("show")).context as { nats: string }).nats, hidden);
+    for (const words of [
+      ["ctx", "list"],
+      ["ctx", "show"],
+      ["ctx", "use", "locked"],
+      ["config", "view", "--show-origin"],
+    ])
+      for (const format of ["table", "json"]) {
+        const { stdout, stderr } = await home.run([...words, "-o", format]);
+        assert.doesNotMatch(stdout + stderr, /p4|ss\/w|tok3n/, words.join(" "));
+      }
+    await json("edit", "locked", "--lattice", "shop");
+    assert.match(readFileSync(join(home.path, "config/wasmlattice/contexts/locked.context.json"), "utf8"), /bob:p4@ss/);
+    await json("del", "locked");
   });
 
   test("one that there is not is absent, one that is there already is a conflict", async () => {
