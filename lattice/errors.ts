@@ -266,6 +266,11 @@ export const catalogue = {
     text: (what: string) => `${what} is draining`,
     hint: "Retry: another instance or host will take the call.",
   },
+  ERA_CHANGED: {
+    kind: "unavailable",
+    text: (actor: string) => `${actor} was updated to another era while a call to it was on its way`,
+    hint: "Retry: encode the call for the era that its link tells now.",
+  },
   INSTANCE_LIMIT: {
     kind: "unavailable",
     text: (limit: number) => `this process already holds ${limit} instances`,

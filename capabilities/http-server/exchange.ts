@@ -14,6 +14,8 @@ import { type RequestHead, readHead } from "./request-head.ts";
 import type { Site } from "./site.ts";
 import { traceId } from "./trace.ts";
 
+/** For how many eras one request is encoded at most. */
+const mostEras = 3;
 const noBody = new Uint8Array(0);
 
 /** Up to here a body goes out as one string with the head, in one write (measured: 20 % over a buffer of its own). */
@@ -71,7 +73,8 @@ export class Exchange implements InvokeOptions {
     );
   }
 
-  #invoke(body: Uint8Array): void {
+  /** `tries` is left when an update changes the actor's era on the way, which a provider in the host cannot meet. */
+  #invoke(body: Uint8Array, tries = mostEras): void {
     const { link, context } = this.#site;
     const { era, language } = link.linkedActor;
     const url = this.#request.url!;
@@ -89,7 +92,10 @@ export class Exchange implements InvokeOptions {
     );
     context.invoke(link, httpOperation(era), payload, this).then(
       (reply) => this.#answer(reply, era),
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => {
+        if (tries > 1 && isLatticeError(error) && error.code === "ERA_CHANGED") this.#invoke(body, tries - 1);
+        else this.#fail(error);
+      },
     );
   }
 

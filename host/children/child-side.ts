@@ -227,6 +227,7 @@ export class ChildSide {
           type: "invoke",
           id,
           linkId: link.id,
+          era: link.linkedActor.era,
           operation,
           timeoutMs: timeoutMs ?? null,
           trace: trace ?? cause?.trace ?? null,

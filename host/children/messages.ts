@@ -100,6 +100,8 @@ export type FromChild =
       readonly type: "invoke";
       readonly id: number;
       readonly linkId: string;
+      /** For which the payload was encoded. */
+      readonly era: Era;
       readonly operation: string;
       readonly timeoutMs: number | null;
       readonly trace: TraceContext | null;

@@ -279,6 +279,11 @@ export abstract class SeparateProvider implements Provider {
     const { linkId, operation, timeoutMs, cause } = message;
     const link = this.#links.get(linkId);
     if (!link || !this.#context) throw fail("LINK_ABSENT", this.name, this.contractId, linkId);
+    if (message.era !== link.linkedActor.era) {
+      // It was sent before the update was heard of there; it is told once more, in case that went amiss.
+      this.actorChanged(link);
+      throw fail("ERA_CHANGED", link.linkedActor.name);
+    }
     const trace = traceOf(message.trace);
     return this.#context.invoke(link, operation, payload, {
       ...(timeoutMs === null ? {} : { timeoutMs }),

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { ActorModule, childProvider, KeyPair, type Provider, startHost } from "../../index.ts";
+import { ActorModule, KeyPair, startHost } from "../../index.ts";
 import { signed } from "../support/actors.ts";
 import { guestBytes } from "../support/guest-corpus.ts";
 import { until } from "../support/until.ts";
@@ -18,7 +17,7 @@ function counter(guest: keyof typeof names): ActorModule {
   return ActorModule.fromBytes(bytes, { name: "counter" });
 }
 
-async function world(engines: number, web: Provider | string = "wasmcloud:httpserver") {
+async function world(engines: number, web = "wasmcloud:httpserver") {
   const host = await startHost({ engines });
   const first = await host.startActor(counter("e2"));
   await host.link(first, await host.startProvider("wasmcloud:keyvalue"));
@@ -54,32 +53,36 @@ for (const engines of [0, 2]) {
   });
 
   test(`an update to another era loses no request (${engines} engines)`, async () => {
-    const { host, first, count } = await world(engines);
-    await using _ = host;
-    let updating = true;
-    const answers: number[] = [];
-    const clients = Array.from({ length: 4 }, async () => {
-      while (updating) answers.push(await count("/load"));
-    });
-    for (const guest of ["e4", "e2", "e4"] as const) {
-      const before = answers.length;
-      await host.updateActor(first, counter(guest));
-      await until(() => answers.length > before + 8);
-    }
-    updating = false;
-    await Promise.all(clients);
-    assert.deepEqual(
-      answers.toSorted((a, b) => a - b),
-      Array.from({ length: answers.length }, (_each, i) => i + 1),
-    );
+    await updatedUnderLoad(await world(engines));
   });
 }
 
-test("an HTTP server in a process of its own hears of an actor that comes back, or is updated, in another era", async () => {
-  const web = await childProvider(fileURLToPath(new URL("../support/http-module.ts", import.meta.url)), {
-    network: true,
+async function updatedUnderLoad({ host, first, count }: Awaited<ReturnType<typeof world>>): Promise<void> {
+  await using _ = host;
+  let updating = true;
+  const answers: number[] = [];
+  const clients = Array.from({ length: 4 }, async () => {
+    while (updating) answers.push(await count("/load"));
   });
-  const { host, first, count } = await world(0, web);
+  for (const guest of ["e4", "e2", "e4"] as const) {
+    const before = answers.length;
+    await host.updateActor(first, counter(guest));
+    await until(() => answers.length > before + 8);
+  }
+  updating = false;
+  await Promise.all(clients);
+  assert.deepEqual(
+    answers.toSorted((a, b) => a - b),
+    Array.from({ length: answers.length }, (_each, i) => i + 1),
+  );
+}
+
+test("an update to another era loses no request of an HTTP server in a process of its own", async () => {
+  await updatedUnderLoad(await world(0, "child:wasmcloud:httpserver"));
+});
+
+test("an HTTP server in a process of its own hears of an actor that comes back, or is updated, in another era", async () => {
+  const { host, first, count } = await world(0, "child:wasmcloud:httpserver");
   await using _ = host;
   assert.equal(await count(), 1);
   await host.stopActor(first);

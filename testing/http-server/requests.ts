@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Era } from "../../lattice/index.ts";
+import { type Era, fail } from "../../lattice/index.ts";
 import { bytes, hex } from "../fakes.ts";
 import { until } from "../until.ts";
 import { type Asked, answered, type Behaviour, ok, packed, seen, speak } from "./site.ts";
@@ -91,6 +91,25 @@ export function requestBehaviours(behaviour: Behaviour): void {
     answer!(bytes(replies.E0));
     assert.equal(await (await asked).text(), '{"counter":5}');
   });
+
+  behaviour(
+    "a request that an update overtakes on its way is sent again, as the actor speaks now",
+    async (openSite) => {
+      const asked: Asked[] = [];
+      await using site = await openSite(
+        (each) => {
+          asked.push(each);
+          if (asked.length > 1) return ok;
+          Object.assign(site.link.linkedActor, { era: "E4" });
+          site.web.actorChanged?.(site.link);
+          throw fail("ERA_CHANGED", "it");
+        },
+        { era: "E0" },
+      );
+      assert.equal((await fetch(site.url, { method: "POST", body: "b" })).status, 200);
+      assert.equal(seen(asked[1]!.payload).body.toString(), "b");
+    },
+  );
 
   behaviour("bodies arrive whole: announced, chunked, in pieces, empty", async (openSite) => {
     await using site = await openSite(({ payload }) => packed({ body: seen(payload).body }));
