@@ -55,8 +55,8 @@ export interface FleetOptions {
   readonly onReplaced: (place: Place, reason: string) => void;
 }
 
-/** Longest wait for an engine that is on its way, in milliseconds. */
-const returnMs = 5_000;
+/** Longest wait for an engine that is on its way, in milliseconds: as long as its supervisor lets it load. */
+const returnMs = 30_000;
 
 /**
  * The engines of one host. Every engine holds the whole tables; a change is acknowledged when each
