@@ -6,6 +6,7 @@ import { Agent, request } from "node:http";
 import { isLatticeError, startHost, type Host } from "../../index.ts";
 import { obedient } from "../support/actors.ts";
 import { example } from "../support/examples.ts";
+import { freePort } from "../support/free-port.ts";
 import { ask, codeOf, start } from "../support/journey.ts";
 import { until } from "../support/until.ts";
 
@@ -18,7 +19,8 @@ async function counterHost(options: Parameters<typeof startHost>[0]): Promise<{ 
     const file = example("kvcounter-rust");
     const counter = await host.startActor(await host.load(await readFile(file), file));
     const web = await host.startProvider("builtin:httpserver");
-    const { urls } = await host.link(counter, web, { values: { port: "0" } });
+    // An engine that takes the place of another opens the same: a port that nobody else is given meanwhile.
+    const { urls } = await host.link(counter, web, { values: { port: String(await freePort()) } });
     await host.link(counter, await host.startProvider("builtin:keyvalue-memory"));
     return { host, url: urls[0]! };
   } catch (error) {
