@@ -79,7 +79,10 @@ export class Listener {
     const handle = (request: IncomingMessage, response: ServerResponse) => this.seats.handle(request, response);
     // With a listener of its own the handler decides whether the body is wanted.
     this.#server.on("request", handle).on("checkContinue", handle);
-    this.#server.on("error", (error) => options.onError?.(`${formatAddress(this.#bound)}: ${describe(error)}`));
+    // What keeps it from listening is thrown by `open`, and said once.
+    this.#server.on("error", (error) => {
+      if (this.#server.listening) options.onError?.(`${formatAddress(this.#bound)}: ${describe(error)}`);
+    });
     // With TLS the socket that requests name is the one inside.
     this.#server.on(this.#secure ? "secureConnection" : "connection", (socket: Socket) => {
       this.#sockets.add(socket);

@@ -110,12 +110,13 @@ test("an address that another process holds is an error, with and without sharin
     await new Promise<void>((resolve) => other.listen({ host: "127.0.0.1", port: 0, ...held }, resolve));
     const { port } = other.address() as AddressInfo;
     for (const reusePort of [false, true]) {
-      const listeners = new Listeners({ reusePort });
+      const said: string[] = [];
+      const listeners = new Listeners({ reusePort, onError: (text) => said.push(text) });
       await assert.rejects(listeners.claim(`127.0.0.1:${port}`, owner("a"), answering("a")), {
         code: "ADDRESS_UNAVAILABLE",
         message: `cannot listen on 127.0.0.1:${port}: another process uses it`,
       });
-      assert.deepEqual(listeners.addresses, []);
+      assert.deepEqual([listeners.addresses, said], [[], []]);
       await listeners.close();
     }
     await new Promise((resolve) => other.close(resolve));
