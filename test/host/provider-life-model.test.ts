@@ -324,7 +324,7 @@ for (const { what, kinds, engines, runs, steps } of [
           logLevel: "silent",
           engines,
           // A busy machine makes no provider ill.
-          limits: { drainMs: 100, engineSilenceMs: patienceMs },
+          limits: { drainMs: 100, engineSilenceMs: patienceMs, callTimeoutMs: patienceMs },
         });
         const actor = await host.startActor(edgeActor());
         const setup = async () => {

@@ -59,11 +59,13 @@ for (const rpc of ["session", "wasmcloud"] as const) {
     `calls of another host that give up while a copy is made are lost, those that wait are not (${rpc})`,
     { skip },
     async () => {
-      const limits = { rpcTimeoutMs: 1_000 };
+      const limits = { rpcTimeoutMs: 2_000 };
       await using hosts = await twoHosts(() => memoryKeyvalue(), {}, options({ rpc, limits }));
       const { one, two, actor } = hosts;
       const near = await one.startActor(edgeActor({ name: "near" }));
       await one.link(near, contract);
+      // Both hosts have agreed on how they talk.
+      await until(async () => !(await ask(two, actor)).startsWith("error: "), patience);
       for (const outcome of ["swapped", "failed"] as const) {
         const slow = new Slow();
         // Something must be there to be copied.

@@ -6,7 +6,15 @@ import { after, test } from "node:test";
 import { KeyPair, startHost, type SwapOptions } from "../../index.ts";
 import { edgeActor } from "../support/edge.ts";
 import { natsSkip, NatsServer } from "../support/nats-server.ts";
-import { keptAll, moduleArchive, opened, serveArchives, SteadyCount, twoHosts } from "../support/swapped-archives.ts";
+import {
+  keptAll,
+  moduleArchive,
+  opened,
+  patientLimits,
+  serveArchives,
+  SteadyCount,
+  twoHosts,
+} from "../support/swapped-archives.ts";
 import { until } from "../support/until.ts";
 
 const contract = "wasmcloud:keyvalue";
@@ -16,7 +24,7 @@ const folder = mkdtempSync(join(tmpdir(), "swapped-modules-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 test("modules for Node under one key hand the count on, to ours and back, exactly", async () => {
-  await using host = await startHost({ stateDirectory: folder, logLevel: "silent" });
+  await using host = await startHost({ stateDirectory: folder, logLevel: "silent", limits: patientLimits });
   const actor = await host.startActor(edgeActor());
   const store = await host.startProvider("builtin:keyvalue-memory");
   await host.link(actor, store);
@@ -49,14 +57,14 @@ test("modules for Node under one key hand the count on, to ours and back, exactl
 test("a host that remembers comes back with the version that stood last, without asking for its file", async () => {
   const options = { hostSeed: KeyPair.generate("server").seed, stateDirectory: folder, remember: true } as const;
   const mute = `export default () => ({ contractId: "${contract}", name: "mute", handle: () => new Uint8Array() });`;
-  await using first = await startHost({ ...options, logLevel: "silent" });
+  await using first = await startHost({ ...options, logLevel: "silent", limits: patientLimits });
   const store = await first.startProvider("builtin:keyvalue-memory");
   for (const version of ["1", "2"]) {
     const config = { mark: version };
     keptAll(await first.swapProvider(store, opened(first, moduleArchive(version, mute)), { trialMs: 0, config }));
   }
   await first.stop();
-  await using second = await startHost({ ...options, logLevel: "silent" });
+  await using second = await startHost({ ...options, logLevel: "silent", limits: patientLimits });
   assert.deepEqual(
     [...second.wanted.providers.values()].map(({ spec }) => [spec.name, spec.config]),
     [["Store 2", { mark: "2" }]],

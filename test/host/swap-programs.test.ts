@@ -19,6 +19,7 @@ import {
   keptAll,
   opened,
   type Opened,
+  patientLimits,
   programArchive,
   serveArchives,
   SteadyCount,
@@ -48,6 +49,7 @@ const options = (): HostOptions => ({
   stateDirectory: folder,
   lattice: `programs-${++files}`,
   logLevel: "silent",
+  limits: patientLimits,
 });
 const start = (more: HostOptions = {}) => startHost({ ...options(), ...more });
 
@@ -172,7 +174,7 @@ test(
   "a call in a program ends there while the next version answers, and one that never ends is counted",
   { skip },
   async () => {
-    await using host = await start({ limits: { drainMs: 20_000 } });
+    await using host = await start({ limits: { ...patientLimits, drainMs: 20_000 } });
     const door = fresh("open");
     const actor = await host.startActor(edgeActor());
     const store = await host.startProvider(opened(host, programArchive("1")), { config: { open: door } });

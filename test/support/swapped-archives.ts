@@ -20,6 +20,8 @@ const contractId = "wasmcloud:keyvalue";
 /** Of all versions of both. */
 const subject = KeyPair.generate("service").publicKey;
 const patience = 60_000;
+/** A process starts late on a busy machine. */
+export const patientLimits = { callTimeoutMs: patience };
 
 /** A provider of an archive, with the process that it runs in. */
 export type Opened = Provider & { readonly pid: number | undefined };
@@ -29,9 +31,38 @@ export function programArchive(version: string): Uint8Array {
   return archiveOf({ contractId, subject, program: programNamed({ contract: contractId, version }) });
 }
 
+/** Written from the bytes alone: what it would import takes a busy machine longer to load than a host waits for a start. */
 const storeModule = `
-  import { memoryKeyvalue } from "wasmlattice/capabilities";
-  export default () => memoryKeyvalue();
+  export default () => {
+    const held = new Map();
+    const key = (payload) => /count-[0-9]+/.exec(Buffer.from(payload).toString("latin1"))[0];
+    return {
+      contractId: "${contractId}",
+      name: "store",
+      handle({ operation, payload }) {
+        const count = (held.get(key(payload)) ?? 0) + (operation.endsWith("Increment") ? 1 : 0);
+        const text = String(count);
+        if (operation.endsWith("Get"))
+          return Buffer.from("\\x82\\xa5value\\xd9" + String.fromCharCode(text.length) + text + "\\xa6exists\\xc3", "latin1");
+        held.set(key(payload), count);
+        const reply = Buffer.from([0xce, 0, 0, 0, 0]);
+        reply.writeUInt32BE(count, 1);
+        return reply;
+      },
+      async *exportEntries() {
+        for (const [key, count] of held) yield { key, kind: "value", value: String(count) };
+      },
+      async importEntries(entries) {
+        let count = 0;
+        for await (const { key, value } of entries) {
+          held.set(key, Number(Buffer.from(value).toString()));
+          count++;
+        }
+        return count;
+      },
+      countEntries: async () => held.size,
+    };
+  };
 `;
 
 /** A module for Node, by default a store in memory; all versions have one key. */
@@ -118,7 +149,12 @@ export async function twoHosts(
   options: HostOptions,
 ): Promise<TwoHosts> {
   const resources = new AsyncDisposableStack();
-  const common = { clusterSeed: KeyPair.generate("cluster").seed, logLevel: "silent", ...options } as const;
+  const common = {
+    clusterSeed: KeyPair.generate("cluster").seed,
+    logLevel: "silent",
+    limits: patientLimits,
+    ...options,
+  } as const;
   const [one, two] = [resources.use(await startHost(common)), resources.use(await startHost(common))] as const;
   await until(() => [one, two].every(({ member }) => member?.peers.some(({ draining }) => !draining)), patience);
   const provider = await one.startProvider(store(one), { config });
