@@ -10,7 +10,7 @@ import { relayedPolicy } from "./policy-relay.ts";
 import { both } from "./policy.ts";
 import type { SecretSources } from "./secrets.ts";
 import { loadExtensions } from "./extensions.ts";
-import { describe, keepCompiled } from "../lattice/index.ts";
+import { describe } from "../lattice/index.ts";
 import { asLatticeError, Wire } from "./wire.ts";
 
 export interface EngineWorkerData {
@@ -85,7 +85,6 @@ port.on("message", (message: ToEngine) => {
   }
 });
 send({ type: "ready" });
-keepCompiled();
 
 /** What was logged before goes first, so that the log of what stops is whole. */
 function answer(requestId: number, work: Promise<EngineResult | void>): void {

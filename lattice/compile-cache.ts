@@ -13,7 +13,10 @@ export function threadEnvironment(): NodeJS.ProcessEnv {
 /** How long after its start a thread has met the code that it needs, in milliseconds. */
 const settledMs = 2_000;
 
-/** Writes what this thread has compiled, in a moment: by itself Node does so only at an orderly end. */
+/**
+ * Writes what this thread has compiled, in a moment: by itself Node does so only at an orderly end. Not for a thread
+ * that serves calls: where the disk has much to do it would stand still for a second.
+ */
 export function keepCompiled(): void {
   setTimeout(flushCompileCache, settledMs).unref();
 }
