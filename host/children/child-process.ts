@@ -125,6 +125,10 @@ export class ChildRun implements ProviderRun {
     return this.#talk.gone;
   }
 
+  get full(): boolean {
+    return this.#talk.full;
+  }
+
   get nextId(): number {
     return this.#talk.nextId;
   }

@@ -65,13 +65,18 @@ export class Conversation {
     return this.#nextId;
   }
 
+  /** The other end takes less than it is sent: nothing more should be sent that can be refused. */
+  get full(): boolean {
+    return this.#channel.waitingBytes > maxWaitingBytes;
+  }
+
   /**
    * Asks and waits, `ms` at most.
    * @throws LatticeError PROVIDER_GONE, QUEUE_FULL, DEADLINE_EXCEEDED; what the provider threw.
    */
   ask(request: Request, payload: Uint8Array | undefined, ms: number): Promise<ChildAnswer> {
     if (this.#gone) return Promise.reject(this.#gone);
-    if (this.#waiting.size >= maxWaiting || this.#channel.waitingBytes > maxWaitingBytes)
+    if (this.#waiting.size >= maxWaiting || this.full)
       return Promise.reject(fail("QUEUE_FULL", this.name, this.#waiting.size));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {

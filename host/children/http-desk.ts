@@ -11,8 +11,8 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-/** The way to the process that answers; undefined while there is none. */
-export type TellChild = (message: HttpToChild, payload?: Uint8Array) => void;
+/** The way to the process that answers. False: it takes less than it is sent, so that a body is not sent on. */
+export type TellChild = (message: HttpToChild, payload?: Uint8Array) => boolean;
 
 /**
  * The host's listeners as a child has claimed them: sockets and connections stay here, requests go
@@ -109,8 +109,15 @@ export class HttpDesk {
       if (response.writableFinished) listeners.answered(response.statusCode);
       else tell({ type: "http-gone", id });
     });
-    request.on("data", (piece: Buffer) => tell({ type: "http-body", id, last: false }, piece));
-    request.on("end", () => tell({ type: "http-body", id, last: true }));
+    const take = (piece: Buffer): void => {
+      if (tell({ type: "http-body", id, last: false }, piece) || response.headersSent) return;
+      refuse(response, 503);
+      tell({ type: "http-gone", id });
+      // What still comes is dropped, so that the client can read its answer.
+      request.off("data", take).resume();
+    };
+    request.on("data", take);
+    request.on("end", () => void tell({ type: "http-body", id, last: true }));
     // Its end is told by the answer's.
     request.on("error", () => {});
   }

@@ -21,6 +21,8 @@ export interface ProviderRun {
   readonly gone: LatticeError | undefined;
   /** It does something in one piece and cannot answer until then. Undefined where nobody can tell. */
   readonly busy?: boolean;
+  /** It takes less than it is sent. Undefined where nobody can tell. */
+  readonly full?: boolean;
   /** The id that the next `ask` gets. */
   readonly nextId: number;
   /**

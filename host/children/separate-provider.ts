@@ -83,7 +83,11 @@ export abstract class SeparateProvider implements Provider {
       onGone: (error) => this.#lost(error),
     });
     this.#run = run;
-    this.#http.open((message, payload) => run.tell(message, payload));
+    this.#http.open((message, payload) => {
+      if (message.type === "http-body" && !message.last && run.full) return false;
+      run.tell(message, payload);
+      return true;
+    });
     const { loadMs, alone = false } = this.#options;
     try {
       const settings = (this.#config ? { ...this.#config } : this.#options.settings) ?? null;

@@ -1,5 +1,6 @@
 /** The HTTP server in a process of its own: the host keeps sockets and connections, requests go there. */
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { childProvider, type Host, startHost } from "../../index.ts";
@@ -88,6 +89,34 @@ test("a process that dies answers 503 for what it held, and serves the same addr
   const { pid } = child;
   process.kill(pid!, "SIGKILL");
   await until(async () => child.pid !== undefined && child.pid !== pid && (await ask()) === 200, patience);
+});
+
+test("a body that the process does not take is refused before it fills the host", async () => {
+  await using host = await startHost();
+  const echo = await echoOn(host);
+  const child = await childProvider(httpModule, { network: true });
+  const { urls } = await host.link(echo, await host.startProvider(child), { values: { address: "127.0.0.1:0" } });
+  assert.equal(await statusOf(urls[0]!, "x"), 200);
+  process.kill(child.pid!, "SIGSTOP");
+  const piece = Buffer.alloc(1024 * 1024);
+  let sent = 0;
+  const asking = request(urls[0]!, { method: "POST" });
+  asking.on("error", () => {});
+  const answered = new Promise<number>((resolve) => {
+    asking.once("response", (response) => resolve(response.resume().statusCode ?? 0));
+    asking.once("close", () => resolve(0));
+  });
+  const most = 256;
+  const send = (): void => {
+    if (asking.destroyed || sent === most) return;
+    sent++;
+    asking.write(piece, () => setImmediate(send));
+  };
+  send();
+  assert.equal(await answered, 503);
+  assert.ok(sent < most);
+  asking.destroy();
+  process.kill(child.pid!, "SIGKILL");
 });
 
 test("a process that did not declare the network opens none of the host's listeners", async () => {
